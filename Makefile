@@ -1,0 +1,35 @@
+# The two commands of the README: `make demo` and `make test`. Both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check slow clean
+
+# The main job on a synthetic pair; ends with a line that says where to look.
+demo: $(VENV)/demo
+	$(BIN)/metriccd demo -o demo --overwrite
+
+# What CI runs: style, types and all tests but the slow ones.
+test: check
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow
+
+$(VENV)/demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/demo
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,26 @@
+"""Faults in the user's data, each one line long: the rule, the value got, what to do.
+
+Wrong arguments to a function raise `ValueError`; these classes are for files and pixels.
+"""
+
+from __future__ import annotations
+
+
+class MetricCDError(Exception):
+    """A fault in the user's data or files; the command line turns it into exit code 3."""
+
+
+class GridError(MetricCDError):
+    """Two rasters cannot be brought onto one grid: no overlap, no CRS, different sizes."""
+
+
+class DataError(MetricCDError):
+    """A raster cannot be read, or its pixels cannot be used: no such band, nothing valid."""
+
+
+class WeightsError(MetricCDError):
+    """Network weights are missing, do not match their checksum or do not fit the network."""
+
+
+class OutputError(MetricCDError):
+    """The result cannot be written: the folder exists, or may not be written to."""
