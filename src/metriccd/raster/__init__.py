@@ -1,0 +1,22 @@
+"""Rasters in and out: grids, reading on any grid, Cloud-Optimized GeoTIFFs, outlines.
+
+The only room of the house that imports rasterio.
+"""
+
+from metriccd.raster.cog import CogLayer, cog_writer
+from metriccd.raster.grid import Grid, Window, crs_of
+from metriccd.raster.outlines import outlines
+from metriccd.raster.source import Band, Raster, from_array, open_raster
+
+__all__ = [
+    "Band",
+    "CogLayer",
+    "Grid",
+    "Raster",
+    "Window",
+    "cog_writer",
+    "crs_of",
+    "from_array",
+    "open_raster",
+    "outlines",
+]
