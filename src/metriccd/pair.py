@@ -1,0 +1,319 @@
+"""Two images of one place on one grid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from affine import Affine
+from jaxtyping import Bool, Float32
+
+from metriccd.errors import DataError, GridError
+from metriccd.raster import Grid, Raster, Window, from_array, open_raster
+from metriccd.stages import Stages
+
+# Below this no statistic of a pair means anything, and the networks have no room.
+MIN_SIDE = 16
+MIN_VALID = 64
+READ_SIZE = 1024
+# Bands taken from a Sentinel-2 folder when none are asked for: the four at 10 m.
+SENTINEL2_BANDS = ("B04", "B03", "B02", "B08")
+# Sentinel-2 and plain names of red, green and blue, and their wavelengths in µm.
+COLORS = {"red": ("b04", 0.66), "green": ("b03", 0.56), "blue": ("b02", 0.48)}
+WAVELENGTH = re.compile(r"(\d*\.?\d+)\s*(micrometers|µm|um|nanometers|nm)\b", re.IGNORECASE)
+WAVELENGTH_TOLERANCE = 0.06
+
+
+class Block(NamedTuple):
+    """Pixels of a window of both images.
+
+    Attributes:
+        t1: First image (band, row, col), float32; 0 where not valid.
+        t2: Second image, on the first one's grid.
+        valid: True where both images hold data and no mask excludes the pixel.
+    """
+
+    t1: Float32[np.ndarray, "band row col"]
+    t2: Float32[np.ndarray, "band row col"]
+    valid: Bool[np.ndarray, "row col"]
+
+
+@runtime_checkable
+class DataArrayLike(Protocol):
+    """The part of an xarray DataArray that is read; xarray itself is not needed."""
+
+    dims: Any
+    coords: Any
+    attrs: Any
+    values: Any
+
+
+Image = Any  # a path, a NumPy array (band, row, col), or an xarray DataArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePair:
+    """Two rasters to compare, and the grid to compare them on.
+
+    Attributes:
+        t1: First image; its pixel lattice is the pair's.
+        t2: Second image, resampled to it.
+        grid: The part of t1's grid that t2 covers.
+        rgb: Positions of the red, green and blue bands among the bands of the pair.
+        masks: Rasters whose non-zero pixels are excluded.
+    """
+
+    t1: Raster
+    t2: Raster
+    grid: Grid
+    rgb: tuple[int, int, int]
+    masks: tuple[Raster, ...] = ()
+
+    @contextmanager
+    def reader(self) -> Iterator[Callable[[Window], Block]]:
+        """Opens both images and yields a function that reads a window of the pair's grid."""
+        with ExitStack() as stack:
+            first = stack.enter_context(self.t1.reader(self.grid))
+            second = stack.enter_context(self.t2.reader(self.grid))
+            masks = [
+                stack.enter_context(mask.reader(self.grid, categorical=True)) for mask in self.masks
+            ]
+
+            def read(window: Window) -> Block:
+                t1, valid1 = first(window)
+                t2, valid2 = second(window)
+                valid = valid1 & valid2
+                for mask in masks:
+                    values, known = mask(window)
+                    valid &= ~(known & (values != 0).any(axis=0))
+                return Block(np.where(valid, t1, 0), np.where(valid, t2, 0), valid)
+
+            yield read
+
+    def load(self, stages: Stages | None = None) -> Block:
+        """Reads the whole pair by windows and checks that it can be compared.
+
+        Raises:
+            DataError: Too few valid pixels, identical images, or an image without contrast.
+        """
+        bands, grid = len(self.t1.bands), self.grid
+        t1 = np.empty((bands, *grid.shape), np.float32)
+        whole = Block(t1, np.empty_like(t1), np.empty(grid.shape, np.bool_))
+        windows = list(grid.windows(READ_SIZE))
+        with (stages or Stages()).stage("read", len(windows)) as advance, self.reader() as read:
+            for window in windows:
+                for target, part in zip(whole, read(window), strict=True):
+                    target[..., *window.slices] = part
+                advance(1)
+        self._check(whole)
+        return whole
+
+    def _check(self, block: Block) -> None:
+        count = int(block.valid.sum())
+        if count < MIN_VALID:
+            raise DataError(
+                f"at least {MIN_VALID} pixels must be valid in both images: got {count} of "
+                f"{block.valid.size}; check nodata, masks and overlap"
+            )
+        t1, t2 = block.t1[:, block.valid], block.t2[:, block.valid]
+        for raster, pixels in ((self.t1, t1), (self.t2, t2)):
+            if np.all(pixels == pixels[:, :1]):
+                raise DataError(
+                    f"an image must have contrast: every valid pixel of {raster.label} is equal; "
+                    "check the file"
+                )
+        if np.array_equal(t1, t2):
+            raise DataError(
+                f"t1 and t2 must differ: every valid pixel of {self.t2.label} equals "
+                f"{self.t1.label}; give two dates"
+            )
+
+
+def read_pair(
+    t1: Image,
+    t2: Image,
+    *,
+    bands: Sequence[str] | None = None,
+    rgb: Sequence[str] | None = None,
+    masks: Sequence[Image] = (),
+    nodata: float | None = None,
+) -> ImagePair:
+    """Opens two images and finds the grid they share.
+
+    Args:
+        t1: First image: a path, an array (band, row, col) or an xarray DataArray.
+        t2: Second image, likewise.
+        bands: Bands to compare, by number, name or description; all by default, or the four
+            10 m bands of a Sentinel-2 folder.
+        rgb: Which of them are red, green and blue; found from the file by default.
+        masks: Rasters whose non-zero pixels are excluded (clouds, shadow).
+        nodata: Value of missing pixels, instead of what the files declare.
+
+    Raises:
+        DataError: A file cannot be read, a band is missing, or the images' bands differ.
+        GridError: The images do not overlap, or only one of them has a CRS.
+    """
+    first = _select(as_raster(t1, "t1", nodata), bands)
+    second = _select(as_raster(t2, "t2", nodata), bands)
+    if len(first.bands) != len(second.bands):
+        raise DataError(
+            f"t1 and t2 must have the same bands: got {len(first.bands)} and "
+            f"{len(second.bands)}; choose them with --bands"
+        )
+    grid = common_grid(first, second)
+    return ImagePair(
+        t1=first,
+        t2=second,
+        grid=grid,
+        rgb=_find_rgb(first, rgb),
+        masks=tuple(on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in masks),
+    )
+
+
+def common_grid(first: Raster, second: Raster) -> Grid:
+    """The part of `first`'s grid that `second` covers.
+
+    Raises:
+        GridError: No overlap, an overlap too small, a CRS on one side only, or two images
+            without georeference that differ in size.
+    """
+    one, other = first.grid, second.grid
+    if (one.crs is None) != (other.crs is None):
+        without = first.label if one.crs is None else second.label
+        raise GridError(
+            f"both images must have a CRS, or neither: {without} has none; "
+            "assign it with gdal_edit.py -a_srs"
+        )
+    if not one.georeferenced and one.shape != other.shape:
+        raise GridError(
+            f"images without georeference must have one size: got {one.height}×{one.width} and "
+            f"{other.height}×{other.width} (rows×columns); crop them, or give them a CRS"
+        )
+    overlap = one.overlap(other)
+    if overlap is None:
+        raise GridError(f"the images must overlap: {first.label} and {second.label} do not")
+    if min(overlap.height, overlap.width) < MIN_SIDE:
+        raise GridError(
+            f"the overlap must be at least {MIN_SIDE}×{MIN_SIDE} pixels: got "
+            f"{overlap.height}×{overlap.width} (rows×columns)"
+        )
+    return one.crop(overlap)
+
+
+def as_raster(image: Image, label: str, nodata: float | None = None) -> Raster:
+    """A path, an array (band, row, col) or (row, col), or an xarray DataArray, as a raster."""
+    if isinstance(image, Raster):
+        return image
+    if isinstance(image, np.ndarray):
+        return from_array(_three_axes(image, label), label=label, nodata=nodata)
+    if isinstance(image, DataArrayLike):
+        return _from_data_array(image, label, nodata)
+    return replace(open_raster(image), nodata=nodata)
+
+
+def _three_axes(array: Any, label: str) -> Any:
+    stacked = array[np.newaxis] if array.ndim == 2 else array
+    if stacked.ndim != 3 or 0 in stacked.shape:
+        raise DataError(
+            f"an array must be (band, row, col) or (row, col): {label} has shape {array.shape}"
+        )
+    if stacked.dtype.kind not in "biuf":
+        raise DataError(f"an array must hold real numbers: {label} holds {array.dtype}")
+    return stacked
+
+
+def _from_data_array(array: DataArrayLike, label: str, nodata: float | None) -> Raster:
+    """Takes transform, CRS and nodata from the coordinates that rioxarray writes."""
+    reference = array.coords["spatial_ref"].attrs if "spatial_ref" in array.coords else {}
+    missing = nodata if nodata is not None else array.attrs.get("_FillValue")
+    names = array.coords["band"].values if "band" in array.coords else ()
+    return from_array(
+        _three_axes(np.asarray(array.values), label),
+        label=label,
+        transform=_transform_of(array),
+        crs=reference.get("crs_wkt") or reference.get("spatial_ref"),
+        nodata=missing,
+        names=[str(name) for name in np.atleast_1d(names)],
+    )
+
+
+def _transform_of(array: DataArrayLike) -> Affine | None:
+    """Transform from the coordinates of the pixel centers, where the last two axes have them."""
+    row_axis, col_axis = array.dims[-2:]
+    if row_axis not in array.coords or col_axis not in array.coords:
+        return None
+    ys = np.asarray(array.coords[row_axis].values, dtype=np.float64)
+    xs = np.asarray(array.coords[col_axis].values, dtype=np.float64)
+    if min(len(xs), len(ys)) < 2:
+        return None
+    dx, dy = (xs[-1] - xs[0]) / (len(xs) - 1), (ys[-1] - ys[0]) / (len(ys) - 1)
+    return Affine(dx, 0.0, xs[0] - dx / 2, 0.0, dy, ys[0] - dy / 2)
+
+
+def on_lattice(raster: Raster, grid: Grid, noun: str) -> Raster:
+    """Places a raster without georeference on the pixels of `grid`, if it has their number.
+
+    Raises:
+        GridError: It has neither a CRS as the grid has, nor the grid's size.
+    """
+    if (raster.grid.crs is None) == (grid.crs is None) and raster.grid.georeferenced:
+        return raster
+    if raster.grid.shape != grid.shape:
+        raise GridError(
+            f"{noun} must lie on the images' grid: {raster.label} has no CRS and is "
+            f"{raster.grid.height}×{raster.grid.width}, they are {grid.height}×{grid.width}"
+        )
+    return replace(raster, bands=tuple(replace(band, grid=grid) for band in raster.bands))
+
+
+def _select(raster: Raster, bands: Sequence[str] | None) -> Raster:
+    if bands is not None:
+        return raster.select(bands)
+    names = {band.name for band in raster.bands}
+    if names.issuperset(SENTINEL2_BANDS):
+        return raster.select(SENTINEL2_BANDS)
+    return raster
+
+
+def _find_rgb(raster: Raster, rgb: Sequence[str] | None) -> tuple[int, int, int]:
+    """Positions of red, green and blue among the raster's bands."""
+    if rgb is not None:
+        if len(rgb) != 3:
+            raise DataError(f"--rgb must name three bands: got {len(rgb)}")
+        chosen = raster.select(rgb).bands
+        red, green, blue = (raster.bands.index(band) for band in chosen)
+        return red, green, blue
+    found = [_color_position(raster, color) for color in COLORS]
+    if None not in found and len(set(found)) == len(found):
+        red, green, blue = (position or 0 for position in found)
+        return red, green, blue
+    last = len(raster.bands) - 1
+    return 0, min(1, last), min(2, last)
+
+
+def _color_position(raster: Raster, color: str) -> int | None:
+    """Where the band of a color is: by its role, its name, or its wavelength."""
+    name, wavelength = COLORS[color]
+    for position, band in enumerate(raster.bands):
+        said = {band.color.lower(), band.name.lower(), band.description.lower()}
+        if said & {color, name}:
+            return position
+    gaps = {
+        position: abs(length - wavelength)
+        for position, band in enumerate(raster.bands)
+        if (length := _wavelength(band.description)) is not None
+    }
+    nearest = min(gaps, key=lambda position: gaps[position], default=None)
+    return nearest if nearest is not None and gaps[nearest] < WAVELENGTH_TOLERANCE else None
+
+
+def _wavelength(description: str) -> float | None:
+    """Wavelength in µm from a description such as "Band 3 (0.660000 Micrometers)"."""
+    match = WAVELENGTH.search(description)
+    if match is None:
+        return None
+    return float(match[1]) / (1000 if match[2].lower().startswith("n") else 1)
