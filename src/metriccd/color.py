@@ -1,0 +1,165 @@
+"""Color correction: t1 in the colors of t2, so that light, haze and season weigh less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+# Directions of the kernel that carry less than this share of its largest singular value are
+# dropped: duplicated and constant bands then leave the solution finite and of least norm.
+RANK_TOLERANCE = 1e-9
+# Samples wanted for each term of the kernel; below it the images are not down-sampled.
+SAMPLES_PER_TERM = 20
+# Pixels corrected at once, to bound the memory of the kernel's terms.
+CHUNK = 1 << 16
+
+
+def polynomial_terms(samples: Float[np.ndarray, "band pixel"]) -> Float[np.ndarray, "term pixel"]:
+    """The kernel ρ of eq. 1: for three bands 11 terms, else all monomials of degree ≤ 2.
+
+    Args:
+        samples: Spectral vectors.
+
+    Returns:
+        For (r, g, b): 1, r, g, b, r², rg, rb, g², gb, b², rgb. For b bands: 1, every band,
+        every product of two bands.
+    """
+    bands, pixels = samples.shape
+    products = [samples[i] * samples[j] for i, j in combinations_with_replacement(range(bands), 2)]
+    terms = [np.ones(pixels, samples.dtype), *samples, *products]
+    if bands == 3:
+        terms.append(samples.prod(axis=0))
+    return np.stack(terms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorMap:
+    """A fitted color correction, t1 → colors of t2 (eq. 2).
+
+    Attributes:
+        matrix: M of eq. 1, on bands scaled to zero mean and unit standard deviation.
+        center: Mean of each band of t1.
+        scale: Standard deviation of each band of t1; 1 for a constant band.
+    """
+
+    matrix: Float[np.ndarray, "term band"]
+    center: Float[np.ndarray, " band"]
+    scale: Float[np.ndarray, " band"]
+
+    def __call__(
+        self, image: Float[np.ndarray, "band row col"]
+    ) -> Float[np.ndarray, "band row col"]:
+        """Applies the correction to t1 or a window of it; float32."""
+        pixels = image.reshape(len(self.center), -1)
+        corrected = np.empty(pixels.shape, np.float32)
+        for start in range(0, pixels.shape[1], CHUNK):
+            part = slice(start, start + CHUNK)
+            corrected[:, part] = self.matrix.T @ polynomial_terms(
+                self._standardize(pixels[:, part])
+            )
+        return corrected.reshape(image.shape)
+
+    def _standardize(
+        self, pixels: Float[np.ndarray, "band pixel"]
+    ) -> Float[np.ndarray, "band pixel"]:
+        standardized: np.ndarray = (pixels - self.center[:, None]) / self.scale[:, None]
+        return standardized
+
+
+def fit_color_map(
+    t1: Float[np.ndarray, "band pixel"],
+    t2: Float[np.ndarray, "band pixel"],
+    weights: Float[np.ndarray, " pixel"] | None = None,
+) -> ColorMap:
+    """Least squares of eq. 1, M = (ρᵀρ)⁻¹ρᵀi₂, safe where ρ is rank-deficient.
+
+    Args:
+        t1: Samples of the first image.
+        t2: The same pixels of the second image.
+        weights: Weight of each sample, equal by default.
+    """
+    samples = t1.astype(np.float64)
+    center, spread = samples.mean(axis=1), samples.std(axis=1)
+    scale = np.where(spread > 0, spread, 1.0)
+    terms = polynomial_terms((samples - center[:, None]) / scale[:, None])
+    root = np.ones(t1.shape[1]) if weights is None else np.sqrt(weights)
+    matrix, *_ = np.linalg.lstsq(
+        (terms * root).T, (t2.astype(np.float64) * root).T, rcond=RANK_TOLERANCE
+    )
+    return ColorMap(matrix=matrix, center=center, scale=scale)
+
+
+def polynomial_correction(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    *,
+    factor: int = 4,
+) -> Float[np.ndarray, "band row col"]:
+    """Polynomial color correction (PCC) of t1 to t2, eq. 1–2.
+
+    Args:
+        t1: First image.
+        t2: Second image.
+        valid: Pixels to fit on.
+        factor: β, by which both images are down-sampled (block means) before the fit, so that
+            colors weigh more than changes. The paper does not print its value.
+
+    Returns:
+        t1 in the colors of t2, float32, at every pixel.
+    """
+    return fit_color_map(*color_samples(t1, t2, valid, factor=factor))(t1)
+
+
+def color_samples(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    *,
+    factor: int,
+) -> tuple[Float[np.ndarray, "band pixel"], Float[np.ndarray, "band pixel"]]:
+    """Block means over factor × factor pixels, of blocks that are valid throughout.
+
+    Where these are too few to fit the kernel, the valid pixels themselves.
+    """
+    whole = np.asarray(_blocks(valid[None], factor).all(axis=(2, 4)))[0]
+    terms = len(polynomial_terms(np.zeros((len(t1), 1))))
+    if whole.sum() < SAMPLES_PER_TERM * terms:
+        return t1[:, valid], t2[:, valid]
+    one, other = (
+        _blocks(image, factor).mean(axis=(2, 4), dtype=np.float64)[:, whole] for image in (t1, t2)
+    )
+    return one, other
+
+
+def _blocks(image: np.ndarray, factor: int) -> np.ndarray:
+    """View of an image as (band, block row, row, block col, col); an incomplete edge is cut."""
+    bands, height, width = image.shape
+    rows, cols = height // factor, width // factor
+    cut = image[:, : rows * factor, : cols * factor]
+    return cut.reshape(bands, rows, factor, cols, factor)
+
+
+def unit_range(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    *,
+    percent: float = 0.1,
+) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, " band"]]:
+    """Offset and gain that bring both images to [0, 1], band by band.
+
+    Networks expect values of that range whatever the sensor's unit. The range is that of both
+    dates together, between the percentiles `percent` and 100 − `percent`, so that a few hot
+    pixels do not compress the rest.
+
+    Returns:
+        (offset, gain) of each band: (image − offset) · gain lies in [0, 1] but for the tails.
+    """
+    both = np.concatenate([t1[:, valid], t2[:, valid]], axis=1)
+    low, high = np.percentile(both, [percent, 100 - percent], axis=1)
+    span = high - low
+    return low, 1.0 / np.where(span > 0, span, 1.0)
