@@ -1,0 +1,1 @@
+"""Networks: change-probability generators and deep feature extractors."""
