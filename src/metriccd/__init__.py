@@ -1,0 +1,58 @@
+"""Change detection between two images of one place, without labels and without training.
+
+Example:
+    import metriccd as mcd
+
+    change = mcd.detect("before.tif", "after.tif")
+    change.save("out")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metriccd.change import Change
+    from metriccd.detection import PRESETS, detect
+    from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
+    from metriccd.evaluation import evaluate
+    from metriccd.methods import METHODS
+    from metriccd.metrics import Scores
+
+# torch and matplotlib take seconds to import: a room is opened when something in it is asked for.
+_ROOMS = {
+    "METHODS": "methods",
+    "PRESETS": "detection",
+    "Change": "change",
+    "DataError": "errors",
+    "GridError": "errors",
+    "MetricCDError": "errors",
+    "OutputError": "errors",
+    "Scores": "metrics",
+    "WeightsError": "errors",
+    "detect": "detection",
+    "evaluate": "evaluation",
+}
+
+__all__ = [
+    "METHODS",
+    "PRESETS",
+    "Change",
+    "DataError",
+    "GridError",
+    "MetricCDError",
+    "OutputError",
+    "Scores",
+    "WeightsError",
+    "detect",
+    "evaluate",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'metriccd' has no attribute {name!r}")
+    return getattr(import_module(f"metriccd.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,245 @@
+"""Detection: two images in, what changed between them out."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from torch import nn
+
+from metriccd.change import Change, display
+from metriccd.fit import PAPER, RELEASED, FitSettings
+from metriccd.methods import METHODS, Difference, Options, choose_device
+from metriccd.pair import Image, ImagePair, read_pair
+from metriccd.polygons import remove_small
+from metriccd.raster import Raster
+from metriccd.stages import Progress, Stages
+from metriccd.threshold import THRESHOLDS, threshold_of
+
+# Methods whose difference image is χ²-distributed where nothing changed.
+CHI2_METHODS = ("mad", "irmad")
+LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named way to detect change.
+
+    Attributes:
+        method: Key of `METHODS`.
+        extractor: Feature extractor used unless another is asked for.
+        threshold: Rule, or a fixed score, used for `--threshold auto`.
+        fit: Settings of the per-pair optimizer.
+        color_factor: β of the color correction.
+    """
+
+    method: str
+    extractor: str = "embedded"
+    threshold: str | float = "rosin"
+    fit: FitSettings = field(default_factory=FitSettings)
+    color_factor: int = 4
+
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset(method="closed_form"),
+    "fast": Preset(method="closed_form"),
+    "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
+    "released": Preset(
+        method="metric", extractor="vgg16", threshold=0.97, fit=RELEASED, color_factor=1
+    ),
+}
+
+
+def detect(
+    t1: Image,
+    t2: Image,
+    *,
+    preset: str = "default",
+    method: str | None = None,
+    bands: Sequence[str] | None = None,
+    rgb: Sequence[str] | None = None,
+    masks: Sequence[Image] = (),
+    nodata: float | None = None,
+    threshold: str | float = "auto",
+    min_area: float = 0.0,
+    extractor: str | nn.Module | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Change:
+    """Finds what changed between two images of one place, without labels.
+
+    Args:
+        t1: First image: a path, an array (band, row, col) or an xarray DataArray. The result
+            is on its grid.
+        t2: Second image, likewise; resampled to t1's grid where it lies on another.
+        preset: "default", "fast", "paper" or "released".
+        method: A key of `METHODS` instead of the preset's.
+        bands: Bands to compare, by number, name or description.
+        rgb: Which of them are red, green and blue.
+        masks: Rasters whose non-zero pixels are left out.
+        nodata: Value of missing pixels, instead of what the files declare.
+        threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
+        min_area: Change objects of fewer square meters are dropped.
+        extractor: "embedded", "vgg16", a weights file, or a module.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: Same seed, same machine: same result.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Raises:
+        DataError: An image cannot be read or compared.
+        GridError: The images share no grid.
+        WeightsError: The extractor's weights are not at hand.
+        ValueError: No such preset, method or rule.
+    """
+    chosen = choose(preset, method, threshold)
+    stages = Stages(progress)
+    pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata)
+    block = pair.load(stages)
+    options = Options(
+        rgb=pair.rgb,
+        extractor=chosen.extractor if extractor is None else extractor,
+        fit=chosen.fit,
+        color_factor=chosen.color_factor,
+        device=choose_device(device),
+        seed=seed,
+        stages=stages,
+    )
+    found = METHODS[chosen.method](*block, options=options)
+    score, level, rule = _decide(found, block.valid, threshold, chosen.threshold)
+    change = (score > level) & block.valid
+    if min_area > 0:
+        change = remove_small(change, pair.grid, min_area)
+    settings = _settings(preset, chosen, options, pair, rule=rule, min_area=min_area)
+    return Change(
+        score=score,
+        map=change,
+        valid=block.valid,
+        threshold=level,
+        rule=rule,
+        grid=pair.grid,
+        t1_rgb=display(block.t1, block.valid, pair.rgb),
+        t2_rgb=display(block.t2, block.valid, pair.rgb),
+        history=found.history,
+        record={
+            "inputs": {"t1": _input(pair.t1), "t2": _input(pair.t2)},
+            "masks": [_input(mask) for mask in pair.masks],
+            "settings": settings,
+            "threshold": {"value": level, "rule": rule, "label_free": True},
+            "valid_pixels": int(block.valid.sum()),
+            "changed_pixels": int(change.sum()),
+            "warnings": list(found.warnings),
+            "versions": _versions(),
+        },
+        stages=stages,
+    )
+
+
+def choose(name: str, method: str | None, threshold: str | float) -> Preset:
+    """The preset a request asks for.
+
+    Raises:
+        ValueError: No such preset, method or rule, or a rule the method does not allow.
+    """
+    preset = _preset(name, method)
+    if isinstance(threshold, str):
+        known = ", ".join(["auto", *THRESHOLDS, "chi2"])
+        if threshold not in {"auto", "chi2", *THRESHOLDS}:
+            raise ValueError(f"no threshold rule {threshold!r}: choose a score or one of {known}")
+        if threshold == "chi2" and preset.method not in CHI2_METHODS:
+            allowed = " or ".join(CHI2_METHODS)
+            raise ValueError(f"threshold chi2 needs a χ² statistic: use it with --method {allowed}")
+    elif not 0 <= threshold <= 1:
+        raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
+    return preset
+
+
+def _preset(name: str, method: str | None) -> Preset:
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}: choose from {', '.join(PRESETS)}")
+    if method is None:
+        return PRESETS[name]
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}: choose from {', '.join(METHODS)}")
+    if method == PRESETS[name].method:
+        return PRESETS[name]
+    # Another method's scores are another kind: the preset's fixed threshold does not fit them.
+    return replace(PRESETS[name], method=method, threshold=0.5 if method == "metric" else "otsu")
+
+
+def _decide(
+    found: Difference,
+    valid: Bool[np.ndarray, "row col"],
+    asked: str | float,
+    automatic: str | float,
+) -> tuple[Float32[np.ndarray, "row col"], float, str]:
+    """Score in [0, 1], threshold on it, and the rule that chose the threshold.
+
+    A probability is its own score. A distance d becomes d / (d + t), t being the threshold that
+    the rule finds: its order is kept, nothing saturates, and 0.5 is the threshold.
+    """
+    wanted = automatic if asked == "auto" else asked
+    if found.probability:
+        score = found.image
+        if isinstance(wanted, str):
+            return score, _rule(wanted, found, valid), wanted
+        return score, float(wanted), "fixed"
+    scaling = wanted if isinstance(wanted, str) else automatic
+    if not isinstance(scaling, str):
+        scaling = "otsu"
+    level = _rule(scaling, found, valid)
+    scale = level if level > 0 else 1.0
+    image = np.maximum(found.image, 0).astype(np.float64)
+    score = (image / (image + scale)).astype(np.float32)
+    if isinstance(wanted, str):
+        return score, 0.5, wanted
+    return score, float(wanted), "fixed"
+
+
+def _rule(name: str, found: Difference, valid: Bool[np.ndarray, "row col"]) -> float:
+    return threshold_of(name, found.image[valid], chi2_dof=found.chi2_dof)
+
+
+def _settings(
+    preset: str, chosen: Preset, options: Options, pair: ImagePair, **more: object
+) -> dict[str, Any]:
+    named = isinstance(options.extractor, str)
+    settings: dict[str, Any] = {
+        "preset": preset,
+        "method": chosen.method,
+        "bands": [band.name for band in pair.t1.bands],
+        "rgb": [pair.t1.bands[band].name for band in pair.rgb],
+        "extractor": options.extractor if named else type(options.extractor).__name__,
+        "device": options.device,
+        "seed": options.seed,
+        "color_factor": options.color_factor,
+    }
+    if chosen.method == "metric":
+        fit = asdict(chosen.fit)
+        settings |= {f"fit {name}": _plain(value) for name, value in fit.items()}
+    return settings | more
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _input(raster: Raster) -> dict[str, Any]:
+    files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
+    return {"path": raster.label, "files": files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _versions() -> Mapping[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}

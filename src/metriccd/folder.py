@@ -1,0 +1,109 @@
+"""The output folder: it appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from metriccd.errors import OutputError
+
+# The file by which a folder is known as a result of ours, which may be replaced.
+RECORD = "run.json"
+
+
+@contextmanager
+def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yields an empty folder beside `out` that takes its place when the block ends well.
+
+    Whatever goes wrong in between, also an interrupt, leaves `out` as it was.
+
+    Args:
+        out: Where the result shall be. Missing parent folders are made.
+        overwrite: Replace an earlier result there.
+
+    Raises:
+        OutputError: `out` exists and may not be replaced, or cannot be written.
+    """
+    _check(out, overwrite)
+    made = _make_parents(out.parent)
+    try:
+        partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    except OSError as error:
+        _remove_empty(made)
+        raise OutputError(_unwritable(out, error)) from None
+    try:
+        yield partial
+        partial.chmod(0o755)
+        _swap(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(made)
+        raise
+
+
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Adds files to a folder: all are written before the first takes its name.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+            for name, content in files.items():
+                (Path(partial) / name).write_bytes(content)
+            for name in files:
+                (Path(partial) / name).replace(folder / name)
+    except OSError as error:
+        raise OutputError(_unwritable(folder, error)) from None
+
+
+def _check(out: Path, overwrite: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not overwrite:
+        raise OutputError(f"OUT must not exist: {out} does; choose another or use --overwrite")
+    if not (out / RECORD).is_file():
+        raise OutputError(
+            f"--overwrite replaces only a result of metriccd: {out} holds no {RECORD}; "
+            "choose another folder"
+        )
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Makes a folder and its parents; returns the ones made, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(missing)
+        raise OutputError(_unwritable(folder, error)) from None
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _swap(partial: Path, out: Path) -> None:
+    """Puts `partial` in the place of `out`; an earlier result goes only once that is done."""
+    if not out.exists():
+        partial.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-old-"))
+    out.rename(old / out.name)
+    try:
+        partial.rename(out)
+    except BaseException:
+        (old / out.name).rename(out)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"OUT must be writable: {path}: {error.strerror or error}; choose another folder"

@@ -1,0 +1,264 @@
+"""Detection end to end: every method on one call, honest about what it knows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo import cog_validate
+
+import metriccd as mcd
+from metriccd.detection import CHI2_METHODS
+from metriccd.fit import PAPER
+from metriccd.methods import Options
+from metriccd.synthetic import Scene, land_scene
+from test_raster_source import TRANSFORM, UTM, write
+
+FILES = {
+    "score.tif",
+    "change.tif",
+    "change.qml",
+    "change.gpkg",
+    "report.html",
+    "preview.png",
+    "item.json",
+    "run.json",
+}
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    return land_scene(160, 192, seed=1)
+
+
+@pytest.fixture(scope="session")
+def change(scene: Scene) -> mcd.Change:
+    return mcd.detect(scene.t1, scene.t2)
+
+
+def small_fit() -> Options:
+    fit = replace(PAPER, generator="resnet4", steps=3, learning_rate=1e-3)
+    return Options(fit=fit)
+
+
+def test_the_result_is_what_the_contract_says(scene: Scene, change: mcd.Change) -> None:
+    assert change.score.shape == change.map.shape == change.valid.shape == scene.reference.shape
+    assert change.score.dtype == np.float32
+    inside = change.score[change.valid]
+    assert inside.min() >= 0
+    assert inside.max() <= 1
+    np.testing.assert_array_equal(change.map, change.valid & (change.score > change.threshold))
+
+
+def test_known_changes_rank_above_the_rest(scene: Scene, change: mcd.Change) -> None:
+    scores = mcd.evaluate(change, scene.reference)
+    assert scores.auc > 0.85
+    assert scores.ap > 5 * scene.reference.mean()
+
+
+@pytest.mark.parametrize("method", sorted(mcd.METHODS))
+def test_every_method_is_the_same_call(scene: Scene, method: str) -> None:
+    valid = np.ones(scene.reference.shape, bool)
+    valid[:20, :30] = False
+    found = mcd.METHODS[method](scene.t1, scene.t2, valid, options=small_fit())
+    assert found.image.shape == valid.shape
+    np.testing.assert_array_equal(np.isfinite(found.image), valid)
+    if not found.probability:
+        assert found.image[valid].min() >= 0
+
+
+@pytest.mark.parametrize("method", sorted(set(mcd.METHODS) - {"metric"}))
+def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str) -> None:
+    valid = np.ones(scene.reference.shape, bool)
+    valid[60:70, 80:95] = False
+    poisoned = scene.t2.copy()
+    poisoned[:, ~valid] = 60_000
+    expected = mcd.METHODS[method](scene.t1, scene.t2, valid)
+    found = mcd.METHODS[method](scene.t1, poisoned, valid)
+    np.testing.assert_allclose(found.image, expected.image, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["irmad", "cva", "closed_form"])
+@pytest.mark.parametrize("threshold", ["auto", "otsu", "kmeans", "rosin", 0.3])
+def test_any_threshold_decides(scene: Scene, method: str, threshold) -> None:
+    found = mcd.detect(scene.t1, scene.t2, method=method, threshold=threshold)
+    assert 0 < found.map.mean() < 0.9
+    automatic = "rosin" if method == "closed_form" else "otsu"
+    assert found.rule == {"auto": automatic, 0.3: "fixed"}.get(threshold, threshold)
+    assert found.threshold == (0.3 if threshold == 0.3 else 0.5)
+
+
+@pytest.mark.parametrize("method", CHI2_METHODS)
+def test_chi2_decides_where_there_is_a_statistic(scene: Scene, method: str) -> None:
+    assert 0 < mcd.detect(scene.t1, scene.t2, method=method, threshold="chi2").map.mean() < 0.9
+    with pytest.raises(ValueError, match="χ²"):
+        mcd.detect(scene.t1, scene.t2, threshold="chi2")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"preset": "best"}, "no preset 'best': choose from default, fast, paper, released"),
+        ({"method": "magic"}, "no method 'magic'"),
+        ({"threshold": "guess"}, "no threshold rule 'guess'"),
+        ({"threshold": 1.5}, r"must lie in \[0, 1\]: got 1.5"),
+    ],
+)
+def test_wrong_arguments_are_value_errors(scene: Scene, wrong, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mcd.detect(scene.t1, scene.t2, **wrong)
+
+
+def test_the_same_seed_gives_the_same_bytes(scene: Scene) -> None:
+    first, second = (
+        mcd.METHODS["metric"](scene.t1[:, :64, :64], scene.t2[:, :64, :64], options=small_fit())
+        for _ in range(2)
+    )
+    assert first.image.tobytes() == second.image.tobytes()
+    other = mcd.METHODS["metric"](
+        scene.t1[:, :64, :64], scene.t2[:, :64, :64], options=replace(small_fit(), seed=1)
+    )
+    assert other.image.tobytes() != first.image.tobytes()
+
+
+def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    mcd.detect(
+        scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
+    )
+    assert list(seen) == ["read", "color", "features", "smooth"]
+    assert all(done == total for done, total in seen.values())
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory, scene: Scene) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("pair")
+    holes = scene.t2.copy()
+    holes[:, :20, :30] = 0
+    one = write(folder / "S2_20200401T101021.tif", scene.t1)
+    other = write(folder / "S2_20200901T101021.tif", holes, nodata=0)
+    return one, other
+
+
+@pytest.fixture(scope="session")
+def out(tmp_path_factory, files: tuple[Path, Path]) -> Path:
+    return mcd.detect(*files).save(tmp_path_factory.mktemp("results") / "out")
+
+
+def test_out_holds_the_files_of_the_contract(out: Path) -> None:
+    assert {path.name for path in out.iterdir()} == FILES
+
+
+@pytest.mark.parametrize("name", ["score.tif", "change.tif"])
+def test_rasters_are_valid_cogs_on_t1s_grid(out: Path, name: str) -> None:
+    assert cog_validate(out / name, strict=True)[0]
+    with rasterio.open(out / name) as dataset:
+        assert dataset.crs == UTM
+        assert dataset.transform == TRANSFORM
+        assert dataset.shape == (160, 192)
+
+
+def test_rasters_hold_the_result(out: Path, files) -> None:
+    expected = mcd.detect(*files)
+    with rasterio.open(out / "score.tif") as dataset:
+        assert np.isnan(dataset.nodata)
+        np.testing.assert_array_equal(dataset.read(1), expected.score)
+        assert np.isnan(dataset.read(1)[:20, :30]).all()
+    with rasterio.open(out / "change.tif") as dataset:
+        classes = dataset.read(1)
+        assert dataset.nodata == 255
+        assert dataset.colormap(1)[1][:3] == (240, 0, 140)
+    np.testing.assert_array_equal(classes == 1, expected.map)
+    np.testing.assert_array_equal(classes == 255, ~expected.valid)
+
+
+def test_polygons_are_the_map(out: Path) -> None:
+    polygons = gpd.read_file(out / "change.gpkg", layer="change")
+    with rasterio.open(out / "change.tif") as dataset:
+        changed = (dataset.read(1) == 1).sum()
+    assert polygons.area_m2.sum() == pytest.approx(100 * changed)
+    assert polygons.crs == UTM
+    assert (polygons.score_mean > 0.5).all()
+    assert (polygons.score_max >= polygons.score_mean).all()
+
+
+def test_the_stac_item_is_valid_and_dated(out: Path) -> None:
+    import pystac
+
+    item = pystac.Item.from_file(str(out / "item.json"))
+    content = json.loads((out / "item.json").read_text())
+    assert content["stac_version"] == "1.1.0"
+    assert content["properties"]["proj:code"] == "EPSG:32632"
+    assert content["properties"]["start_datetime"] == "2020-04-01T10:10:21Z"
+    assert content["properties"]["end_datetime"] == "2020-09-01T10:10:21Z"
+    assert {asset.href for asset in item.assets.values()} <= {f"./{name}" for name in FILES}
+    classes = content["assets"]["change"]["classification:classes"]
+    assert [entry["value"] for entry in classes] == [0, 1]
+
+
+def test_the_record_tells_all(out: Path, files) -> None:
+    import hashlib
+
+    record = json.loads((out / "run.json").read_text())
+    for date, path in zip(("t1", "t2"), files, strict=True):
+        (entry,) = record["inputs"][date]["files"]
+        assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["settings"]["seed"] == 0
+    assert record["threshold"] == {"value": 0.5, "rule": "rosin", "label_free": True}
+    assert [stage["name"] for stage in record["stages"]][-1] == "write"
+    assert all(stage["peak_mib"] > 0 for stage in record["stages"])
+    assert "torch" in record["versions"]
+
+
+def test_the_qgis_style_names_both_classes(out: Path) -> None:
+    from xml.etree import ElementTree
+
+    entries = ElementTree.parse(out / "change.qml").findall(".//paletteEntry")
+    assert [(entry.get("value"), entry.get("label")) for entry in entries] == [
+        ("0", "no change"),
+        ("1", "change"),
+    ]
+
+
+def test_min_area_drops_small_objects_everywhere(files) -> None:
+    change = mcd.detect(*files, min_area=5000)
+    assert change.polygons().area_m2.min() >= 5000
+    assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
+
+
+def test_plot_draws_on_axes(change: mcd.Change) -> None:
+    axes = change.plot()
+    assert len(axes.images) == 1
+    assert "changed" in axes.get_title()
+
+
+def test_detect_never_sees_a_reference(files, tmp_path: Path, out: Path, scene: Scene) -> None:
+    """The same bytes with a reference beside the images, named as datasets name it."""
+    import shutil
+
+    for path in files:
+        shutil.copy(path, tmp_path / path.name)
+    reference = scene.reference[None].astype(np.uint8)
+    for name in ("reference.tif", "cm.tif", "gt.tif", "label.tif"):
+        write(tmp_path / name, reference)
+    found = mcd.detect(*(tmp_path / path.name for path in files)).save(tmp_path / "out")
+    for name in ("score.tif", "change.tif"):
+        assert (found / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_evaluation_reads_references_as_people_make_them(change, scene: Scene) -> None:
+    truth = scene.reference
+    expected = mcd.evaluate(change, truth)
+    for coded in (truth.astype(np.uint8), truth * np.uint8(255), truth + np.uint8(1)):
+        assert mcd.evaluate(change, coded) == expected
+    sparse = mcd.evaluate(change, (truth.astype(np.uint8), (~truth).astype(np.uint8)))
+    assert sparse == expected
+    with pytest.raises(mcd.GridError, match="must lie on the images' grid"):
+        mcd.evaluate(change, truth[:50])
+    with pytest.raises(mcd.DataError):
+        mcd.evaluate(change, truth * np.uint8(7))
