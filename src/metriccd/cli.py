@@ -1,0 +1,291 @@
+"""The command line: arguments to the calls of the Python API, nothing else."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from metriccd.errors import MetricCDError
+
+# torch takes seconds to import; each command imports what it needs, so that --help is at once.
+
+DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
+EXIT_USAGE, EXIT_DATA, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    help="Finds what changed between two images of one place, without labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+weights_app = typer.Typer(help="Network weights: list, fetch, import.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
+Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
+
+
+@app.command(
+    epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out",
+)
+def detect(
+    t1: Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")],
+    t2: Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")],
+    preset: Annotated[str, typer.Option(help="default, fast, paper or released.")] = "default",
+    method: Annotated[
+        str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
+    ] = None,
+    rgb: Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")
+    ] = None,
+    nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
+    threshold: Threshold = "auto",
+    min_area: Annotated[
+        float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
+    ] = 0.0,
+    extractor: Annotated[
+        str | None, typer.Option(help="embedded, vgg16, or a weights file.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to compute.", click_type=DEVICES)] = "auto",
+    seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    from metriccd.detection import choose
+    from metriccd.detection import detect as find_change
+    from metriccd.folder import output_folder
+
+    level = _threshold(threshold)
+    with _usage():
+        choose(preset, method, level)
+    with output_folder(out, overwrite=overwrite) as folder, _progress(quiet) as progress:
+        change = find_change(
+            t1,
+            t2,
+            preset=preset,
+            method=method,
+            bands=_split(bands),
+            rgb=_split(rgb),
+            masks=mask or (),
+            nodata=nodata,
+            threshold=level,
+            min_area=min_area,
+            extractor=extractor,
+            device=device,
+            seed=seed,
+            progress=progress,
+        )
+        change.write(folder, name=out.resolve().name)
+    _summarize(out, change, quiet=quiet, as_json=as_json)
+
+
+@app.command(epilog="Example: metriccd evaluate out --reference truth.tif")
+def evaluate(
+    out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
+    reference: Annotated[
+        list[str],
+        typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+    ],
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compares a result with a reference and adds the figures to OUT."""
+    from metriccd.evaluation import evaluate_folder
+
+    scores = evaluate_folder(out, reference)
+    _print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
+    if not (quiet or as_json):
+        typer.echo(f"Open {out / 'errors.png'} and {out / 'curves.png'}.")
+
+
+@app.command(epilog="Example: metriccd demo -o demo")
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
+    size: Annotated[int, typer.Option(min=128, max=4096, help="Rows and columns.")] = 512,
+    seed: Annotated[int, typer.Option(help="Of the scene.")] = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Makes a pair with known changes, detects them, evaluates, and writes the report."""
+    from metriccd.demo import make_demo
+
+    with _progress(quiet) as progress:
+        scores = make_demo(out, size=size, seed=seed, overwrite=overwrite, progress=progress)
+    report = out / "report.html"
+    places = {"out": str(out), "report": str(report)}
+    _print_scores(scores, places, quiet=quiet, as_json=as_json)
+    if not (quiet or as_json):
+        typer.echo(f"Open {report} in a browser, or {report.with_name('preview.png')}.")
+
+
+@weights_app.command("list", epilog="Example: metriccd weights list")
+def list_weights(as_json: Json = False) -> None:
+    """Lists the weights that can be used, and which are at hand."""
+    from metriccd.nets.weights import WEIGHTS, installed
+
+    if as_json:
+        rows = [
+            {"name": name, "installed": installed(name) is not None, **asdict(entry)}
+            for name, entry in WEIGHTS.items()
+        ]
+        _print_json({"weights": rows})
+        return
+    table = Table("name", "installed", "levels", "licence", "source")
+    table.add_row("embedded", "yes", "1, 2, 3, 4", "Apache-2.0", "in the package")
+    for name, entry in WEIGHTS.items():
+        there = "no" if installed(name) is None else "yes"
+        levels = ", ".join(str(level) for level in entry.levels)
+        table.add_row(name, there, levels, entry.licence, entry.url)
+    Console().print(table)
+
+
+@weights_app.command("fetch", epilog="Example: metriccd weights fetch vgg16")
+def fetch_weights(
+    name: Annotated[str, typer.Argument(help="Name in the list.")], quiet: Quiet = False
+) -> None:
+    """Downloads weights and verifies their checksum."""
+    from metriccd.nets.weights import fetch
+
+    with _usage(), _progress(quiet) as progress:
+        path = fetch(name, progress=lambda done, total: progress and progress(name, done, total))
+    typer.echo(f"{name}: {path}")
+
+
+@weights_app.command("import", epilog="Example: metriccd weights import vgg16 vgg16.safetensors")
+def import_weights(
+    name: Annotated[str, typer.Argument(help="Name in the list.")],
+    file: Annotated[Path, typer.Argument(help="A .safetensors or .npz file; never a pickle.")],
+) -> None:
+    """Takes weights from a file."""
+    from metriccd.nets.weights import import_file
+
+    with _usage():
+        path = import_file(name, file)
+    typer.echo(f"{name}: {path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code of design.md, section 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except MetricCDError as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        return EXIT_DATA
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted: nothing was written", err=True)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Turns a wrong argument into a usage error."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _threshold(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """Yields a function (stage, done, total) that draws bars on standard error, or None."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _summarize(out: Path, change: Any, *, quiet: bool, as_json: bool) -> None:
+    summary = change.summary()
+    if as_json:
+        _print_json({"out": str(out), **summary})
+    elif not quiet:
+        area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
+        typer.echo(
+            f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
+            f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
+        )
+        for warning in summary["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
+
+
+def _print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        _print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
+    elif not quiet:
+        table = Table("measure", "value", "chosen with")
+        for name, value in scores.as_dict().items():
+            shown = "undefined" if value is None else f"{value:.4g}"
+            table.add_row(name, shown, scores.BASIS[name])
+        Console().print(table)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content))

@@ -1,0 +1,125 @@
+"""Evaluation: a result against a reference, which detection never sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from metriccd import figures, style
+from metriccd.change import Change
+from metriccd.errors import DataError
+from metriccd.folder import RECORD, write_together
+from metriccd.metrics import Confusion, Ranking, Scores
+from metriccd.pair import Image, as_raster, on_lattice
+from metriccd.raster import Grid, Window, open_raster
+from metriccd.reference import combine_masks, decode_reference
+
+Known = tuple[Bool[np.ndarray, "row col"], Bool[np.ndarray, "row col"]]
+
+
+def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
+    """Compares a result with a reference.
+
+    Args:
+        change: The result.
+        reference: Ground truth as a path, an array (row, col) or a DataArray, or a pair of
+            masks (changed, unchanged) where all else is unknown. 0/1, 0/255, 1/2 (OSCD: 2 is
+            change) and 0/1/255 (255 is unknown) are understood.
+
+    Raises:
+        DataError: The reference's labels are ambiguous.
+        GridError: It does not lie on the result's grid.
+    """
+    changed, known = read_reference(reference, change.grid)
+    return score(change.score, change.map, changed, change.valid & known)[0]
+
+
+def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
+    """Compares what `detect` wrote with a reference, and writes the comparison beside it.
+
+    Writes `evaluation.json`, `errors.png` (error map in the paper's colors) and `curves.png`
+    (ROC and precision–recall).
+
+    Args:
+        out: Folder of a result.
+        references: One reference, or a mask of change and one of no change.
+
+    Raises:
+        DataError: `out` is no result, or the reference cannot be read.
+        GridError: The reference does not lie on the result's grid.
+    """
+    change, values, valid, grid = _read_result(out)
+    reference = references[0] if len(references) == 1 else (references[0], references[1])
+    changed, known = read_reference(reference, grid)
+    scores, ranking = score(values, change, changed, valid & known)
+    content = {
+        "reference": list(references),
+        "scores": scores.as_dict(),
+        "basis": Scores.BASIS,
+        "judged_pixels": int((valid & known).sum()),
+    }
+    errors = figures.error_map(change, changed, valid & known)
+    write_together(
+        out,
+        {
+            "evaluation.json": json.dumps(content, indent=2).encode(),
+            "errors.png": figures.encode(errors, "png"),
+            "curves.png": figures.curves({out.name: ranking}),
+        },
+    )
+    return scores
+
+
+def score(
+    values: Float[np.ndarray, "row col"],
+    change: Bool[np.ndarray, "row col"],
+    changed: Bool[np.ndarray, "row col"],
+    judged: Bool[np.ndarray, "row col"],
+) -> tuple[Scores, Ranking]:
+    """Figures and ranking of a score and a change map on the pixels that are judged."""
+    ranking = Ranking()
+    ranking.update(values, changed, judged)
+    return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
+
+
+def read_reference(reference: Image | tuple[Image, Image], grid: Grid) -> Known:
+    """Where a reference says change, and where it says anything, on a result's grid."""
+    if not isinstance(reference, tuple):
+        return decode_reference(*_labels(reference, grid))
+    masks = [_labels(mask, grid) for mask in reference]
+    changed, unchanged = (valid & (labels > labels.min()) for labels, valid in masks)
+    return combine_masks(changed, unchanged)
+
+
+def _labels(
+    reference: Image, grid: Grid
+) -> tuple[Float[np.ndarray, "row col"], Bool[np.ndarray, "row col"]]:
+    raster = on_lattice(as_raster(reference, "reference"), grid, "a reference")
+    with raster.reader(grid, categorical=True) as read:
+        labels, valid = read(_whole(grid))
+    return labels[0], valid
+
+
+def _read_result(
+    out: Path,
+) -> tuple[
+    Bool[np.ndarray, "row col"], Float[np.ndarray, "row col"], Bool[np.ndarray, "row col"], Grid
+]:
+    """Change map, score, valid mask and grid of a result on disk."""
+    if not (out / RECORD).is_file():
+        raise DataError(f"a result of metriccd must hold {RECORD}: {out} does not; check the path")
+    layers = []
+    for name in ("change.tif", "score.tif"):
+        raster = open_raster(out / name)
+        with raster.reader(raster.grid, categorical=True) as read:
+            layers.append((raster, *read(_whole(raster.grid))))
+    (_, classes, _), (raster, values, valid) = layers
+    return classes[0] == style.CHANGE, values[0], valid, raster.grid
+
+
+def _whole(grid: Grid) -> Window:
+    return Window(row=0, col=0, height=grid.height, width=grid.width)
