@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -28,8 +29,8 @@ from metriccd.errors import MetricCDError
 
 # torch takes seconds to import; each command imports what it needs, so that --help is at once.
 
-DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
-EXIT_USAGE, EXIT_DATA, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_DATA, EXIT_INTERRUPTED = 3, 130
+P = ParamSpec("P")
 
 app = typer.Typer(
     help="Finds what changed between two images of one place, without labels.",
@@ -41,6 +42,33 @@ app = typer.Typer(
 weights_app = typer.Typer(help="Network weights: list, fetch, import.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+def _guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose faults become one line and the exit code of design.md, section 2."""
+
+    @wraps(command)
+    def guarded(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except MetricCDError as error:
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(EXIT_DATA) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted: nothing was written", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return guarded
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
@@ -50,6 +78,7 @@ Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 â
 @app.command(
     epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out",
 )
+@_guarded
 def detect(
     t1: Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")],
     t2: Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")],
@@ -73,7 +102,7 @@ def detect(
     extractor: Annotated[
         str | None, typer.Option(help="embedded, vgg16, or a weights file.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to compute.", click_type=DEVICES)] = "auto",
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -100,7 +129,7 @@ def detect(
             threshold=level,
             min_area=min_area,
             extractor=extractor,
-            device=device,
+            device=device.value,
             seed=seed,
             progress=progress,
         )
@@ -109,6 +138,7 @@ def detect(
 
 
 @app.command(epilog="Example: metriccd evaluate out --reference truth.tif")
+@_guarded
 def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
     reference: Annotated[
@@ -128,6 +158,7 @@ def evaluate(
 
 
 @app.command(epilog="Example: metriccd demo -o demo")
+@_guarded
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
     size: Annotated[int, typer.Option(min=128, max=4096, help="Rows and columns.")] = 512,
@@ -149,6 +180,7 @@ def demo(
 
 
 @weights_app.command("list", epilog="Example: metriccd weights list")
+@_guarded
 def list_weights(as_json: Json = False) -> None:
     """Lists the weights that can be used, and which are at hand."""
     from metriccd.nets.weights import WEIGHTS, installed
@@ -170,6 +202,7 @@ def list_weights(as_json: Json = False) -> None:
 
 
 @weights_app.command("fetch", epilog="Example: metriccd weights fetch vgg16")
+@_guarded
 def fetch_weights(
     name: Annotated[str, typer.Argument(help="Name in the list.")], quiet: Quiet = False
 ) -> None:
@@ -182,6 +215,7 @@ def fetch_weights(
 
 
 @weights_app.command("import", epilog="Example: metriccd weights import vgg16 vgg16.safetensors")
+@_guarded
 def import_weights(
     name: Annotated[str, typer.Argument(help="Name in the list.")],
     file: Annotated[Path, typer.Argument(help="A .safetensors or .npz file; never a pickle.")],
@@ -195,21 +229,12 @@ def import_weights(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code of design.md, section 2."""
+    """Runs the command line; returns the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as finished:
-        return finished.exit_code
-    except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
-    except MetricCDError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return EXIT_DATA
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("interrupted: nothing was written", err=True)
-        return EXIT_INTERRUPTED
+        app(args=arguments)
+    except SystemExit as finished:
+        return int(finished.code or 0)
     return 0
 
 
@@ -223,7 +248,7 @@ def _usage() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise typer.BadParameter(str(error)) from None
 
 
 def _threshold(text: str) -> str | float:

@@ -18,6 +18,8 @@ from metriccd.tiling import map_tiles
 TILE = 512
 # Reach of VGG-16 level 2 is 7 pixels, of the bilinear up-sampling 2; a multiple of the stride.
 HALO = 16
+# Mean distances below this are rounding errors, which no division may blow up.
+ROUNDING = 1e-4
 # Standard deviations, in pixels, of the two Gaussians whose geometric mean is taken: the small
 # one keeps outlines, the large one asks for support around them (docs/method.md).
 SIGMAS = (2.0, 8.0)
@@ -80,7 +82,7 @@ def _over_mean(
     distance: Float[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]
 ) -> Float[np.ndarray, "row col"]:
     mean = float(distance[valid].mean(dtype=np.float64))
-    scaled: Float[np.ndarray, "row col"] = distance / (mean if mean > 0 else 1.0)
+    scaled: Float[np.ndarray, "row col"] = distance / max(mean, ROUNDING)
     return scaled
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,11 +62,10 @@ def acquired(names: Sequence[str]) -> datetime | None:
     Sentinel-2's and Landsat's conventions.
     """
     for name in names:
-        match = DATE.search(name)
-        if match is not None:
-            century, year, month, day, clock = match.groups()
+        for century, year, month, day, clock in DATE.findall(name):
             text = f"{century}{year}{month}{day}T{clock or '000000'}"
-            return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+            with suppress(ValueError):  # the 31st of February, or 25 o'clock
+                return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     return None
 
 
