@@ -26,7 +26,7 @@ def fit(settings: FitSettings = QUICK, *, t1=T1, t2=T2, valid=ALL, **options) ->
 
 
 def test_the_papers_settings_are_the_defaults() -> None:
-    assert PAPER == FitSettings()
+    assert FitSettings() == PAPER
     assert (PAPER.generator, PAPER.levels, PAPER.steps) == ("resnet32", (1, 2), 80)
     assert (PAPER.learning_rate, PAPER.alpha, PAPER.balance) == (1e-5, 1.0, "sparsity")
     assert PAPER.train_extractor

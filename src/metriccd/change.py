@@ -143,7 +143,10 @@ class Change:
             pixel_area=None if areas is None else float(areas.mean()),
             full_shape=self.grid.shape,
             convergence=self.history,
-            settings=self.record.get("settings", {}),
+            settings={
+                name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+                for name, value in self.record.get("settings", {}).items()
+            },
             stages=[(stage.name, stage.seconds, stage.peak_mib) for stage in self.stages.done],
             warnings=self.record.get("warnings", ()),
             reference=reference,

@@ -305,10 +305,11 @@ def _print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: 
     if as_json:
         _print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
     elif not quiet:
-        table = Table("measure", "value", "chosen with")
-        for name, value in scores.as_dict().items():
-            shown = "undefined" if value is None else f"{value:.4g}"
-            table.add_row(name, shown, scores.BASIS[name])
+        from metriccd.evaluation import shown
+
+        table = Table("measure", "value", "basis")
+        for label, (value, basis) in shown(scores).items():
+            table.add_row(label, f"{value:.4f}", basis)
         Console().print(table)
 
 

@@ -9,7 +9,7 @@ from affine import Affine
 from jaxtyping import Shaped
 
 from metriccd.detection import detect
-from metriccd.evaluation import evaluate, evaluate_folder
+from metriccd.evaluation import evaluate, evaluate_folder, shown
 from metriccd.folder import output_folder
 from metriccd.metrics import Scores
 from metriccd.raster import CogLayer, Grid, cog_writer, crs_of
@@ -47,12 +47,7 @@ def make_demo(
             before, after, reference = _write_scene(scene, folder)
         change = detect(before, after, progress=progress)
         scores = evaluate(change, reference)
-        figures = {
-            name: (value, scores.BASIS[name])
-            for name, value in scores.as_dict().items()
-            if value is not None
-        }
-        change.write(folder, name=out.resolve().name, judgment=(scene.reference, figures))
+        change.write(folder, name=out.resolve().name, judgment=(scene.reference, shown(scores)))
         return evaluate_folder(folder, [str(reference)])
 
 

@@ -228,6 +228,7 @@ def _settings(
 
 
 def _plain(value: Any) -> Any:
+    """What JSON can hold."""
     return sorted(value) if isinstance(value, frozenset) else value
 
 

@@ -86,6 +86,15 @@ def score(
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
 
 
+def shown(scores: Scores) -> dict[str, tuple[float, str]]:
+    """Figures for people: label → value and what it was chosen with; undefined ones left out."""
+    return {
+        label: (value, scores.BASIS[name])
+        for name, label in scores.LABELS.items()
+        if (value := scores.as_dict()[name]) is not None
+    }
+
+
 def read_reference(reference: Image | tuple[Image, Image], grid: Grid) -> Known:
     """Where a reference says change, and where it says anything, on a result's grid."""
     if not isinstance(reference, tuple):

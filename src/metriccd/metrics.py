@@ -202,6 +202,7 @@ class Scores:
         best_threshold: The threshold that reaches it.
         n_changed: Changed pixels of the reference that were judged.
         n_unchanged: Unchanged pixels of the reference that were judged.
+        LABELS: What people call each figure, without the counts.
         BASIS: What the reference was used for, figure by figure. "label-free": the threshold was
             chosen without it. "threshold-free": no threshold is needed. "oracle": it chose the
             threshold. "reference": a count of its pixels.
@@ -225,6 +226,19 @@ class Scores:
         **dict.fromkeys(("auc", "ap"), "threshold-free"),
         **dict.fromkeys(("best_f1", "best_threshold"), "oracle"),
         **dict.fromkeys(("n_changed", "n_unchanged"), "reference"),
+    }
+
+    LABELS: ClassVar[dict[str, str]] = {
+        "oa": "overall accuracy (OA)",
+        "ua": "precision (UA)",
+        "recall": "recall",
+        "f1": "F1",
+        "iou": "intersection over union",
+        "kappa": "kappa",
+        "auc": "area under ROC (AUC)",
+        "ap": "average precision (AP)",
+        "best_f1": "best F1",
+        "best_threshold": "threshold of best F1",
     }
 
     @classmethod
