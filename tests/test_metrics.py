@@ -18,6 +18,7 @@ from metriccd.metrics import (
     Scores,
     mean_scores,
 )
+from metriccd.reference import decode_reference
 
 # The pictures of the data sets carry no georeference.
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -44,9 +44,9 @@ def test_objects_agree_with_scikit_image(change, score) -> None:
     regions = regionprops(label(change, connectivity=1), intensity_image=np.nan_to_num(score))
     assert len(found) == len(regions)
     assert sorted(found.area_m2) == sorted(100.0 * region.area for region in regions)
-    means = sorted(r.mean_intensity for r in regions)
+    means = sorted(r.intensity_mean for r in regions)
     np.testing.assert_allclose(sorted(found.score_mean), means, rtol=1e-6)
-    np.testing.assert_allclose(sorted(found.score_max), sorted(r.max_intensity for r in regions))
+    np.testing.assert_allclose(sorted(found.score_max), sorted(r.intensity_max for r in regions))
 
 
 def test_polygons_burn_back_to_the_change_map(change, score) -> None:
