@@ -11,6 +11,7 @@ import xarray
 from affine import Affine
 from rasterio.crs import CRS
 
+from metriccd import difference
 from metriccd.errors import DataError, GridError
 from metriccd.pair import SENTINEL2_BANDS, read_pair
 from test_raster_source import TRANSFORM, UTM, write
@@ -30,6 +31,25 @@ def test_files_on_one_grid_are_read_as_they_are(files) -> None:
     np.testing.assert_array_equal(block.t1, image(0))
     np.testing.assert_array_equal(block.t2, image(1))
     assert block.valid.all()
+
+
+def test_blocks_are_the_pair_at_every_pass(files) -> None:
+    pair = read_pair(*files)
+    whole, blocks = pair.load(), pair.blocks(size=16)
+    for _ in range(2):
+        parts = dict(zip(pair.grid.windows(16), blocks, strict=True))
+        for window, block in parts.items():
+            np.testing.assert_array_equal(block.t2, whole.t2[:, *window.slices])
+            np.testing.assert_array_equal(block.valid, whole.valid[window.slices])
+
+
+def test_statistics_streamed_from_files_equal_those_of_the_whole(files) -> None:
+    pair = read_pair(*files)
+    whole = pair.load()
+    streamed, once = difference.irmad(pair.blocks(size=16)), difference.irmad([whole])
+    np.testing.assert_allclose(
+        streamed.apply(whole.t1, whole.t2), once.apply(whole.t1, whole.t2), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_shifted_image_is_cropped_to_the_intersection(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from metriccd.stages import Stages
 
 WRITE_SIZE = 2048
 # Each date is stretched between these percentiles for display.
-DISPLAY_PERCENTILES = (1, 99)
+DISPLAY_PERCENTILES = (2, 98)
 
 # A reference (True = change) and figures against it: name → value and what it was chosen with.
 Judgment = tuple[Bool[np.ndarray, "row col"], Mapping[str, tuple[float, str]]]

@@ -94,6 +94,10 @@ class ImagePair:
 
             yield read
 
+    def blocks(self, size: int = READ_SIZE) -> PairBlocks:
+        """The pair as blocks of at most size × size pixels, read anew at every pass."""
+        return PairBlocks(pair=self, size=size)
+
     def load(self, stages: Stages | None = None) -> Block:
         """Reads the whole pair by windows and checks that it can be compared.
 
@@ -131,6 +135,24 @@ class ImagePair:
                 f"t1 and t2 must differ: every valid pixel of {self.t2.label} equals "
                 f"{self.t1.label}; give two dates"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBlocks:
+    """What streamed statistics take: iterate once for each pass, memory for one block.
+
+    Attributes:
+        pair: The pair.
+        size: Largest side of a block, in pixels.
+    """
+
+    pair: ImagePair
+    size: int
+
+    def __iter__(self) -> Iterator[Block]:
+        with self.pair.reader() as read:
+            for window in self.pair.grid.windows(self.size):
+                yield read(window)
 
 
 def read_pair(
