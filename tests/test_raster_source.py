@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import io
-import re
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -298,36 +295,19 @@ def test_an_array_carries_georeference_and_names() -> None:
     assert raster.files == ()
 
 
-class _Ranges(http.server.SimpleHTTPRequestHandler):
-    """A file server that answers range requests, as object stores do."""
-
-    def send_head(self):
-        asked = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        path = Path(self.translate_path(self.path))
-        if asked is None or not path.is_file():
-            return super().send_head()
-        content = path.read_bytes()
-        first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        self.send_header("Content-Length", str(last + 1 - first))
-        self.end_headers()
-        return io.BytesIO(content[first : last + 1])
-
-    def log_message(self, *_arguments) -> None:
-        pass
-
-
 def test_a_url_reads_as_the_file_behind_it(tmp_path: Path, noise: np.ndarray) -> None:
     write(tmp_path / "a.tif", noise)
-    handler = functools.partial(_Ranges, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        raster = open_raster(f"http://127.0.0.1:{server.server_port}/a.tif")
-        pixels, _ = read_all(raster)
-        with pytest.raises(DataError, match="404"):
-            open_raster(f"http://127.0.0.1:{server.server_port}/no.tif")
-        server.shutdown()
+    # A process of its own: GDAL waits for the answer without letting other threads run.
+    command = [sys.executable, Path(__file__).with_name("range_server.py"), tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            root = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+            raster = open_raster(f"{root}/a.tif")
+            pixels, _ = read_all(raster)
+            with pytest.raises(DataError, match="404"):
+                open_raster(f"{root}/no.tif")
+        finally:
+            server.kill()
     np.testing.assert_array_equal(pixels, noise)
     assert raster.grid.crs == UTM
     assert raster.files == ()
