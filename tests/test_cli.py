@@ -86,6 +86,59 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert added == {"evaluation.json", "errors.png", "curves.png"}
 
 
+COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/truth.tif")
+
+
+@pytest.mark.usefixtures("here")
+def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    chosen = ("--methods", "irmad_toolbox,cva", "--palette", "colorblind", "-o", "out")
+    code, out, err = run(*COMPARE, *chosen, capsys=capsys)
+    assert code == 0
+    names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    words = ("irmad_toolbox", "cva", "otsu", "kmeans")
+    assert [out.count(word) for word in words] == [2, 2, 2, 2]
+    assert "…" not in out
+    assert "best F1: oracle" in " ".join(out.split())
+    assert "out/panel.png" in out
+    assert "irmad" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_compare_in_json_is_the_table(capsys) -> None:
+    chosen = ("--methods", "cva", "--thresholds", "rosin", "-o", "out", "--json")
+    code, out, _ = run(*COMPARE, *chosen, capsys=capsys)
+    content = json.loads(out)
+    assert code == 0
+    assert content["rows"] == json.loads(Path("out/table.json").read_text())["rows"]
+    assert [(row["method"], row["rule"]) for row in content["rows"]] == [("cva", "rosin")]
+    assert content["basis"]["best_f1"] == "oracle"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--methods", "magic"],
+        ["--thresholds", "guess"],
+        ["--palette", "rainbow"],
+        ["--reference", "../in/t1.tif", "--reference", "../in/t2.tif"],
+    ],
+)
+def test_compare_with_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong, capsys) -> None:
+    code, _, err = run(*COMPARE, *wrong, "-o", "out", capsys=capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+def test_compare_with_an_ambiguous_reference_is_code_3_and_nothing_left(here, capsys) -> None:
+    pair = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/t1.tif")
+    code, _, err = run(*pair, "--methods", "cva", "-o", "out", "-q", capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+    assert list((here / "work").iterdir()) == []
+
+
 @pytest.mark.usefixtures("here")
 def test_a_result_is_replaced_only_when_asked(capsys) -> None:
     pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q")
@@ -189,7 +242,8 @@ def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], ca
 
 
 @pytest.mark.parametrize(
-    "command", ["detect", "evaluate", "demo", "weights list", "weights fetch", "weights import"]
+    "command",
+    ["detect", "evaluate", "compare", "demo", "weights list", "weights fetch", "weights import"],
 )
 def test_help_has_an_example(command: str, capsys) -> None:
     code, out, _ = run(*command.split(), "--help", capsys=capsys)

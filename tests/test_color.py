@@ -7,7 +7,13 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures
 
-from metriccd.color import fit_color_map, polynomial_correction, polynomial_terms, unit_range
+from metriccd.color import (
+    between_extremes,
+    fit_color_map,
+    polynomial_correction,
+    polynomial_terms,
+    unit_range,
+)
 from metriccd.pair import read_pair
 
 ALL = np.ones((64, 80), bool)
@@ -111,3 +117,11 @@ def test_a_constant_band_has_a_finite_range() -> None:
     flat = np.full((1, 64, 80), 3, np.float32)
     _, gain = unit_range(flat, flat, ALL)
     assert np.isfinite(gain).all()
+
+
+def test_extremes_of_the_valid_pixels_become_0_and_1() -> None:
+    image, valid = 70 * noise() - 9, ALL.copy()
+    image[:, 0, 0], valid[0, 0] = 1e6, False
+    scaled = between_extremes(image, valid)[:, valid]
+    assert (scaled.min(), scaled.max()) == (0, 1)
+    assert np.isfinite(between_extremes(np.full_like(image, 3), valid)).all()

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import rasterio
 from rio_cogeo import cog_validate
+from sklearn.cluster import KMeans
 
 import metriccd as mcd
 from metriccd.detection import CHI2_METHODS
+from metriccd.difference import irmad, on_arrays
 from metriccd.fit import PAPER
 from metriccd.methods import Options
 from metriccd.synthetic import Scene, land_scene
+from metriccd.threshold import threshold_of
 from test_raster_source import TRANSFORM, UTM, write
 
 FILES = {
@@ -84,13 +87,77 @@ def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["irmad", "cva", "closed_form"])
-@pytest.mark.parametrize("threshold", ["auto", "otsu", "kmeans", "rosin", 0.3])
+@pytest.mark.parametrize("threshold", ["auto", "otsu", "kmeans", "rosin", "adaptive", 0.3])
 def test_any_threshold_decides(scene: Scene, method: str, threshold) -> None:
     found = mcd.detect(scene.t1, scene.t2, method=method, threshold=threshold)
     assert 0 < found.map.mean() < 0.9
     automatic = "rosin" if method == "closed_form" else "otsu"
     assert found.rule == {"auto": automatic, 0.3: "fixed"}.get(threshold, threshold)
     assert found.threshold == (0.3 if threshold == 0.3 else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [("pca_kmeans", "kmeans"), ("deep_cva", "adaptive"), ("irmad_toolbox", "otsu")],
+)
+def test_a_method_has_the_rule_of_its_authors(scene: Scene, method: str, rule: str) -> None:
+    found = mcd.detect(scene.t1, scene.t2, method=method)
+    assert (found.rule, found.threshold) == (rule, 0.5)
+    np.testing.assert_array_equal(found.map, found.score > 0.5)
+    assert mcd.evaluate(found, scene.reference).auc > 0.6
+
+
+@pytest.mark.parametrize("method", ["image_diff", "mad", "pca_kmeans"])
+def test_kmeans_decides_on_the_unmerged_components(scene: Scene, method: str) -> None:
+    components = mcd.METHODS[method](scene.t1, scene.t2).components
+    vectors = components.reshape(len(components), -1).T
+    level = vectors.mean(axis=1)  # k-means has several optima: start where the package does
+    upper = level > threshold_of("kmeans", level)
+    start = np.stack([vectors[~upper].mean(axis=0), vectors[upper].mean(axis=0)])
+    fitted = KMeans(2, init=start, n_init=1, tol=1e-8).fit(vectors)
+    change = fitted.labels_ == fitted.cluster_centers_.mean(axis=1).argmax()
+    found = mcd.detect(scene.t1, scene.t2, method=method, threshold="kmeans")
+    assert (found.map.ravel() == change).mean() > 0.998
+    merged = mcd.METHODS[method](scene.t1, scene.t2).image
+    assert ((merged > threshold_of("kmeans", merged)) != found.map).any()
+    assert found.record["settings"]["score"].startswith(
+        f"margin of k-means on {len(components)} components"
+    )
+
+
+def test_a_fixed_threshold_cuts_the_score_of_the_methods_own_rule(scene: Scene) -> None:
+    own, fixed = (
+        mcd.detect(scene.t1, scene.t2, method="pca_kmeans", threshold=threshold)
+        for threshold in ("auto", 0.6)
+    )
+    np.testing.assert_array_equal(fixed.score, own.score)
+    np.testing.assert_array_equal(fixed.map, own.score > 0.6)
+    assert fixed.rule == "fixed"
+
+
+def test_merged_images_carry_no_components(scene: Scene) -> None:
+    assert mcd.METHODS["cva"](scene.t1, scene.t2).components is None
+    assert mcd.METHODS["closed_form"](scene.t1, scene.t2).components is None
+
+
+def test_irmad_in_the_toolboxs_variant_is_another_one(scene: Scene) -> None:
+    expected = on_arrays(irmad, scene.t1.astype(np.float32), scene.t2, variance="toolbox")
+    found = mcd.METHODS["irmad_toolbox"](scene.t1, scene.t2)
+    np.testing.assert_allclose(found.components, expected, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(found.components, mcd.METHODS["irmad"](scene.t1, scene.t2).components)
+
+
+def test_chi2_tells_that_it_scaled_an_inflated_statistic() -> None:
+    rng = np.random.default_rng(0)
+    t1 = rng.normal(1000, 50, (3, 100, 100)).astype(np.float32)
+    t2 = (t1 + rng.normal(0, 10, t1.shape)).astype(np.float32)
+    iterated = mcd.detect(t1, t2, method="irmad", threshold="chi2")
+    assert any(
+        "times a χ² statistic with 3 degrees" in line for line in iterated.summary()["warnings"]
+    )
+    assert 0.003 < iterated.map.mean() < 0.03
+    once = mcd.detect(t1, t2, method="mad", threshold="chi2")
+    assert not once.summary()["warnings"]
 
 
 @pytest.mark.parametrize("method", CHI2_METHODS)
@@ -212,6 +279,7 @@ def test_the_record_tells_all(out: Path, files) -> None:
     assert record["threshold"] == {"value": 0.5, "rule": "rosin", "label_free": True}
     assert [stage["name"] for stage in record["stages"]][-1] == "write"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
+    assert record["settings"]["score"].startswith("d / (d + t)")
     assert "torch" in record["versions"]
 
 

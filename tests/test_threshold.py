@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from skimage import filters
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
+from metriccd.difference import DifferenceImage, irmad, mad
 from metriccd.errors import DataError
 from metriccd.histogram import Histogram
 from metriccd.threshold import (
     THRESHOLDS,
     chi2,
+    chi2_inflation,
     fixed,
     kapur,
     kmeans,
-    nearest_is_change,
+    kmeans_score,
     otsu,
     rosin,
     threshold_of,
@@ -45,6 +48,10 @@ SCORES = {
     "two_values": CHANGED * 1.0,
 }
 SCORES = {name: values.astype(np.float32) for name, values in SCORES.items()}
+
+
+def is_change(difference: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    return kmeans_score(difference, centers) > 0.5
 
 
 def histogram_of(values: np.ndarray) -> Histogram:
@@ -215,16 +222,47 @@ def test_missing_values_do_not_move_a_threshold(rule: str) -> None:
 
 
 @pytest.mark.parametrize("bands", [1, 3, 12])
-def test_chi2_marks_the_share_alpha_of_no_change(bands: int) -> None:
-    statistic = RNG.chisquare(bands, SIZE).astype(np.float32)
+@pytest.mark.parametrize("inflation", [1.0, 5.3])
+def test_chi2_marks_the_share_alpha_of_no_change(bands: int, inflation: float) -> None:
+    statistic = (inflation * RNG.chisquare(bands, SIZE)).astype(np.float32)
     threshold = chi2(bands)(histogram_of(statistic))
-    assert chi2_distribution.sf(threshold, bands) == pytest.approx(0.01)
+    assert chi2_inflation(histogram_of(statistic), bands) == pytest.approx(inflation, rel=0.03)
+    assert chi2_distribution.sf(threshold / inflation, bands) == pytest.approx(0.01, rel=0.2)
     assert (statistic > threshold).mean() == pytest.approx(0.01, rel=0.2)
     assert threshold_of("chi2", statistic, chi2_dof=bands) == threshold
 
 
 def test_chi2_of_three_bands_is_the_printed_table_value() -> None:
     assert chi2(3, alpha=0.05)(Histogram()) == pytest.approx(7.815, abs=5e-4)
+
+
+def test_chi2_is_hardly_moved_by_the_pixels_that_changed() -> None:
+    unchanged = RNG.chisquare(4, SIZE).astype(np.float32)
+    statistic = np.where(CHANGED, 300 + unchanged, unchanged)
+    marked = statistic > chi2(4)(histogram_of(statistic))
+    assert marked[CHANGED].all()
+    assert 0.003 < marked[~CHANGED].mean() < 0.01
+
+
+def test_chi2_leaves_values_alone_whose_median_is_zero() -> None:
+    statistic = np.where(CHANGED, 50, 0).astype(np.float32)
+    assert chi2_inflation(histogram_of(statistic), 3) == 1
+    assert ((statistic > chi2(3)(histogram_of(statistic))) == CHANGED).all()
+
+
+@pytest.mark.parametrize("bands", [3, 6])
+@pytest.mark.parametrize("method", [mad, irmad], ids=["mad", "irmad"])
+def test_chi2_flags_few_of_the_pixels_of_an_unchanged_pair(
+    method: Callable[..., DifferenceImage], bands: int
+) -> None:
+    rng = np.random.default_rng(bands)
+    t1 = rng.normal(0, 50, (bands, 150, 150))
+    t2 = t1 + rng.normal(0, 10, t1.shape)
+    image = method([(t1, t2, np.ones(t1.shape[1:], bool))])
+    statistic = image.merge(image.apply(t1, t2))
+    assert 0.003 < (statistic > chi2(bands)(histogram_of(statistic))).mean() < 0.03
+    if method is irmad:  # what the calibration is for
+        assert (statistic > chi2_distribution.isf(0.01, bands)).mean() > 0.1
 
 
 def test_fixed_gives_its_value_whatever_the_histogram() -> None:
@@ -256,25 +294,25 @@ def test_vector_kmeans_equals_scikit_learn_on_a_real_difference(difference: np.n
     centers = vector_kmeans(windows(difference, 128))
     np.testing.assert_allclose(centers, fitted.cluster_centers_[order], rtol=5e-3)
     expected = (fitted.labels_ == order[1]).reshape(difference.shape[1:])
-    assert (nearest_is_change(difference, centers) == expected).mean() > 0.999
+    assert (is_change(difference, centers) == expected).mean() > 0.999
 
 
 def test_vector_kmeans_of_a_sample_marks_nearly_the_same_pixels(difference: np.ndarray) -> None:
-    whole = nearest_is_change(difference, vector_kmeans([difference]))
-    sampled = nearest_is_change(difference, vector_kmeans(windows(difference, 90), sample=20_000))
+    whole = is_change(difference, vector_kmeans([difference]))
+    sampled = is_change(difference, vector_kmeans(windows(difference, 90), sample=20_000))
     assert (whole == sampled).mean() > 0.99
 
 
 def test_vector_kmeans_of_one_band_is_kmeans(difference: np.ndarray) -> None:
     band = difference[:1]
-    change = nearest_is_change(band, vector_kmeans([band]))
+    change = is_change(band, vector_kmeans([band]))
     assert (change == (band[0] > kmeans(histogram_of(band)))).mean() > 0.9995
 
 
 def test_vector_kmeans_sees_change_that_band_means_hide() -> None:
     changed = RNG.random((60, 80)) < 0.3
     difference = RNG.normal(0, 0.3, (2, 60, 80)) + np.where(changed, [[[6.0]], [[-4.0]]], 0)
-    assert (nearest_is_change(difference, vector_kmeans([difference])) == changed).all()
+    assert (is_change(difference, vector_kmeans([difference])) == changed).all()
 
 
 def test_vector_kmeans_repeats_itself_with_the_same_seed() -> None:
@@ -291,13 +329,34 @@ def test_vector_kmeans_does_not_depend_on_windows_when_the_sample_is_the_whole_i
     )
 
 
+def test_kmeans_score_is_linear_between_the_centers_and_never_saturates() -> None:
+    centers = np.array([[1.0, 1.0], [3.0, 5.0]])
+    steps = np.array([-50, 0, 0.5, 1, 50, 1e4])
+    line = centers[0][:, None] + steps * (centers[1] - centers[0])[:, None]
+    score = kmeans_score(line[:, None], centers)[0]
+    np.testing.assert_allclose(score[1:4], [0.25, 0.5, 0.75])
+    assert (np.diff(score) > 0).all()
+    assert 0 < score.min() < score.max() < 1
+
+
+def test_kmeans_score_orders_pixels_by_the_two_distances() -> None:
+    difference = RNG.gamma(1, 1, (3, 40, 50))
+    centers = vector_kmeans([difference])
+    near, far = (np.square(difference - c[:, None, None]).sum(axis=0) for c in centers)
+    score = kmeans_score(difference, centers)
+    order = (near - far).ravel().argsort()
+    assert (np.diff(score.ravel()[order]) >= 0).all()
+    np.testing.assert_array_equal(score > 0.5, near - far > 0)
+    np.testing.assert_array_equal(score > 0.5, is_change(difference, centers))
+
+
 def test_vector_kmeans_leaves_out_missing_pixels() -> None:
     difference = RNG.gamma(1, 1, (2, 40, 50))
     holes = difference.copy()
     holes[0, :7], holes[1, 30:] = np.nan, np.nan
     centers = vector_kmeans([holes])
     np.testing.assert_allclose(centers, vector_kmeans([difference[:, 7:30]]))
-    change = nearest_is_change(holes, centers)
+    change = is_change(holes, centers)
     assert change[7:30].any()
     assert not change[:7].any()
     assert not change[30:].any()
@@ -305,7 +364,7 @@ def test_vector_kmeans_leaves_out_missing_pixels() -> None:
 
 def test_vector_kmeans_finds_nothing_in_a_constant_difference() -> None:
     difference = np.full((3, 20, 20), 0.1)
-    assert not nearest_is_change(difference, vector_kmeans([difference])).any()
+    assert not is_change(difference, vector_kmeans([difference])).any()
 
 
 @pytest.mark.parametrize("blocks", [[], [np.full((2, 3, 3), np.nan)]], ids=["none", "all_missing"])

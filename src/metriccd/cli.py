@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,20 +10,19 @@ from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from metriccd.console import (
+    print_comparison,
+    print_json,
+    print_scores,
+    show_progress,
+    summarize,
+)
 from metriccd.errors import MetricCDError
 
 # torch takes seconds to import; each command imports what it needs, so that --help is at once.
@@ -52,6 +50,13 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Palette(StrEnum):
+    """Colors of error maps."""
+
+    PAPER = "paper"
+    COLORBLIND = "colorblind"
+
+
 def _guarded(command: Callable[P, None]) -> Callable[P, None]:
     """A command whose faults become one line and the exit code of design.md, section 2."""
 
@@ -72,6 +77,20 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
+First = Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")]
+Second = Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
+Reference = Annotated[
+    list[str],
+    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+]
+Bands = Annotated[
+    str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
+]
+Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
+Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
+Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 
 
@@ -80,29 +99,23 @@ Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 �
 )
 @_guarded
 def detect(
-    t1: Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")],
-    t2: Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")],
+    t1: First,
+    t2: Second,
+    out: Out,
     preset: Annotated[str, typer.Option(help="default, fast, paper or released.")] = "default",
     method: Annotated[
         str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
     ] = None,
-    bands: Annotated[
-        str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
-    ] = None,
-    rgb: Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")] = None,
-    mask: Annotated[
-        list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")
-    ] = None,
+    bands: Bands = None,
+    rgb: Rgb = None,
+    mask: Mask = None,
     nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
     threshold: Threshold = "auto",
     min_area: Annotated[
         float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
     ] = 0.0,
-    extractor: Annotated[
-        str | None, typer.Option(help="embedded, vgg16, or a weights file.")
-    ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
     seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -116,7 +129,7 @@ def detect(
     level = _threshold(threshold)
     with _usage():
         choose(preset, method, level)
-    with output_folder(out, overwrite=overwrite) as folder, _progress(quiet) as progress:
+    with output_folder(out, overwrite=overwrite) as folder, show_progress(quiet) as progress:
         change = find_change(
             t1,
             t2,
@@ -134,17 +147,14 @@ def detect(
             progress=progress,
         )
         change.write(folder, name=out.resolve().name)
-    _summarize(out, change, quiet=quiet, as_json=as_json)
+    summarize(out, change, quiet=quiet, as_json=as_json)
 
 
 @app.command(epilog="Example: metriccd evaluate out --reference truth.tif")
 @_guarded
 def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
-    reference: Annotated[
-        list[str],
-        typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
-    ],
+    reference: Reference,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -152,9 +162,66 @@ def evaluate(
     from metriccd.evaluation import evaluate_folder
 
     scores = evaluate_folder(out, reference)
-    _print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
+    print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
         typer.echo(f"Open {out / 'errors.png'} and {out / 'curves.png'}.")
+
+
+@app.command(
+    epilog="Example: metriccd compare before.tif after.tif --reference truth.tif -o out",
+)
+@_guarded
+def compare(
+    t1: First,
+    t2: Second,
+    reference: Reference,
+    out: Out,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="irmad,cva,… or all: every classical method and the closed form. metric, which "
+            "is fitted to the pair for minutes, runs only where it is named: all,metric."
+        ),
+    ] = "all",
+    thresholds: Annotated[
+        str, typer.Option(help="Rules: otsu, kmeans, rosin …; the maps of the first are drawn.")
+    ] = "otsu,kmeans",
+    bands: Bands = None,
+    rgb: Rgb = None,
+    mask: Mask = None,
+    palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
+    seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compares methods with a reference: one table, curves and error maps in OUT."""
+    from metriccd.compare import choose
+    from metriccd.compare import compare as run_methods
+    from metriccd.folder import output_folder
+
+    with _usage():
+        names, rules = choose(_split(methods) or (), _split(thresholds) or ())
+        truth = _reference(reference)
+    with output_folder(out, overwrite=overwrite) as folder, show_progress(quiet) as progress:
+        comparison = run_methods(
+            t1,
+            t2,
+            truth,
+            methods=names,
+            thresholds=rules,
+            bands=_split(bands),
+            rgb=_split(rgb),
+            masks=mask or (),
+            extractor=extractor or "embedded",
+            device=device.value,
+            seed=seed,
+            progress=progress,
+        )
+        comparison.write(folder, palette=palette.value)
+    print_comparison(out, comparison, quiet=quiet, as_json=as_json)
 
 
 @app.command(epilog="Example: metriccd demo -o demo")
@@ -170,11 +237,11 @@ def demo(
     """Makes a pair with known changes, detects them, evaluates, and writes the report."""
     from metriccd.demo import make_demo
 
-    with _progress(quiet) as progress:
+    with show_progress(quiet) as progress:
         scores = make_demo(out, size=size, seed=seed, overwrite=overwrite, progress=progress)
     report = out / "report.html"
     places = {"out": str(out), "report": str(report)}
-    _print_scores(scores, places, quiet=quiet, as_json=as_json)
+    print_scores(scores, places, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
         typer.echo(f"Open {report} in a browser, or {report.with_name('preview.png')}.")
 
@@ -190,7 +257,7 @@ def list_weights(as_json: Json = False) -> None:
             {"name": name, "installed": installed(name) is not None, **asdict(entry)}
             for name, entry in WEIGHTS.items()
         ]
-        _print_json({"weights": rows})
+        print_json({"weights": rows})
         return
     table = Table("name", "installed", "levels", "licence", "source")
     table.add_row("embedded", "yes", "1, 2, 3, 4", "Apache-2.0", "in the package")
@@ -209,7 +276,7 @@ def fetch_weights(
     """Downloads weights and verifies their checksum."""
     from metriccd.nets.weights import fetch
 
-    with _usage(), _progress(quiet) as progress:
+    with _usage(), show_progress(quiet) as progress:
         path = fetch(name, progress=lambda done, total: progress and progress(name, done, total))
     typer.echo(f"{name}: {path}")
 
@@ -262,56 +329,12 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """Yields a function (stage, done, total) that draws bars on standard error, or None."""
-    if quiet:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
+def _reference(paths: Sequence[str]) -> str | tuple[str, str]:
+    """One reference, or masks of change and of no change.
 
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
-
-
-def _summarize(out: Path, change: Any, *, quiet: bool, as_json: bool) -> None:
-    summary = change.summary()
-    if as_json:
-        _print_json({"out": str(out), **summary})
-    elif not quiet:
-        area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
-        typer.echo(
-            f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
-            f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
-        )
-        for warning in summary["warnings"]:
-            typer.echo(f"warning: {warning}", err=True)
-        typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
-
-
-def _print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        _print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
-    elif not quiet:
-        from metriccd.evaluation import shown
-
-        table = Table("measure", "value", "basis")
-        for label, (value, basis) in shown(scores).items():
-            table.add_row(label, f"{value:.4f}", basis)
-        Console().print(table)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content))
+    Raises:
+        ValueError: There are more.
+    """
+    if len(paths) > 2:
+        raise ValueError(f"--reference is given once or twice: got {len(paths)}")
+    return paths[0] if len(paths) == 1 else (paths[0], paths[1])

@@ -163,3 +163,13 @@ def unit_range(
     low, high = np.percentile(both, [percent, 100 - percent], axis=1)
     span = high - low
     return low, 1.0 / np.where(span > 0, span, 1.0)
+
+
+def between_extremes(
+    image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"]
+) -> Float[np.ndarray, "band row col"]:
+    """An image scaled by its own smallest and largest valid value over all bands to [0, 1]."""
+    inside = image[:, valid]
+    low, high = inside.min(), inside.max()
+    scaled: Float[np.ndarray, "band row col"] = (image - low) / (high - low if high > low else 1)
+    return scaled

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool, Float32
 from torch import nn
 
 from metriccd.change import Change, display
+from metriccd.decision import decide
 from metriccd.fit import PAPER, RELEASED, FitSettings
-from metriccd.methods import METHODS, Difference, Options, choose_device
+from metriccd.methods import METHODS, Options, Scaling, choose_device
 from metriccd.pair import Image, ImagePair, read_pair
 from metriccd.polygons import remove_small
-from metriccd.raster import Raster
+from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
-from metriccd.threshold import THRESHOLDS, threshold_of
+from metriccd.threshold import THRESHOLDS
 
 # Methods whose difference image is χ²-distributed where nothing changed.
-CHI2_METHODS = ("mad", "irmad")
-LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
+CHI2_METHODS = ("mad", "irmad", "irmad_toolbox", "sfa", "isfa")
+# Thresholds used for "auto" with methods that no preset names; "otsu" with all others.
+OWN_THRESHOLDS: dict[str, str | float] = {
+    "metric": 0.5,
+    "pca_kmeans": "kmeans",
+    "deep_cva": "adaptive",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class Preset:
         threshold: Rule, or a fixed score, used for `--threshold auto`.
         fit: Settings of the per-pair optimizer.
         color_factor: β of the color correction.
+        scaling: How images are brought to [0, 1], see `Options`.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Preset:
     threshold: str | float = "rosin"
     fit: FitSettings = field(default_factory=FitSettings)
     color_factor: int = 4
+    scaling: Scaling = "percentiles"
 
 
 PRESETS: dict[str, Preset] = {
@@ -52,7 +54,12 @@ PRESETS: dict[str, Preset] = {
     "fast": Preset(method="closed_form"),
     "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
     "released": Preset(
-        method="metric", extractor="vgg16", threshold=0.97, fit=RELEASED, color_factor=1
+        method="metric",
+        extractor="vgg16",
+        threshold=0.97,
+        fit=RELEASED,
+        color_factor=1,
+        scaling="extremes",
     ),
 }
 
@@ -108,35 +115,41 @@ def detect(
         extractor=chosen.extractor if extractor is None else extractor,
         fit=chosen.fit,
         color_factor=chosen.color_factor,
+        scaling=chosen.scaling,
         device=choose_device(device),
         seed=seed,
         stages=stages,
     )
     found = METHODS[chosen.method](*block, options=options)
-    score, level, rule = _decide(found, block.valid, threshold, chosen.threshold)
-    change = (score > level) & block.valid
+    decision = decide(found, block.valid, threshold, automatic=chosen.threshold, seed=seed)
+    change = decision.change
     if min_area > 0:
         change = remove_small(change, pair.grid, min_area)
-    settings = _settings(preset, chosen, options, pair, rule=rule, min_area=min_area)
+    settings = _settings(preset, chosen, options, pair)
+    settings |= {"rule": decision.rule, "score": decision.measure, "min_area": min_area}
     return Change(
-        score=score,
+        score=decision.score,
         map=change,
         valid=block.valid,
-        threshold=level,
-        rule=rule,
+        threshold=decision.threshold,
+        rule=decision.rule,
         grid=pair.grid,
         t1_rgb=display(block.t1, block.valid, pair.rgb),
         t2_rgb=display(block.t2, block.valid, pair.rgb),
         history=found.history,
         record={
-            "inputs": {"t1": _input(pair.t1), "t2": _input(pair.t2)},
-            "masks": [_input(mask) for mask in pair.masks],
+            "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
+            "masks": [input_of(mask) for mask in pair.masks],
             "settings": settings,
-            "threshold": {"value": level, "rule": rule, "label_free": True},
+            "threshold": {
+                "value": decision.threshold,
+                "rule": decision.rule,
+                "label_free": True,
+            },
             "valid_pixels": int(block.valid.sum()),
             "changed_pixels": int(change.sum()),
-            "warnings": list(found.warnings),
-            "versions": _versions(),
+            "warnings": [*found.warnings, *decision.warnings],
+            "versions": versions(),
         },
         stages=stages,
     )
@@ -150,9 +163,11 @@ def choose(name: str, method: str | None, threshold: str | float) -> Preset:
     """
     preset = _preset(name, method)
     if isinstance(threshold, str):
-        known = ", ".join(["auto", *THRESHOLDS, "chi2"])
-        if threshold not in {"auto", "chi2", *THRESHOLDS}:
-            raise ValueError(f"no threshold rule {threshold!r}: choose a score or one of {known}")
+        known = ("auto", *THRESHOLDS, "chi2", "adaptive")
+        if threshold not in known:
+            raise ValueError(
+                f"no threshold rule {threshold!r}: choose a score or one of {', '.join(known)}"
+            )
         if threshold == "chi2" and preset.method not in CHI2_METHODS:
             allowed = " or ".join(CHI2_METHODS)
             raise ValueError(f"threshold chi2 needs a χ² statistic: use it with --method {allowed}")
@@ -171,45 +186,10 @@ def _preset(name: str, method: str | None) -> Preset:
     if method == PRESETS[name].method:
         return PRESETS[name]
     # Another method's scores are another kind: the preset's fixed threshold does not fit them.
-    return replace(PRESETS[name], method=method, threshold=0.5 if method == "metric" else "otsu")
+    return replace(PRESETS[name], method=method, threshold=OWN_THRESHOLDS.get(method, "otsu"))
 
 
-def _decide(
-    found: Difference,
-    valid: Bool[np.ndarray, "row col"],
-    asked: str | float,
-    automatic: str | float,
-) -> tuple[Float32[np.ndarray, "row col"], float, str]:
-    """Score in [0, 1], threshold on it, and the rule that chose the threshold.
-
-    A probability is its own score. A distance d becomes d / (d + t), t being the threshold that
-    the rule finds: its order is kept, nothing saturates, and 0.5 is the threshold.
-    """
-    wanted = automatic if asked == "auto" else asked
-    if found.probability:
-        score = found.image
-        if isinstance(wanted, str):
-            return score, _rule(wanted, found, valid), wanted
-        return score, float(wanted), "fixed"
-    scaling = wanted if isinstance(wanted, str) else automatic
-    if not isinstance(scaling, str):
-        scaling = "otsu"
-    level = _rule(scaling, found, valid)
-    scale = level if level > 0 else 1.0
-    image = np.maximum(found.image, 0).astype(np.float64)
-    score = (image / (image + scale)).astype(np.float32)
-    if isinstance(wanted, str):
-        return score, 0.5, wanted
-    return score, float(wanted), "fixed"
-
-
-def _rule(name: str, found: Difference, valid: Bool[np.ndarray, "row col"]) -> float:
-    return threshold_of(name, found.image[valid], chi2_dof=found.chi2_dof)
-
-
-def _settings(
-    preset: str, chosen: Preset, options: Options, pair: ImagePair, **more: object
-) -> dict[str, Any]:
+def _settings(preset: str, chosen: Preset, options: Options, pair: ImagePair) -> dict[str, Any]:
     named = isinstance(options.extractor, str)
     settings: dict[str, Any] = {
         "preset": preset,
@@ -220,27 +200,14 @@ def _settings(
         "device": options.device,
         "seed": options.seed,
         "color_factor": options.color_factor,
+        "scaling": options.scaling,
     }
     if chosen.method == "metric":
         fit = asdict(chosen.fit)
         settings |= {f"fit {name}": _plain(value) for name, value in fit.items()}
-    return settings | more
+    return settings
 
 
 def _plain(value: Any) -> Any:
     """What JSON can hold."""
     return sorted(value) if isinstance(value, frozenset) else value
-
-
-def _input(raster: Raster) -> dict[str, Any]:
-    files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
-    return {"path": raster.label, "files": files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _versions() -> Mapping[str, str]:
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}

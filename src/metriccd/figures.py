@@ -15,6 +15,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import binary_erosion
 from skimage.measure import block_reduce
@@ -35,6 +36,13 @@ ERROR_RGB = {
         "FP": (213, 94, 0),
         "FN": (0, 114, 178),
     },
+}
+
+ERROR_MEANING = {
+    "TP": "change, found",
+    "TN": "no change, none found",
+    "FP": "false alarm",
+    "FN": "change, missed",
 }
 
 _DPI = 100
@@ -238,16 +246,84 @@ def panels(
     return figure
 
 
-def _panel_grid(width: int, columns: int, aspect: float) -> tuple[Figure, list[Axes]]:
-    """Figure and its four axes, placed to the pixel so that every scene fills its panels."""
+def error_panel(
+    images: Mapping[str, Float[np.ndarray, "3 row col"]],
+    reference: Bool[np.ndarray, "row col"],
+    judged: Bool[np.ndarray, "row col"],
+    maps: Mapping[str, Bool[np.ndarray, "row col"]],
+    *,
+    caption: str,
+    palette: Literal["paper", "colorblind"] = "paper",
+    width: int = 1800,
+) -> bytes:
+    """Images, reference and the error map of each change map, as Figures 5–7 of Bandara & Patel.
+
+    Args:
+        images: Title → red, green and blue in [0, 1], NaN where invalid.
+        reference: Ground truth, True = change: white, else black.
+        judged: True = usable and known to the reference; all else is grey.
+        maps: Title → change map, True = change.
+        caption: Second line.
+        palette: Key of `ERROR_RGB`.
+        width: Pixels.
+
+    Returns:
+        PNG file.
+    """
+    truth = np.where(judged, reference.astype(np.float32), np.float32(np.nan))
+    pictures = dict(images) | {
+        "reference (white: change)": np.broadcast_to(truth, (3, *truth.shape))
+    }
+    for title, change in maps.items():
+        # Each pixel of the overview mixes the colors of its block by their areas.
+        pictures[title] = error_map(change, reference, judged, palette).astype(np.float32) / 255
+    columns = 4 if len(pictures) <= 12 else 5
+    shape = truth.shape
+    figure, axes = _panel_grid(width, columns, shape[0] / shape[1], count=len(pictures))
+    _write_header(figure, "Errors of each method", caption)
+    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
+        ax.set(xticks=[], yticks=[])
+        ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=width // 2)), 0, -1))
+    _error_legend(figure, palette)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _error_legend(figure: Figure, palette: Literal["paper", "colorblind"]) -> None:
+    colors = {f"{key}  {ERROR_MEANING[key]}": rgb for key, rgb in ERROR_RGB[palette].items()}
+    colors["not judged"] = NODATA_RGB
+    handles = [
+        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*rgb), edgecolor="0.4", label=label)
+        for label, rgb in colors.items()
+    ]
+    corner = (_MARGIN / (figure.get_figwidth() * _DPI), 18 / (figure.get_figheight() * _DPI))
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=corner,
+        borderpad=0,
+        borderaxespad=0,
+        ncols=len(handles),
+        fontsize=12,
+        frameon=False,
+        handletextpad=0.5,
+    )
+
+
+def _panel_grid(
+    width: int, columns: int, aspect: float, count: int = 4
+) -> tuple[Figure, list[Axes]]:
+    """Figure and its axes, placed to the pixel so that every scene fills its panels."""
     side = (width - 2 * _MARGIN - (columns - 1) * _GAP) // columns
     # A strip of a scene would make the picture endless or its panels invisible.
     tall = round(side * float(np.clip(aspect, 0.15, 6)))
-    rows = 4 // columns
+    rows = -(-count // columns)
     height = _HEADER + rows * (_LABEL + tall) + (rows - 1) * _GAP + _FOOTER
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     axes = []
-    for panel in range(4):
+    for panel in range(count):
         row, column = divmod(panel, columns)
         left = _MARGIN + column * (side + _GAP)
         top = _HEADER + _LABEL + row * (_LABEL + tall + _GAP)
@@ -289,11 +365,13 @@ def curves(rankings: Mapping[str, Ranking]) -> bytes:
     """
     figure = Figure(figsize=(12, 5.6), dpi=_DPI, layout="constrained")
     roc, recall_axes = figure.subplots(1, 2)
-    for name, ranking in rankings.items():
-        roc.plot(*ranking.roc_curve(), label=f"{name} (AUC {ranking.roc_auc():.3f})")
+    for number, (name, ranking) in enumerate(rankings.items()):
+        # Ten colors, then the same ones dashed and dotted.
+        line = {"color": f"C{number % 10}", "linestyle": ("-", "--", ":")[number // 10 % 3]}
+        roc.plot(*ranking.roc_curve(), label=f"{name} (AUC {ranking.roc_auc():.3f})", **line)
         precision, recall = ranking.precision_recall_curve()
         label = f"{name} (AP {ranking.average_precision():.3f})"
-        recall_axes.plot(recall, precision, label=label)
+        recall_axes.plot(recall, precision, label=label, **line)
     roc.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     recall_axes.set(title="Precision–recall", xlabel="recall", ylabel="precision")

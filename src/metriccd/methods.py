@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from functools import partial
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float, Float32, Real
 from torch import nn
 
 from metriccd import difference
 from metriccd.closed_form import deep_distance
-from metriccd.color import polynomial_correction, unit_range
+from metriccd.color import between_extremes, polynomial_correction, unit_range
+from metriccd.deep_cva import deep_cva
 from metriccd.fit import PAPER, FitSettings, fit_pair
 from metriccd.nets.features import load_extractor
 from metriccd.stages import Stages
+
+Scaling = Literal["percentiles", "extremes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class Options:
             feature maps.
         fit: Settings of the per-pair optimizer.
         color_factor: β of the color correction.
+        scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
+            by its own extremes over all bands, as the released code does.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Of everything random.
         stages: Records time and reports progress.
@@ -38,6 +44,7 @@ class Options:
     extractor: str | nn.Module = "embedded"
     fit: FitSettings = PAPER
     color_factor: int = 4
+    scaling: Scaling = "percentiles"
     device: str = "auto"
     seed: int = 0
     stages: Stages = field(default_factory=Stages)
@@ -49,13 +56,17 @@ class Difference:
 
     Attributes:
         image: Change measure (row, col), larger = more change; NaN where not valid.
+        components: What a classical method merged into `image`, where that was more than one
+            band: rules on vectors work on them. NaN where not valid.
         probability: True where `image` is P_c in [0, 1], so that 0.5 means something.
-        chi2_dof: Degrees of freedom where `image` is χ²-distributed on unchanged pixels.
+        chi2_dof: Degrees of freedom where the square of `image` is χ²-distributed on unchanged
+            pixels.
         history: Curves of the fit, step by step.
         warnings: What the user should know, a line each.
     """
 
     image: Float[np.ndarray, "row col"]
+    components: Float32[np.ndarray, "component row col"] | None = field(default=None, repr=False)
     probability: bool = False
     chi2_dof: int | None = None
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -151,6 +162,25 @@ def _closed_form(
     return Difference(image=np.where(valid, distance, np.nan).astype(np.float32))
 
 
+def _deep_cva(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> Difference:
+    """Deep change vector analysis, which scales each date by itself: no color correction."""
+    distance = deep_cva(
+        t1,
+        t2,
+        valid,
+        rgb=_three(options.rgb, len(t1)),
+        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    return Difference(image=np.where(valid, distance, np.nan).astype(np.float32))
+
+
 def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
     """A classical difference image, fitted on the pair and applied to it."""
 
@@ -163,9 +193,17 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
         one, other = (np.where(valid, image, np.nan).astype(np.float32) for image in (t1, t2))
         with options.stages.stage("difference"):
             fitted = fit([(one, other, valid)])
-            image = fitted.merge(fitted.apply(one, other))
-        image = np.where(valid, image, np.nan).astype(np.float32)
-        return Difference(image=image, chi2_dof=fitted.chi2_dof, warnings=fitted.warnings)
+            components = fitted.apply(one, other)
+            image = fitted.merge(components)
+            if fitted.chi2_dof is not None:
+                # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
+                image = np.sqrt(image)
+        return Difference(
+            image=np.where(valid, image, np.nan).astype(np.float32),
+            components=components if fitted.components > 1 else None,
+            chi2_dof=fitted.chi2_dof,
+            warnings=fitted.warnings,
+        )
 
     return _method(measure)
 
@@ -179,11 +217,14 @@ def _in_one_range(
     """Both images in the colors of t2, in [0, 1]; 0 where not valid."""
     with options.stages.stage("color"):
         corrected = polynomial_correction(t1, t2, valid, factor=options.color_factor)
-        offset, gain = unit_range(corrected, t2, valid)
-        one, other = (
-            np.clip((image - offset[:, None, None]) * gain[:, None, None], 0, 1)
-            for image in (corrected, t2)
-        )
+        if options.scaling == "extremes":
+            one, other = (between_extremes(image, valid) for image in (corrected, t2))
+        else:
+            offset, gain = unit_range(corrected, t2, valid)
+            one, other = (
+                np.clip((image - offset[:, None, None]) * gain[:, None, None], 0, 1)
+                for image in (corrected, t2)
+            )
         return (
             np.where(valid, one, 0).astype(np.float32),
             np.where(valid, other, 0).astype(np.float32),
@@ -208,6 +249,7 @@ def choose_device(device: str) -> str:
 METHODS: dict[str, Method] = {
     "metric": _method(_metric),
     "closed_form": _method(_closed_form),
+    "deep_cva": _method(_deep_cva),
     "image_diff": _classical(difference.image_diff),
     "image_ratio": _classical(difference.image_ratio),
     "image_regr": _classical(difference.image_regr),
@@ -218,6 +260,7 @@ METHODS: dict[str, Method] = {
     "pca_kmeans": _classical(difference.pca_kmeans),
     "mad": _classical(difference.mad),
     "irmad": _classical(difference.irmad),
+    "irmad_toolbox": _classical(partial(difference.irmad, variance="toolbox")),
     "sfa": _classical(difference.sfa),
     "isfa": _classical(difference.isfa),
     "siroc": _classical(difference.siroc),

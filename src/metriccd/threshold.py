@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from scipy.cluster import vq
 from scipy.special import expit, xlogy
 from scipy.stats import chi2 as chi2_distribution
@@ -130,7 +130,8 @@ def chi2(degrees_of_freedom: int, *, alpha: float = 0.01) -> Rule:
     """The rule for chi-square statistics: change where the p-value 1 − F(value) < alpha.
 
     For MAD and IR-MAD the statistic is Σ_i (M_i / σ_i)² and its degrees of freedom the number of
-    variates (Nielsen 2007). The rule does not look at the histogram.
+    variates (Nielsen 2007). Values are first divided by their `chi2_inflation`: without that,
+    IR-MAD's p-values are far too small.
 
     Raises:
         ValueError: `degrees_of_freedom` < 1, or `alpha` is not between 0 and 1.
@@ -142,7 +143,18 @@ def chi2(degrees_of_freedom: int, *, alpha: float = 0.01) -> Rule:
         )
     if not 0 < alpha < 1:
         raise ValueError(f"a p-value lies between 0 and 1, got {alpha}: give for example 0.01")
-    return fixed(chi2_distribution.isf(alpha, degrees_of_freedom))
+    quantile = float(chi2_distribution.isf(alpha, degrees_of_freedom))
+    return lambda histogram: quantile * chi2_inflation(histogram, degrees_of_freedom)
+
+
+def chi2_inflation(histogram: Histogram, degrees_of_freedom: int) -> float:
+    """How many times the median of a chi-square distribution the values' median is.
+
+    Most pixels are taken to be unchanged, so that the median is theirs, a little raised by change.
+    1 where the median is 0, or there are no values: then it says nothing about their spread.
+    """
+    median = histogram.quantile(0.5)
+    return median / float(chi2_distribution.median(degrees_of_freedom)) if median > 0 else 1.0
 
 
 def fixed(value: float) -> Rule:
@@ -203,7 +215,7 @@ def vector_kmeans(
     Bands are neither merged nor rescaled, and change is the center with the larger mean over bands,
     as in the MATLAB Change Detection Toolbox. Lloyd's iterations run on at most `sample` pixels,
     drawn without replacement, and start at the classes that `kmeans` finds on the band means, so
-    there are no random restarts. Use `nearest_is_change` to get the map.
+    there are no random restarts. `kmeans_score` turns them into a score.
 
     Args:
         blocks: Windows of the difference image, read once. Pixels with a NaN are left out.
@@ -230,19 +242,30 @@ def vector_kmeans(
     return ordered
 
 
-def nearest_is_change(
+def kmeans_score(
     difference: Float[np.ndarray, "band row col"], centers: Float64[np.ndarray, "2 band"]
-) -> Bool[np.ndarray, "row col"]:
-    """Whether each pixel's vector is nearer to the second of `vector_kmeans`' centers.
+) -> Float32[np.ndarray, "row col"]:
+    """On which side of the boundary between `vector_kmeans`' centers a pixel lies, and how far.
 
-    Pixels with a NaN, and those halfway, are no change.
+    The margin m = (|d − c₀|² − |d − c₁|²) / |c₁ − c₀|² is −1 at the center of no change, 0 halfway
+    and 1 at the center of change, and linear in d: the order of pixels is that of their projection
+    on the line through the centers. The score (1 + m / (1 + |m|)) / 2 keeps that order in [0, 1]
+    without saturating as a logistic would; the ratio |d − c₀| / (|d − c₀| + |d − c₁|) would fall
+    back to 0.5 for the strongest changes.
+
+    Returns:
+        0.25 at the center of no change, 0.5 on the boundary, 0.75 at the center of change; 0 if
+        the centers are equal; NaN where a band is.
     """
-    # |d − c₁|² − |d − c₀|² < 0, multiplied out: a single projection of the bands
     direction = centers[1] - centers[0]
-    change: Bool[np.ndarray, "row col"] = np.tensordot(direction, difference, 1) > (
-        direction @ centers.sum(axis=0) / 2
-    )
-    return change
+    apart = float(direction @ direction)
+    if apart == 0:
+        return np.where(np.isnan(difference).any(axis=0), np.nan, 0).astype(np.float32)
+    margin = np.tensordot(2 / apart * direction, difference, 1)
+    margin -= direction @ centers.sum(axis=0) / apart
+    score: Float32[np.ndarray, "row col"]
+    score = (0.5 + 0.5 * margin / (1 + np.abs(margin))).astype(np.float32)
+    return score
 
 
 def _entropy_so_far(share: Float64[np.ndarray, " level"]) -> Float64[np.ndarray, " level"]:

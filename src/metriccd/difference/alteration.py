@@ -55,7 +55,7 @@ def irmad(
     The weights trim the tails from which σᵢ is estimated, so on unchanged pixels the canonical
     χ² is larger than a chi-square variable: at convergence by a factor of 5.3, 3.3, 2.3 and 1.6
     for 3, 4, 6 and 13 Gaussian bands, and without bound for 1 or 2. The ranking of pixels is
-    unaffected, a significance threshold is too liberal.
+    unaffected; a significance threshold needs the scale that `metriccd.threshold.chi2` estimates.
 
     Args:
         blocks: the windows of the pair.

@@ -1,0 +1,104 @@
+"""What people see in the terminal: progress, summaries and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+# Only plain libraries at the top: the command line imports this room, and must open at once.
+
+
+@contextmanager
+def show_progress(quiet: bool) -> Iterator[Any]:
+    """Yields a function (stage, done, total) that draws bars on standard error, or None."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def summarize(out: Path, change: Any, *, quiet: bool, as_json: bool) -> None:
+    """Says what `detect` found and where to look."""
+    summary = change.summary()
+    if as_json:
+        print_json({"out": str(out), **summary})
+    elif not quiet:
+        area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
+        typer.echo(
+            f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
+            f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
+        )
+        for warning in summary["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
+
+
+def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
+    """Shows the figures of one result."""
+    if as_json:
+        print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
+    elif not quiet:
+        from metriccd.evaluation import shown
+
+        table = Table("measure", "value", "basis")
+        for label, (value, basis) in shown(scores).items():
+            table.add_row(label, f"{value:.4f}", basis)
+        Console().print(table)
+
+
+def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) -> None:
+    """Shows the table of a comparison."""
+    from metriccd.compare import COLUMNS, basis_line
+    from metriccd.metrics import Scores
+
+    rows = list(comparison.rows())
+    if as_json:
+        print_json({"out": str(out), "rows": rows, "basis": Scores.BASIS})
+    elif not quiet:
+        # Without lines between the columns it fits a terminal of 80 characters.
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        for name in ("method", "rule"):
+            table.add_column(name, no_wrap=True)
+        for title in (*COLUMNS.values(), "s"):
+            table.add_column(title, justify="right")
+        for row in rows:
+            figures = ("–" if row[name] is None else f"{row[name]:.3f}" for name in COLUMNS)
+            table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
+        Console().print(table)
+        typer.echo(basis_line())
+        typer.echo(f"Open {out / 'panel.png'}, {out / 'curves.png'} and {out / 'table.md'}.")
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    typer.echo(json.dumps(content))
