@@ -229,6 +229,8 @@ def test_an_unwritable_out_is_code_3(out: str, capsys) -> None:
         ["--threshold", "chi2"],
         ["--min-area", "-1"],
         ["--device", "abacus"],
+        ["--device", "mps"],
+        ["--seed", "-1"],
         ["--no-such-option"],
     ],
 )
@@ -251,7 +253,7 @@ def test_help_has_an_example(command: str, capsys) -> None:
     assert f"Example: metriccd {command.split(maxsplit=1)[0]}" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_is_code_130_and_nothing_left(here: Path, number) -> None:
     command = [sys.executable, "-m", "metriccd", "detect", "../in/t1.tif", "../in/t2.tif"]
     slow = ["--method", "metric", "--extractor", "embedded", "-o", "out"]

@@ -49,7 +49,7 @@ def test_an_existing_result_stays_without_overwrite(tmp_path: Path) -> None:
 def test_overwrite_replaces_a_result_whole(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     fill(tmp_path / "out", "old")
-    (tmp_path / "out/stale.txt").touch()
+    (tmp_path / "out/score.tif").touch()
     with output_folder(tmp_path / "out", overwrite=True) as folder:
         fill(folder)
     assert everything(tmp_path) == {"out", f"out/{RECORD}"}
@@ -106,3 +106,48 @@ def test_files_are_added_together(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"1"
     with pytest.raises(OutputError):
         write_together(tmp_path / "missing", {"a": b"1"})
+
+
+def test_overwrite_never_loses_a_file_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    fill(tmp_path / "out", "old")
+    (tmp_path / "out/project.qgz").touch()
+    with (
+        pytest.raises(OutputError, match=r"holds project\.qgz too"),
+        output_folder(tmp_path / "out", overwrite=True),
+    ):
+        pass
+    assert (tmp_path / "out/project.qgz").exists()
+
+
+def test_images_inside_out_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    fill(tmp_path / "out", "old")
+    (tmp_path / "out/before.tif").touch()
+    inputs = [tmp_path / "out/before.tif"]
+    with (
+        pytest.raises(OutputError, match="OUT must not hold the images"),
+        output_folder(tmp_path / "out", overwrite=True, inputs=inputs),
+    ):
+        pass
+    assert (tmp_path / "out/before.tif").exists()
+
+
+def test_what_appears_in_the_meantime_stays(tmp_path: Path) -> None:
+    def run() -> None:
+        with output_folder(tmp_path / "out") as folder:
+            fill(folder)
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out/precious.txt").touch()
+
+    with pytest.raises(OutputError, match="OUT must not exist"):
+        run()
+    assert everything(tmp_path) == {"out", "out/precious.txt"}
+
+
+def test_out_may_be_the_working_folder_if_it_is_empty(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with output_folder(Path()) as folder:
+        fill(folder)
+    assert everything(tmp_path) == {"here", f"here/{RECORD}"}

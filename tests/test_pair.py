@@ -165,6 +165,59 @@ def test_a_two_dimensional_array_is_one_band() -> None:
     assert read_pair(image(0)[0], image(1)[0]).load().t1.shape == (1, 40, 50)
 
 
+def test_a_masked_array_keeps_its_mask() -> None:
+    hidden = np.zeros((3, 40, 50), bool)
+    hidden[:, 5] = True
+    block = read_pair(np.ma.MaskedArray(image(0), hidden), image(1)).load()
+    np.testing.assert_array_equal(block.valid.all(axis=1), np.arange(40) != 5)
+
+
+def test_a_rotated_data_array_keeps_its_transform(tmp_path: Path) -> None:
+    turned = TRANSFORM @ Affine.rotation(20)
+    paths = [write(tmp_path / f"{k}.tif", image(k), transform=turned) for k in (0, 1)]
+    pair = read_pair(*(rioxarray.open_rasterio(path) for path in paths))
+    assert pair.grid.transform.almost_equals(turned)
+
+
+def test_a_cut_data_array_lies_where_it_was_cut(files) -> None:
+    dates = [rioxarray.open_rasterio(path)[:, 5:, 7:] for path in files]
+    assert read_pair(*dates).grid.transform.almost_equals(TRANSFORM @ Affine.translation(7, 5))
+
+
+def test_a_data_array_may_have_its_bands_last(files) -> None:
+    dates = [rioxarray.open_rasterio(path).transpose("y", "x", "band") for path in files]
+    pair = read_pair(*dates)
+    np.testing.assert_array_equal(pair.load().t1, image(0))
+    assert pair.grid.transform.almost_equals(TRANSFORM)
+
+
+def test_uneven_coordinates_are_refused(files) -> None:
+    date = rioxarray.open_rasterio(files[0]).isel(x=[*range(20), *range(30, 50)])
+    with pytest.raises(GridError, match="evenly spaced"):
+        read_pair(date, date)
+
+
+def test_bands_with_the_same_names_are_compared_by_name(tmp_path: Path) -> None:
+    import rasterio
+
+    one = write(tmp_path / "a.tif", image(0))
+    other = write(tmp_path / "b.tif", image(0)[::-1] + 1)
+    for path, names in ((one, ("red", "green", "blue")), (other, ("blue", "green", "red"))):
+        with rasterio.open(path, "r+") as target:
+            target.descriptions = names
+    block = read_pair(one, other).load()
+    np.testing.assert_array_equal(block.t1 + 1, block.t2)
+
+
+def test_bands_and_masks_are_taken_as_people_write_them(tmp_path: Path, files) -> None:
+    expected = read_pair(*files, bands=["3", "1"]).load().t1
+    for bands in ("3,1", [3, 1], ("3", "1")):
+        np.testing.assert_array_equal(read_pair(*files, bands=bands).load().t1, expected)
+    mask = write(tmp_path / "mask.tif", np.eye(40, 50, dtype=np.uint8)[None])
+    for masks in (mask, str(mask), [mask]):
+        assert read_pair(*files, masks=masks).load().valid.sum() == 40 * 50 - 40
+
+
 BAD: dict[str, tuple] = {
     "missing file": (lambda d: (d / "no.tif", d / "t2.tif"), DataError, "must exist"),
     "not a raster": (lambda d: (d / "text.tif", d / "t2.tif"), DataError, "must be a raster"),

@@ -105,7 +105,12 @@ class Change:
             OutputError: `out` exists, or cannot be written.
         """
         target = Path(out)
-        with output_folder(target, overwrite=overwrite) as folder:
+        inputs = [
+            file["path"]
+            for date in self.record.get("inputs", {}).values()
+            for file in date["files"]
+        ]
+        with output_folder(target, overwrite=overwrite, inputs=inputs) as folder:
             self.write(folder, name=target.resolve().name)
         return target
 

@@ -116,7 +116,7 @@ def detect(
     ] = 0.0,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
-    seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -125,11 +125,17 @@ def detect(
     from metriccd.detection import choose
     from metriccd.detection import detect as find_change
     from metriccd.folder import output_folder
+    from metriccd.methods import choose_device
 
     level = _threshold(threshold)
     with _usage():
         choose(preset, method, level)
-    with output_folder(out, overwrite=overwrite) as folder, show_progress(quiet) as progress:
+        choose_device(device.value)
+    inputs = (t1, t2, *(mask or ()))
+    with (
+        output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
+        show_progress(quiet) as progress,
+    ):
         change = find_change(
             t1,
             t2,
@@ -192,7 +198,7 @@ def compare(
     palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
-    seed: Annotated[int, typer.Option(help="Same seed, same machine: same result.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -201,11 +207,17 @@ def compare(
     from metriccd.compare import choose
     from metriccd.compare import compare as run_methods
     from metriccd.folder import output_folder
+    from metriccd.methods import choose_device
 
     with _usage():
         names, rules = choose(_split(methods) or (), _split(thresholds) or ())
+        choose_device(device.value)
         truth = _reference(reference)
-    with output_folder(out, overwrite=overwrite) as folder, show_progress(quiet) as progress:
+    inputs = (t1, t2, *reference, *(mask or ()))
+    with (
+        output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
+        show_progress(quiet) as progress,
+    ):
         comparison = run_methods(
             t1,
             t2,
@@ -229,7 +241,7 @@ def compare(
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
     size: Annotated[int, typer.Option(min=128, max=4096, help="Rows and columns.")] = 512,
-    seed: Annotated[int, typer.Option(help="Of the scene.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the scene.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -297,7 +309,9 @@ def import_weights(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         app(args=arguments)
     except SystemExit as finished:

@@ -22,7 +22,7 @@ from metriccd.evaluation import read_reference
 from metriccd.folder import RECORD, output_folder
 from metriccd.methods import METHODS, Options, choose_device
 from metriccd.metrics import Confusion, Ranking, Scores
-from metriccd.pair import Block, Image, ImagePair, as_raster, on_lattice, read_pair
+from metriccd.pair import BandNames, Block, Image, ImagePair, as_raster, on_lattice, read_pair
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
 from metriccd.threshold import THRESHOLDS
@@ -160,9 +160,9 @@ def compare(
     *,
     methods: Sequence[str] = ("all",),
     thresholds: Sequence[str] = ("otsu", "kmeans"),
-    bands: Sequence[str] | None = None,
-    rgb: Sequence[str] | None = None,
-    masks: Sequence[Image] = (),
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
     seed: int = 0,
     device: str = "auto",
     extractor: str | nn.Module = "embedded",

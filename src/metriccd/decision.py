@@ -14,6 +14,7 @@ from metriccd.threshold import chi2_inflation, kmeans_score, threshold_of, vecto
 
 # χ² statistics larger than this many times what they should be are reported.
 CHI2_INFLATED = 2.0
+UNCHANGED = "the images differ by no more than a gain and an offset: nothing changed"
 # Pixels in a strip of the image that k-means reads.
 KMEANS_STRIP = 2**20
 
@@ -110,7 +111,7 @@ def _scored(
         return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
     level, warnings = _level(found, valid, rule)
     scale = level if level > 0 else 1.0
-    image = np.maximum(found.image, 0).astype(np.float64)
+    image = np.clip(found.image, 0, np.finfo(np.float32).max).astype(np.float64)
     score = (image / (image + scale)).astype(np.float32)
     measure = f"d / (d + t), d the difference image, t = {level:.4g} by {rule}"
     return replace(_half(score, rule, measure), level=level, warnings=warnings)
@@ -122,7 +123,8 @@ def _level(
     """Threshold of a rule on the difference image, and what to say of it."""
     values = found.image[valid]
     if rule != "chi2":
-        return threshold_of(rule, values), ()
+        level = threshold_of(rule, values)
+        return max(level, found.floor), () if level >= found.floor else (UNCHANGED,)
     squares = values**2
     level = threshold_of(rule, squares, chi2_dof=found.chi2_dof) ** 0.5
     return level, _inflated(squares, found.chi2_dof)

@@ -12,7 +12,7 @@ from metriccd.change import Change, display
 from metriccd.decision import decide
 from metriccd.fit import PAPER, RELEASED, FitSettings
 from metriccd.methods import METHODS, Options, Scaling, choose_device
-from metriccd.pair import Image, ImagePair, read_pair
+from metriccd.pair import BandNames, Image, ImagePair, read_pair
 from metriccd.polygons import remove_small
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
@@ -70,9 +70,9 @@ def detect(
     *,
     preset: str = "default",
     method: str | None = None,
-    bands: Sequence[str] | None = None,
-    rgb: Sequence[str] | None = None,
-    masks: Sequence[Image] = (),
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
     nodata: float | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
@@ -91,7 +91,7 @@ def detect(
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
-        masks: Rasters whose non-zero pixels are left out.
+        masks: One or more rasters whose non-zero pixels are left out.
         nodata: Value of missing pixels, instead of what the files declare.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
@@ -125,7 +125,14 @@ def detect(
     change = decision.change
     if min_area > 0:
         change = remove_small(change, pair.grid, min_area)
+    with stages.stage("checksums", 2 + len(pair.masks)) as advance:
+        inputs = {}
+        for name, raster in zip(("t1", "t2"), (pair.t1, pair.t2), strict=True):
+            inputs[name] = input_of(raster)
+            advance(1)
+        excluded = [input_of(mask) for mask in pair.masks]
     settings = _settings(preset, chosen, options, pair)
+    settings |= {"nodata": nodata, "asked threshold": threshold}
     settings |= {"rule": decision.rule, "score": decision.measure, "min_area": min_area}
     return Change(
         score=decision.score,
@@ -138,8 +145,8 @@ def detect(
         t2_rgb=display(block.t2, block.valid, pair.rgb),
         history=found.history,
         record={
-            "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
-            "masks": [input_of(mask) for mask in pair.masks],
+            "inputs": inputs,
+            "masks": excluded,
             "settings": settings,
             "threshold": {
                 "value": decision.threshold,

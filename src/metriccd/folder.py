@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +13,24 @@ from metriccd.errors import OutputError
 
 # The file by which a folder is known as a result of ours, which may be replaced.
 RECORD = "run.json"
+# All files that the commands write into OUT; anything else there is the user's.
+OURS = frozenset(
+    {
+        RECORD,
+        *("score.tif", "change.tif", "change.qml", "change.gpkg"),
+        *("report.html", "preview.png", "item.json"),
+        *("score.tif.aux.xml", "change.tif.aux.xml"),
+        *("evaluation.json", "errors.png", "curves.png"),
+        *("before.tif", "after.tif", "reference.tif"),
+        *("table.csv", "table.json", "table.md", "panel.png"),
+    }
+)
 
 
 @contextmanager
-def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def output_folder(
+    out: Path, *, overwrite: bool = False, inputs: Sequence[str | Path] = ()
+) -> Iterator[Path]:
     """Yields an empty folder beside `out` that takes its place when the block ends well.
 
     Whatever goes wrong in between, also an interrupt, leaves `out` as it was.
@@ -23,10 +38,15 @@ def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Args:
         out: Where the result shall be. Missing parent folders are made.
         overwrite: Replace an earlier result there.
+        inputs: What is read meanwhile; none of it may lie in `out`.
 
     Raises:
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
+    out = out.resolve()
+    for path in inputs:
+        if Path(path).resolve().is_relative_to(out):
+            raise OutputError(f"OUT must not hold the images: {path} lies in it; choose another")
     _check(out, overwrite)
     made = _make_parents(out.parent)
     try:
@@ -36,7 +56,9 @@ def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(_unwritable(out, error)) from None
     try:
         yield partial
-        partial.chmod(0o755)
+        partial.chmod(0o777 & ~_umask())
+        # Someone else may have put something there in the meantime.
+        _check(out, overwrite)
         _swap(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -70,6 +92,12 @@ def _check(out: Path, overwrite: bool) -> None:
             f"--overwrite replaces only a result of metriccd: {out} holds no {RECORD}; "
             "choose another folder"
         )
+    strangers = sorted({path.name for path in out.iterdir()} - OURS)
+    if strangers:
+        raise OutputError(
+            f"--overwrite replaces only files of metriccd: {out} holds {strangers[0]} too; "
+            "move it, or choose another folder"
+        )
 
 
 def _make_parents(folder: Path) -> list[Path]:
@@ -91,18 +119,23 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _swap(partial: Path, out: Path) -> None:
     """Puts `partial` in the place of `out`; an earlier result goes only once that is done."""
-    if not out.exists():
-        partial.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-old-"))
-    out.rename(old / out.name)
-    try:
-        partial.rename(out)
-    except BaseException:
-        (old / out.name).rename(out)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-old-") as old:
+        try:
+            if out.exists():
+                out.rename(Path(old) / out.name)
+            partial.rename(out)
+        except OSError as error:
+            raise OutputError(_unwritable(out, error)) from None
+        finally:
+            if (Path(old) / out.name).exists() and not out.exists():
+                (Path(old) / out.name).rename(out)
+
+
+def _umask() -> int:
+    """The permissions that the user takes from new folders; reading them means setting them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _unwritable(path: Path, error: OSError) -> str:

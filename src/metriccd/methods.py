@@ -58,6 +58,7 @@ class Difference:
         image: Change measure (row, col), larger = more change; NaN where not valid.
         components: What a classical method merged into `image`, where that was more than one
             band: rules on vectors work on them. NaN where not valid.
+        floor: No threshold is lower: smaller values are rounding errors.
         probability: True where `image` is P_c in [0, 1], so that 0.5 means something.
         chi2_dof: Degrees of freedom where the square of `image` is χ²-distributed on unchanged
             pixels.
@@ -67,6 +68,7 @@ class Difference:
 
     image: Float[np.ndarray, "row col"]
     components: Float32[np.ndarray, "component row col"] | None = field(default=None, repr=False)
+    floor: float = 0.0
     probability: bool = False
     chi2_dof: int | None = None
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -159,7 +161,8 @@ def _closed_form(
         device=choose_device(options.device),
         stages=options.stages,
     )
-    return Difference(image=np.where(valid, distance, np.nan).astype(np.float32))
+    # Each of four distances counts 1 on average, unless it is nothing but rounding errors.
+    return Difference(image=np.where(valid, distance, np.nan).astype(np.float32), floor=1.0)
 
 
 def _deep_cva(
@@ -238,12 +241,22 @@ def _three(rgb: tuple[int, int, int], bands: int) -> tuple[int, int, int]:
 
 
 def choose_device(device: str) -> str:
-    """Turns "auto" into the accelerator at hand, else the CPU; anything else stays."""
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """Turns "auto" into the accelerator at hand, else the CPU; anything else stays.
+
+    Raises:
+        ValueError: The device is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(device, False):
+        found = ", ".join(name for name, found in there.items() if found)
+        raise ValueError(f"no device {device!r} here: choose auto, or one of {found}")
+    return device
 
 
 METHODS: dict[str, Method] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -22,6 +22,8 @@ MIN_VALID = 64
 READ_SIZE = 1024
 # Bands taken from a Sentinel-2 folder when none are asked for: the four at 10 m.
 SENTINEL2_BANDS = ("B04", "B03", "B02", "B08")
+# Names of the axes (row, col) by which an xarray with the bands last is known.
+SPATIAL_AXES = {("y", "x"), ("lat", "lon"), ("latitude", "longitude"), ("row", "col")}
 # Sentinel-2 and plain names of red, green and blue, and their wavelengths in µm.
 COLORS = {"red": ("b04", 0.66), "green": ("b03", 0.56), "blue": ("b02", 0.48)}
 WAVELENGTH = re.compile(r"(\d*\.?\d+)\s*(micrometers|µm|um|nanometers|nm)\b", re.IGNORECASE)
@@ -52,6 +54,7 @@ class DataArrayLike(Protocol):
     values: Any
 
 
+BandNames = str | Sequence[str | int]  # "4,3,2", or names and numbers
 Image = Any  # a path, a NumPy array (band, row, col), or an xarray DataArray
 
 
@@ -159,9 +162,9 @@ def read_pair(
     t1: Image,
     t2: Image,
     *,
-    bands: Sequence[str] | None = None,
-    rgb: Sequence[str] | None = None,
-    masks: Sequence[Image] = (),
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
     nodata: float | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
@@ -179,8 +182,9 @@ def read_pair(
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
         GridError: The images do not overlap, or only one of them has a CRS.
     """
+    bands, rgb = _tokens(bands), _tokens(rgb)
     first = _select(as_raster(t1, "t1", nodata), bands)
-    second = _select(as_raster(t2, "t2", nodata), bands)
+    second = _in_order_of(first, _select(as_raster(t2, "t2", nodata), bands))
     if len(first.bands) != len(second.bands):
         raise DataError(
             f"t1 and t2 must have the same bands: got {len(first.bands)} and "
@@ -192,7 +196,9 @@ def read_pair(
         t2=second,
         grid=grid,
         rgb=_find_rgb(first, rgb),
-        masks=tuple(on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in masks),
+        masks=tuple(
+            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in _several(masks)
+        ),
     )
 
 
@@ -230,6 +236,8 @@ def as_raster(image: Image, label: str, nodata: float | None = None) -> Raster:
     """A path, an array (band, row, col) or (row, col), or an xarray DataArray, as a raster."""
     if isinstance(image, Raster):
         return image
+    if isinstance(image, np.ma.MaskedArray):
+        image = np.ma.filled(image.astype(np.float64), np.nan)
     if isinstance(image, np.ndarray):
         return from_array(_three_axes(image, label), label=label, nodata=nodata)
     if isinstance(image, DataArrayLike):
@@ -254,26 +262,60 @@ def _from_data_array(array: DataArrayLike, label: str, nodata: float | None) -> 
     missing = nodata if nodata is not None else array.attrs.get("_FillValue")
     names = array.coords["band"].values if "band" in array.coords else ()
     return from_array(
-        _three_axes(np.asarray(array.values), label),
+        _three_axes(_bands_first(array), label),
         label=label,
-        transform=_transform_of(array),
+        transform=_rotated_transform(reference) or _transform_of(array, label),
         crs=reference.get("crs_wkt") or reference.get("spatial_ref"),
         nodata=missing,
         names=[str(name) for name in np.atleast_1d(names)],
     )
 
 
-def _transform_of(array: DataArrayLike) -> Affine | None:
-    """Transform from the coordinates of the pixel centers, where the last two axes have them."""
-    row_axis, col_axis = array.dims[-2:]
+def _bands_first(array: DataArrayLike) -> Any:
+    """Values with the axes (band, row, col), also of arrays with the bands last."""
+    values = np.asarray(array.values)
+    if len(array.dims) == 3 and tuple(array.dims[:2]) in SPATIAL_AXES:
+        return np.moveaxis(values, -1, 0)
+    return values
+
+
+def _rotated_transform(reference: Mapping[str, Any]) -> Affine | None:
+    """The transform noted beside the CRS, if it is rotated: then coordinates do not tell it.
+
+    Else the coordinates do, and they follow when somebody cuts the array.
+    """
+    written = reference.get("GeoTransform")
+    if written is None:
+        return None
+    transform = Affine.from_gdal(*(float(number) for number in written.split()))
+    return None if transform.is_rectilinear else transform
+
+
+def _transform_of(array: DataArrayLike, label: str) -> Affine | None:
+    """Transform from the coordinates of the pixel centers, where the axes have them.
+
+    Raises:
+        GridError: The coordinates are not evenly spaced.
+    """
+    dims = tuple(array.dims)
+    row_axis, col_axis = dims[:2] if dims[:2] in SPATIAL_AXES else dims[-2:]
     if row_axis not in array.coords or col_axis not in array.coords:
         return None
-    ys = np.asarray(array.coords[row_axis].values, dtype=np.float64)
-    xs = np.asarray(array.coords[col_axis].values, dtype=np.float64)
-    if min(len(xs), len(ys)) < 2:
-        return None
-    dx, dy = (xs[-1] - xs[0]) / (len(xs) - 1), (ys[-1] - ys[0]) / (len(ys) - 1)
-    return Affine(dx, 0.0, xs[0] - dx / 2, 0.0, dy, ys[0] - dy / 2)
+    y, dy = _even(array.coords[row_axis].values, label)
+    x, dx = _even(array.coords[col_axis].values, label)
+    return Affine(dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)
+
+
+def _even(centers: Any, label: str) -> tuple[float, float]:
+    """First of some evenly spaced coordinates, and their step."""
+    places = np.asarray(centers, dtype=np.float64)
+    steps = np.diff(places)
+    if not len(steps) or np.abs(steps - steps[0]).max() > 1e-3 * abs(steps[0]):
+        raise GridError(
+            f"coordinates must be evenly spaced: those of {label} are not; "
+            "interpolate them to a grid"
+        )
+    return float(places[0]), float((places[-1] - places[0]) / len(steps))
 
 
 def on_lattice(raster: Raster, grid: Grid, noun: str) -> Raster:
@@ -286,10 +328,31 @@ def on_lattice(raster: Raster, grid: Grid, noun: str) -> Raster:
         return raster
     if raster.grid.shape != grid.shape:
         raise GridError(
-            f"{noun} must lie on the images' grid: {raster.label} has no CRS and is "
+            f"{noun} must lie on the images' grid: {raster.label} shares no CRS with them and is "
             f"{raster.grid.height}×{raster.grid.width}, they are {grid.height}×{grid.width}"
         )
     return replace(raster, bands=tuple(replace(band, grid=grid) for band in raster.bands))
+
+
+def _tokens(names: BandNames | None) -> list[str] | None:
+    """Band names as a list: "4,3,2" and [4, 3, 2] mean the same."""
+    if names is None:
+        return None
+    return [str(name) for name in (names.split(",") if isinstance(names, str) else names)]
+
+
+def _several(masks: Image | Sequence[Image]) -> Sequence[Image]:
+    """Masks as a sequence; one alone is a mask too."""
+    return masks if isinstance(masks, list | tuple) else (masks,)
+
+
+def _in_order_of(first: Raster, second: Raster) -> Raster:
+    """The second image's bands in the first one's order, where both have the same names."""
+    names = [band.name for band in first.bands]
+    others = {band.name: band for band in second.bands}
+    if len(others) == len(names) == len(set(names)) and others.keys() == set(names):
+        return replace(second, bands=tuple(others[name] for name in names))
+    return second
 
 
 def _select(raster: Raster, bands: Sequence[str] | None) -> Raster:
