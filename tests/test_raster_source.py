@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.warp import reproject
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
 
 from metriccd.errors import DataError, GridError
 from metriccd.raster import Grid, Window, from_array, open_raster
@@ -311,3 +313,173 @@ def test_a_url_reads_as_the_file_behind_it(tmp_path: Path, noise: np.ndarray) ->
     np.testing.assert_array_equal(pixels, noise)
     assert raster.grid.crs == UTM
     assert raster.files == ()
+
+
+def _named(path: Path, array: np.ndarray, *names: str) -> Path:
+    write(path, array)
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = names
+    return path
+
+
+def test_a_folder_of_two_dates_is_refused(tmp_path: Path, noise: np.ndarray) -> None:
+    write(tmp_path / "T32_20180101_B02.tif", noise[:1])
+    write(tmp_path / "T32_20200101_B03.tif", noise[:1])
+    with pytest.raises(
+        DataError, match=r"one image: .*20180101_B02.* and .*20200101_B03"
+    ) as caught:
+        open_raster(tmp_path)
+    assert "\n" not in str(caught.value)
+    write(tmp_path / "T32_20200101_B02.tif", noise[:1])
+    with pytest.raises(DataError, match=r"one image: B02 is in .* and .*; give the folder of one"):
+        open_raster(tmp_path)
+
+
+@pytest.mark.parametrize("date", ["imgs_1", "imgs_2"])
+def test_every_real_folder_is_one_image(data: Path, date: str) -> None:
+    folders = list(data.glob(f"oscd/*/{date}"))
+    assert folders
+    for folder in folders:
+        assert len(open_raster(folder).bands) == 13
+
+
+def test_a_landsat_folder_keeps_landsat_names(tmp_path: Path, noise: np.ndarray) -> None:
+    for band in ("SR_B4", "SR_B2", "SR_B3", "B8", "ST_B10"):
+        write(tmp_path / f"LC08_L2SP_196022_20200101_02_T1_{band}.TIF", noise[:1])
+    raster = open_raster(tmp_path)
+    assert [band.name for band in raster.bands] == ["B2", "B3", "B4", "B8", "B10"]
+    chosen = raster.select(["4", "b04", "B10"]).bands
+    assert [band.name for band in chosen] == ["B4", "B4", "B10"]
+
+
+def test_short_names_are_spelled_as_sentinel2_spells_them(tmp_path: Path, noise) -> None:
+    raster = open_raster(_named(tmp_path / "a.tif", noise, "B4", "b8a", "B11"))
+    assert [band.name for band in raster.bands] == ["B04", "B8A", "B11"]
+    chosen = raster.select(["8A", "4", "B4", "b8a"]).bands
+    assert [band.index for band in chosen] == [2, 1, 1, 2]
+
+
+def test_a_landsat_file_keeps_its_names(tmp_path: Path, noise: np.ndarray) -> None:
+    raster = open_raster(_named(tmp_path / "LC08_196022.tif", noise, "B4", "B3", "B2"))
+    assert [band.name for band in raster.bands] == ["B4", "B3", "B2"]
+
+
+@pytest.mark.parametrize("token", ["²", "", "٤"])
+def test_what_is_no_plain_number_is_no_band(tmp_path: Path, noise, token: str) -> None:
+    with pytest.raises(DataError, match="choose from 1, 2, 3"):
+        open_raster(write(tmp_path / "a.tif", noise)).select([token])
+
+
+def test_bands_are_found_by_the_color_the_file_states(tmp_path: Path, noise) -> None:
+    path = write(tmp_path / "a.tif", noise)
+    with rasterio.open(path, "r+") as target:
+        target.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    assert [band.index for band in open_raster(path).select(["red", "Blue"]).bands] == [3, 1]
+
+
+def test_names_with_commas_are_told_apart(tmp_path: Path, noise: np.ndarray) -> None:
+    path = _named(tmp_path / "a.tif", noise, "red, 0.66", "green", "nir")
+    with pytest.raises(DataError, match=r"choose from red, 0\.66; green; nir$"):
+        open_raster(path).select(["blue"])
+
+
+def test_palette_indexes_are_classes_and_no_colors(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", np.arange(600, dtype=np.uint8).reshape(1, 20, 30) % 4)
+    with rasterio.open(path, "r+") as target:
+        target.write_colormap(1, {value: (value * 60, 0, 0, 255) for value in range(4)})
+    raster = open_raster(path)
+    with pytest.raises(DataError, match=r"not palette indexes: .*a\.tif; expand it with gdal_t"):
+        read_all(raster)
+    pixels, valid = read_all(raster, categorical=True)
+    assert set(np.unique(pixels)) == {0, 1, 2, 3}
+    assert valid.all()
+
+
+def test_a_real_palette_reference_reads_as_classes(data: Path) -> None:
+    path = data / "landsat/taizhou/change.bmp"
+    with rasterio.open(path) as dataset:
+        expected = dataset.read()
+    np.testing.assert_array_equal(read_all(open_raster(path), categorical=True)[0], expected)
+
+
+def _alike_beside_holes(path: Path, nodata: float | None, expected: np.ndarray) -> None:
+    """The mask is as expected on the lattice, and half a pixel off it but for the rims."""
+    raster = replace(open_raster(path), nodata=nodata)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_all(raster)[1], expected)
+        half = TRANSFORM @ Affine.translation(0.5, 0.5)
+        height, width = expected.shape
+        shifted = Grid(height=height, width=width, transform=half, crs=UTM)
+        pixels, valid = read_all(raster, shifted)
+    inside = minimum_filter(expected, 3) == maximum_filter(expected, 3)
+    inside[-1], inside[:, -1] = False, False
+    assert (inside & ~expected).any()
+    np.testing.assert_array_equal(valid[inside], expected[inside])
+    with rasterio.open(path) as dataset:
+        image = dataset.read(1).astype(np.float64)
+    means = (image[:-1, :-1] + image[1:, :-1] + image[:-1, 1:] + image[1:, 1:]) / 4
+    clear = (inside & expected)[:-1, :-1]
+    np.testing.assert_allclose(pixels[0, :-1, :-1][clear], means[clear], atol=0.51)
+    # What is masked does not bleed into the pixels beside it either.
+    assert (np.abs(pixels[:, valid]) <= 5000).all()
+
+
+@pytest.mark.parametrize("mask", ["none", "alpha", "band"])
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "float32"])
+def test_a_given_nodata_replaces_the_declared_one_and_no_mask(
+    tmp_path: Path, noise, dtype: str, mask: str
+) -> None:
+    noise[:, 5:12, 5:12] = 7
+    noise[:, 20:27, 20:27] = 9999
+    noise[1, 30:38, 30:38] = 9999
+    masked = np.zeros(noise.shape[1:], np.bool_)
+    masked[30:38, 2:9] = mask != "none"
+    alpha = (~masked[None]).astype(np.uint8)
+    bands = np.concatenate([noise, alpha]) if mask == "alpha" else noise
+    path = write(tmp_path / "a.tif", bands.astype(dtype), nodata=7, alpha=mask == "alpha")
+    if mask == "band":
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
+            target.write_mask(alpha[0] * 255)
+    _alike_beside_holes(path, 9999, ~masked & (noise != 9999).all(axis=0))
+    noise[noise == 9999] = 100
+    with rasterio.open(path, "r+") as target:
+        target.write(noise.astype(dtype), [1, 2, 3])
+    _alike_beside_holes(path, None, ~masked & (noise != 7).all(axis=0))
+
+
+def test_a_nodata_that_the_type_cannot_hold_leaves_every_pixel_valid(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(1, 255, (1, 40, 50), dtype=np.uint8)
+    image[:, 5:12, 5:12] = 255
+    raster = replace(open_raster(write(tmp_path / "a.tif", image, nodata=255)), nodata=-9999)
+    assert read_all(raster)[1].all()
+    half = Grid(height=39, width=49, transform=TRANSFORM @ Affine.translation(0.5, 0.5), crs=UTM)
+    assert read_all(raster, half)[1].all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_nodata_beyond_float32_is_no_pixel_of_it(tmp_path: Path, noise: np.ndarray) -> None:
+    raster = open_raster(write(tmp_path / "a.tif", noise.astype(np.float32)))
+    assert read_all(replace(raster, nodata=float(np.finfo(np.float64).min)))[1].all()
+
+
+@pytest.mark.parametrize("top", [1, 255])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32", "float64"])
+def test_alpha_above_zero_is_valid_in_every_type(tmp_path: Path, dtype: str, top: int) -> None:
+    image = np.random.default_rng(0).integers(1, 200, (4, 40, 50)).astype(dtype)
+    image[3] = top
+    image[3, 8:16, 8:16] = 0
+    _alike_beside_holes(write(tmp_path / "a.tif", image, alpha=True), None, image[3] > 0)
+
+
+def test_undeclared_fill_of_esri_is_invalid(tmp_path: Path, noise: np.ndarray) -> None:
+    image = noise.astype(np.float32)
+    image[1, 8:16, 8:16] = np.finfo(np.float32).min
+    path = write(tmp_path / "a.tif", image)
+    _alike_beside_holes(path, None, image[1] > 0)
+
+
+def test_names_of_parts_of_files_open(tmp_path: Path, noise: np.ndarray) -> None:
+    path = write(tmp_path / "a.tif", noise)
+    pixels, _ = read_all(open_raster(f"GTIFF_DIR:1:{path}"))
+    np.testing.assert_array_equal(pixels, noise)

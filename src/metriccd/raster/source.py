@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
 from affine import Affine
 from jaxtyping import Bool, Float32, Shaped
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from metriccd.errors import DataError, GridError
 from metriccd.raster.grid import Grid, Window
+from metriccd.raster.naming import (
+    Band,
+    band_files,
+    find,
+    in_spectral_order,
+    name_in_file,
+    refuse_palettes,
+    two_images,
+)
 
-# _B04, _B8A, _B02_10m: how Sentinel-2 and Landsat name single-band files.
-BAND_NAME = re.compile(r"(?:^|[_.-])B(\d{1,2})(A?)(?:[_.-]\d+m)?$", re.IGNORECASE)
-BAND_FILES = {".tif", ".tiff", ".jp2", ".img", ".vrt"}
+__all__ = ["Band", "Raster", "from_array", "open_raster"]
+
 # GDAL has no CRS-free warp; a plane without a name stands in when neither side has a CRS.
 UNNAMED_PLANE = CRS.from_epsg(3857)
+# No measurement is this large; ESRI's undeclared nodata of -3.4e38 is, even where bilinear
+# interpolation has diluted it.
+IMPOSSIBLE = 1e30
 
 Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """One band of a raster: where it is stored and what it is called.
-
-    Attributes:
-        path: What GDAL opens.
-        index: Band number in that file, from 1.
-        name: Its name: "B04" in a folder of band files, else the description or the number.
-        description: What the file says of it.
-        color: "red", "green", "blue", … where the file says so.
-        grid: The file's own grid.
-    """
-
-    path: str
-    index: int
-    name: str
-    description: str = ""
-    color: str = ""
-    grid: Grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,28 +74,13 @@ class Raster:
         """This raster with the named bands only, in the order given.
 
         Args:
-            tokens: Numbers from 1, band names ("B04", "4" where names are Sentinel-2's), or
-                descriptions, in any case.
+            tokens: Numbers from 1, band names ("B04", "4" or "8A" where names are spectral),
+                descriptions, or colors that the file states, in any case.
 
         Raises:
             DataError: No such band.
         """
-        return replace(self, bands=tuple(self._find(token) for token in tokens))
-
-    def _find(self, token: str) -> Band:
-        wanted = token.strip().lower()
-        aliases = {wanted, f"b{wanted.zfill(2)}"} if wanted.isdigit() else {wanted}
-        for band in self.bands:
-            if aliases & {band.name.lower(), band.description.lower()}:
-                return band
-        if wanted.isdigit() and not self._named() and 1 <= int(wanted) <= len(self.bands):
-            return self.bands[int(wanted) - 1]
-        names = ", ".join(band.name for band in self.bands)
-        raise DataError(f"no band {token!r} in {self.label}: choose from {names}")
-
-    def _named(self) -> bool:
-        """True where bands have spectral names, so that a number is a name, not a position."""
-        return all(BAND_NAME.search(f"_{band.name}") for band in self.bands)
+        return replace(self, bands=tuple(find(self.bands, token, self.label) for token in tokens))
 
     @contextmanager
     def reader(
@@ -114,14 +89,19 @@ class Raster:
         """Opens the files and yields a function that reads a window of `grid`.
 
         The function returns float32 pixels (band, row, col) and the mask of pixels (row, col)
-        that every band holds: not nodata, not masked by alpha or a mask band, finite, not zero
-        in all bands. It must stay in the thread that opened it.
+        that every band holds: not nodata, not masked by alpha or a mask band, finite and
+        possible, not zero in all bands. It must stay in the thread that opened it.
 
         Args:
             grid: Where to resample to.
             categorical: The values are classes: nearest neighbor instead of bilinear, and
                 zero is a class, not fill.
+
+        Raises:
+            DataError: Palette indexes where values are needed, or a file that cannot be read.
         """
+        if not categorical:
+            refuse_palettes(self.bands)
         with ExitStack() as stack:
             parts = [
                 stack.enter_context(_file_reader(path, bands, grid, self.nodata, categorical))
@@ -135,7 +115,9 @@ class Raster:
                 data = np.concatenate([pixels for pixels, _ in found])[places]
                 valid = np.logical_and.reduce([mask for _, mask in found])
                 filled = categorical | (data != 0).any(axis=0)
-                return data, valid & np.isfinite(data).all(axis=0) & filled
+                # False for NaN too.
+                possible = (np.abs(data) < IMPOSSIBLE).all(axis=0)
+                return data, valid & possible & filled
 
             yield read
 
@@ -154,14 +136,12 @@ def open_raster(source: str | os.PathLike[str]) -> Raster:
             holds files named like Sentinel-2's `*_B04.tif`, at one or several resolutions.
 
     Raises:
-        DataError: Not found, not a raster, or a folder without band files.
+        DataError: Not found, not a raster, or a folder without band files or of two images.
         GridError: Placed by ground control points only.
     """
     path = os.fspath(source)
     if Path(path).is_dir():
         return _open_folder(Path(path))
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
-        raise DataError(f"the image must exist: {path} was not found; check the path")
     return Raster(label=path, bands=_bands_of(path))
 
 
@@ -215,27 +195,15 @@ def from_array(
 
 def _open_folder(folder: Path) -> Raster:
     """The band files of a folder, the finest where a band comes at several resolutions."""
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in BAND_FILES]
-    pixels = [file for file in files if "IMG_DATA" in file.parts]  # of a Sentinel-2 .SAFE
     found: dict[str, Band] = {}
-    for file in pixels or files:
-        match = BAND_NAME.search(file.stem)
-        if match is None:
-            continue
-        name = f"B{match[1]}A" if match[2] else f"B{match[1].zfill(2)}"
+    for name, file in band_files(folder):
         band = replace(_bands_of(str(file))[0], name=name)
-        if name not in found or band.grid.pixel_size < found[name].grid.pixel_size:
+        known = found.get(name)
+        if known is not None and known.grid.pixel_size == band.grid.pixel_size:
+            raise two_images(f"{name} is in {known.path} and {file}")
+        if known is None or band.grid.pixel_size < known.grid.pixel_size:
             found[name] = band
-    if not found:
-        raise DataError(
-            f"a folder must hold single-band files named like *_B04.tif: {folder} has none"
-        )
-    return Raster(label=str(folder), bands=tuple(sorted(found.values(), key=_spectral_order)))
-
-
-def _spectral_order(band: Band) -> tuple[int, str]:
-    """Sorts B8A after B08."""
-    return int(re.sub(r"\D", "", band.name)), band.name
+    return Raster(label=str(folder), bands=in_spectral_order(found.values()))
 
 
 def _bands_of(path: str) -> tuple[Band, ...]:
@@ -248,6 +216,8 @@ def _bands_of(path: str) -> tuple[Band, ...]:
                 if role is not ColorInterp.alpha
             )
     except RasterioError as error:
+        if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+            raise DataError(f"the image must exist: {path} was not found; check the path") from None
         reason = str(error).splitlines()[0]
         raise DataError(f"the image must be a raster GDAL reads: {path}: {reason}") from None
     if not bands:
@@ -265,7 +235,7 @@ def _band(dataset: DatasetReader, index: int, grid: Grid) -> Band:
     return Band(
         path=dataset.name,
         index=index,
-        name=description or str(index),
+        name=name_in_file(description, Path(dataset.name).stem) or str(index),
         description=description,
         color=dataset.colorinterp[index - 1].name,
         grid=grid,
@@ -300,10 +270,14 @@ def _file_reader(
     with _open(path) as dataset:
         offset = grid.offset_in(bands[0].grid)
         if offset is not None and _holds(bands[0].grid, grid, offset):
-            yield lambda window: _read(dataset, indexes, window, offset, nodata)
+            missing = [nodata] * len(indexes)
+            if nodata is None:
+                missing = [dataset.nodatavals[index - 1] for index in indexes]
+            yield lambda window: _read(dataset, indexes, window, offset, missing)
             return
-        with WarpedVRT(dataset, **_warp_options(dataset, grid, nodata, categorical)) as warped:
-            yield lambda window: _read(warped, indexes, window, (0, 0), None)
+        with _warped(dataset, grid, nodata, categorical) as warped:
+            missing = [warped.nodata] * len(indexes)
+            yield lambda window: _read(warped, indexes, window, (0, 0), missing)
 
 
 def _holds(outer: Grid, inner: Grid, offset: tuple[int, int]) -> bool:
@@ -316,13 +290,12 @@ def _holds(outer: Grid, inner: Grid, offset: tuple[int, int]) -> bool:
     )
 
 
-def _warp_options(
+@contextmanager
+def _warped(
     dataset: DatasetReader, grid: Grid, nodata: float | None, categorical: bool
-) -> dict[str, Any]:
+) -> Iterator[WarpedVRT]:
     """Bilinear (averaging where it shrinks); what the source lacks stays masked."""
-    floating = np.issubdtype(np.dtype(dataset.dtypes[0]), np.floating)
-    declared = nodata if nodata is not None else dataset.nodata
-    missing = declared if declared is not None else (float("nan") if floating else None)
+    missing = _missing(dataset, nodata)
     options: dict[str, Any] = {
         "src_crs": dataset.crs or UNNAMED_PLANE,
         "crs": grid.crs or UNNAMED_PLANE,
@@ -332,10 +305,70 @@ def _warp_options(
         "resampling": Resampling.nearest if categorical else Resampling.bilinear,
         # GDAL's default may misplace a pixel by an eighth to save time; 0 is not accepted.
         "tolerance": 0.01,
+        # By default nodata counts only where all bands have it, and not at all beside alpha.
+        "UNIFIED_SRC_NODATA": "NO",
     }
+    mask = _mask_source(dataset)
     if missing is not None:
-        return options | {"src_nodata": missing, "nodata": missing}
-    return options | {"add_alpha": ColorInterp.alpha not in dataset.colorinterp}
+        options |= {"src_nodata": missing, "nodata": missing}
+    elif mask is None:
+        options |= {"add_alpha": True}
+    with ExitStack() as stack:
+        source = dataset
+        if mask is not None or (missing is None and dataset.nodata is not None):
+            memory = stack.enter_context(MemoryFile(_plain_vrt(dataset, mask), ext=".vrt"))
+            source = stack.enter_context(memory.open())
+        yield stack.enter_context(WarpedVRT(source, **options))
+
+
+def _missing(dataset: DatasetReader, nodata: float | None) -> float | None:
+    """The value to warp around; None where the type of the pixels cannot hold it."""
+    value: float | None = nodata if nodata is not None else dataset.nodata
+    dtype = np.dtype(dataset.dtypes[0])
+    if np.issubdtype(dtype, np.floating):
+        return float("nan") if value is None else value
+    if value is None or not float(value).is_integer():
+        return None
+    return value if np.iinfo(dtype).min <= value <= np.iinfo(dtype).max else None
+
+
+def _mask_source(dataset: DatasetReader) -> str | None:
+    """What a VRT calls the band that says where pixels are: alpha, or else a mask band."""
+    if ColorInterp.alpha in dataset.colorinterp:
+        return str(dataset.colorinterp.index(ColorInterp.alpha) + 1)
+    return "mask,1" if _has_mask_band(dataset, 1) else None
+
+
+def _has_mask_band(dataset: DatasetReader | WarpedVRT, index: int) -> bool:
+    """True where a mask says what is valid, not nodata or alpha, which are read as such."""
+    others = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
+    return not others & set(dataset.mask_flag_enums[index - 1])
+
+
+def _plain_vrt(dataset: DatasetReader, mask: str | None) -> bytes:
+    """The dataset without its declared nodata, and with its mask as an alpha band of 0 and 255.
+
+    GDAL warps around alpha only if it spans the whole range of its type, and around a mask
+    band only if there is no nodata.
+    """
+    file = f'<SourceFilename relativeToVRT="0">{escape(dataset.name)}</SourceFilename>'
+    types = [dtype.capitalize().replace("Uint", "UInt") for dtype in dataset.dtypes]
+    bands = [
+        f'<VRTRasterBand dataType="{kind.replace("UInt8", "Byte")}" band="{index}">'
+        f"<SimpleSource>{file}<SourceBand>{index}</SourceBand></SimpleSource></VRTRasterBand>"
+        for index, kind in enumerate(types, start=1)
+    ]
+    if mask is not None:
+        bands.append(
+            f'<VRTRasterBand dataType="Byte" band="{len(bands) + 1}">'
+            f"<ColorInterp>Alpha</ColorInterp><ComplexSource>{file}<SourceBand>{mask}</SourceBand>"
+            "<LUT>0:0,1e-30:255</LUT></ComplexSource></VRTRasterBand>"
+        )
+    transform = ",".join(repr(float(value)) for value in dataset.transform.to_gdal())
+    return (
+        f'<VRTDataset rasterXSize="{dataset.width}" rasterYSize="{dataset.height}">'
+        f"<GeoTransform>{transform}</GeoTransform>{''.join(bands)}</VRTDataset>"
+    ).encode()
 
 
 def _read(
@@ -343,18 +376,37 @@ def _read(
     indexes: list[int],
     window: Window,
     offset: tuple[int, int],
-    nodata: float | None,
+    missing: Sequence[float | None],
 ) -> Pixels:
     row, col = window.row + offset[0], window.col + offset[1]
     area = rasterio.windows.Window(col, row, window.width, window.height)
     try:
         raw = dataset.read(indexes, window=area)
-        valid = (dataset.read_masks(indexes, window=area) != 0).all(axis=0)
+        valid = _masked_in(dataset, indexes, area)
     except RasterioError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise DataError(
             f"pixels must be readable: {dataset.name}: {reason}; is the file complete?"
         ) from None
-    if nodata is not None:
-        valid &= (raw != nodata).all(axis=0)
+    for layer, value in zip(raw, missing, strict=True):
+        if value is not None:
+            # ESRI's nodata of float64 is declared for float32 too, which cannot hold it.
+            with np.errstate(over="ignore"):
+                valid &= layer != value
     return raw.astype(np.float32, copy=False), valid
+
+
+def _masked_in(
+    dataset: DatasetReader | WarpedVRT, indexes: list[int], area: rasterio.windows.Window
+) -> Bool[np.ndarray, "row col"]:
+    """Where alpha and mask bands let pixels through; GDAL itself ignores alpha of some types."""
+    valid = np.ones((area.height, area.width), np.bool_)
+    if ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        valid &= dataset.read(alpha, window=area) > 0
+    masks = [index for index in indexes if _has_mask_band(dataset, index)]
+    if masks:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)
+            valid &= (dataset.read_masks(masks, window=area) != 0).all(axis=0)
+    return valid
