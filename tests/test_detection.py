@@ -198,7 +198,7 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    assert list(seen) == ["read", "color", "features", "smooth"]
+    assert list(seen) == ["read", "color", "features", "smooth", "checksums"]
     assert all(done == total for done, total in seen.values())
 
 
@@ -305,6 +305,24 @@ def test_plot_draws_on_axes(change: mcd.Change) -> None:
     assert "changed" in axes.get_title()
 
 
+@pytest.mark.parametrize(
+    "later",
+    [lambda t: t + 1000, lambda t: t / 10_000, lambda t: 2.0 * t, lambda t: t.astype(float) + 5],
+    ids=["offset", "unit", "gain", "float offset"],
+)
+def test_a_gain_or_an_offset_is_no_change(scene: Scene, later) -> None:
+    found = mcd.detect(scene.t1, later(scene.t1))
+    assert found.map.mean() < 1e-3
+    assert "nothing changed" in found.record["warnings"][0]
+
+
+def test_huge_values_do_not_spoil_the_score(scene: Scene) -> None:
+    spoiled = scene.t2.astype(np.float32)
+    spoiled[:, 3, 4] = 1e37
+    found = mcd.detect(scene.t1, spoiled, method="cva")
+    assert np.isfinite(found.score[found.valid]).all()
+
+
 def test_detect_never_sees_a_reference(files, tmp_path: Path, out: Path, scene: Scene) -> None:
     """The same bytes with a reference beside the images, named as datasets name it."""
     import shutil
@@ -330,3 +348,35 @@ def test_evaluation_reads_references_as_people_make_them(change, scene: Scene) -
         mcd.evaluate(change, truth[:50])
     with pytest.raises(mcd.DataError):
         mcd.evaluate(change, truth * np.uint8(7))
+
+
+def test_masks_may_hold_nodata_below_their_labels(change, scene: Scene, tmp_path: Path) -> None:
+    truth = scene.reference
+    hidden = np.zeros(truth.shape, bool)
+    hidden[:40] = True
+    masks = []
+    for name, mask in (("changed.tif", truth), ("unchanged.tif", ~truth)):
+        labels = np.where(hidden, -9, mask).astype(np.int16)
+        masks.append(str(write(tmp_path / name, labels[None], nodata=-9)))
+    coded = np.where(hidden, 255, truth).astype(np.uint8)
+    assert mcd.evaluate(change, (masks[0], masks[1])) == mcd.evaluate(change, coded)
+
+
+def test_a_mask_of_one_label_marks_all_its_pixels(change, scene: Scene, tmp_path: Path) -> None:
+    truth = scene.reference
+    masks = []
+    for name, mask in (("changed.tif", truth), ("unchanged.tif", ~truth)):
+        labels = np.where(mask, 1, 200).astype(np.uint8)
+        masks.append(str(write(tmp_path / name, labels[None], nodata=200)))
+    assert mcd.evaluate(change, (masks[0], masks[1])) == mcd.evaluate(change, truth)
+
+
+def test_a_reference_that_knows_nothing_is_an_error(change, scene: Scene, out: Path) -> None:
+    from metriccd.evaluation import evaluate_folder
+
+    nothing = np.zeros(scene.reference.shape, np.uint8)
+    with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):
+        mcd.evaluate(change, (nothing, nothing))
+    empty = str(write(out.parent / "empty.tif", nothing[None]))
+    with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):
+        evaluate_folder(out, [empty, empty])

@@ -25,7 +25,7 @@ LAYERS = [
         "reference",
         "datasets",
     },
-    {"pair", "record", "polygons", "stac", "folder", "figures", "synthetic", "tiling"},
+    {"image", "pair", "record", "polygons", "stac", "folder", "figures", "synthetic", "tiling"},
     {"fit", "closed_form", "deep_cva", "report"},
     {"methods", "change"},
     {"decision"},

@@ -95,3 +95,24 @@ def test_the_geopackage_reads_back(tmp_path: Path, change, score, grid, empty: b
     assert len(found) == len(polygons)
     assert (found.crs == grid.crs) if grid.crs else True
     assert found.geometry.geom_equals(polygons.geometry.reset_index(drop=True)).all()
+
+
+@pytest.mark.parametrize(
+    ("crs", "kept"),
+    [
+        ('LOCAL_CS["site",LOCAL_DATUM["x",0],UNIT["metre",1]]', True),
+        ("+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180", False),
+    ],
+    ids=["local", "rotated pole"],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_crs_that_geopackages_cannot_hold_is_no_fault(
+    tmp_path: Path, change, score, crs: str, kept: bool
+) -> None:
+    grid = Grid(height=60, width=80, transform=DEGREES.transform, crs=CRS.from_user_input(crs))
+    polygons = change_polygons(change, score, grid)
+    write_polygons(polygons, tmp_path / "change.gpkg")
+    found = gpd.read_file(tmp_path / "change.gpkg", layer="change")
+    assert len(found) == len(polygons)
+    assert (found.crs is not None) == kept
+    assert polygons.crs is not None

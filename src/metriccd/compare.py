@@ -20,9 +20,10 @@ from metriccd.change import display
 from metriccd.decision import decide
 from metriccd.evaluation import read_reference
 from metriccd.folder import RECORD, output_folder
+from metriccd.image import Image, as_raster, on_lattice
 from metriccd.methods import METHODS, Options, choose_device
 from metriccd.metrics import Confusion, Ranking, Scores
-from metriccd.pair import BandNames, Block, Image, ImagePair, as_raster, on_lattice, read_pair
+from metriccd.pair import BandNames, Block, ImagePair, read_pair
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
 from metriccd.threshold import THRESHOLDS

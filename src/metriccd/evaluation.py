@@ -13,8 +13,8 @@ from metriccd import figures, style
 from metriccd.change import Change
 from metriccd.errors import DataError
 from metriccd.folder import RECORD, write_together
+from metriccd.image import Image, as_raster, on_lattice
 from metriccd.metrics import Confusion, Ranking, Scores
-from metriccd.pair import Image, as_raster, on_lattice
 from metriccd.raster import Grid, Window, open_raster
 from metriccd.reference import combine_masks, decode_reference
 
@@ -31,11 +31,11 @@ def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
             change) and 0/1/255 (255 is unknown) are understood.
 
     Raises:
-        DataError: The reference's labels are ambiguous.
+        DataError: The reference's labels are ambiguous, or it knows no pixel of the result.
         GridError: It does not lie on the result's grid.
     """
     changed, known = read_reference(reference, change.grid)
-    return score(change.score, change.map, changed, change.valid & known)[0]
+    return score(change.score, change.map, changed, _judged(change.valid, known))[0]
 
 
 def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
@@ -49,20 +49,21 @@ def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
         references: One reference, or a mask of change and one of no change.
 
     Raises:
-        DataError: `out` is no result, or the reference cannot be read.
+        DataError: `out` is no result, or the reference cannot be read or knows no pixel of it.
         GridError: The reference does not lie on the result's grid.
     """
     change, values, valid, grid = _read_result(out)
     reference = references[0] if len(references) == 1 else (references[0], references[1])
     changed, known = read_reference(reference, grid)
-    scores, ranking = score(values, change, changed, valid & known)
+    judged = _judged(valid, known)
+    scores, ranking = score(values, change, changed, judged)
     content = {
         "reference": list(references),
         "scores": scores.as_dict(),
         "basis": Scores.BASIS,
-        "judged_pixels": int((valid & known).sum()),
+        "judged_pixels": int(judged.sum()),
     }
-    errors = figures.error_map(change, changed, valid & known)
+    errors = figures.error_map(change, changed, judged)
     write_together(
         out,
         {
@@ -100,8 +101,37 @@ def read_reference(reference: Image | tuple[Image, Image], grid: Grid) -> Known:
     if not isinstance(reference, tuple):
         return decode_reference(*_labels(reference, grid))
     masks = [_labels(mask, grid) for mask in reference]
-    changed, unchanged = (valid & (labels > labels.min()) for labels, valid in masks)
+    changed, unchanged = (_marked(labels, valid) for labels, valid in masks)
     return combine_masks(changed, unchanged)
+
+
+def _marked(
+    labels: Float[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]
+) -> Bool[np.ndarray, "row col"]:
+    """Where a mask marks pixels: above its lowest label, which stands for the rest.
+
+    A mask of one label marks everything or nothing: everything, where the label is positive.
+    """
+    values = labels[valid]
+    several = values.size > 0 and values.min() < values.max()
+    marked: Bool[np.ndarray, "row col"] = valid & (labels > (values.min() if several else 0))
+    return marked
+
+
+def _judged(
+    valid: Bool[np.ndarray, "row col"], known: Bool[np.ndarray, "row col"]
+) -> Bool[np.ndarray, "row col"]:
+    """Pixels that both the result and the reference know.
+
+    Raises:
+        DataError: There is none.
+    """
+    judged: Bool[np.ndarray, "row col"] = valid & known
+    if not judged.any():
+        raise DataError(
+            "a reference must know pixels of the result: none is judged; check nodata and overlap"
+        )
+    return judged
 
 
 def _labels(

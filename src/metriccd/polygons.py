@@ -8,6 +8,8 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 from jaxtyping import Bool, Float, Int32
+from pyproj.enums import WktVersion
+from pyproj.exceptions import CRSError
 from scipy import ndimage
 from shapely.geometry import shape
 
@@ -69,12 +71,27 @@ def change_polygons(
 
 
 def write_polygons(polygons: gpd.GeoDataFrame, path: Path) -> None:
-    """Writes layer `change` of a GeoPackage, also where it is empty or has no CRS."""
+    """Writes layer `change` of a GeoPackage, also where it is empty or has no CRS.
+
+    A CRS that the format's WKT cannot express, such as a rotated pole, is left out.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*'crs' was not provided.*")
-        polygons.to_file(
+        _storable(polygons).to_file(
             path, layer="change", driver="GPKG", engine="pyogrio", geometry_type="Polygon"
         )
+
+
+def _storable(polygons: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The polygons, without their CRS where the format cannot hold it."""
+    if polygons.crs is None or polygons.crs.to_epsg():
+        return polygons
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            polygons.crs.to_wkt(WktVersion.WKT1_GDAL)
+    except CRSError:
+        return polygons.set_crs(None, allow_override=True)
+    return polygons
 
 
 def _label(change: Bool[np.ndarray, "row col"]) -> Int32[np.ndarray, "row col"]:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pyproj
 from affine import Affine
 from jaxtyping import Float
-from pyproj import Geod
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.warp import transform as transform_points
+
+from metriccd.errors import GridError
 
 # Points along each edge of a footprint that is carried to another CRS, where edges may bend.
 EDGE_POINTS = 64
 # Two grids are one when their pixel corners differ by less than this share of a pixel.
 SAME_GRID = 1e-3
+# Points of a grid along rows and columns that are looked up in another CRS, edges included.
+LATTICE_POINTS = 65
+# Planar areas are kept where they differ less than this from ellipsoidal ones: within its zone
+# UTM reaches 0.00196, equal-area projections 0; Web Mercator is off by cos² of the latitude.
+PLANAR_AREA = 2e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,61 +123,220 @@ class Grid:
         return list(t.a * cols + t.b * rows + t.c), list(t.d * cols + t.e * rows + t.f)
 
     def edge_in(self, crs: CRS) -> tuple[list[float], list[float]]:
-        """Coordinates (xs, ys) along the outline, carried to another CRS."""
+        """Coordinates (xs, ys) along the outline, carried to another CRS.
+
+        Infinite or NaN where the other CRS has no such place.
+
+        Raises:
+            GridError: Nothing is known of how the two CRSs relate.
+        """
         xs, ys = self.edge()
         if self.crs is None or self.crs == crs:
             return xs, ys
-        moved = transform_points(self.crs, crs, xs, ys)
-        return list(moved[0]), list(moved[1])
+        moved = _carried(self.crs, crs, np.asarray(xs), np.asarray(ys))
+        return moved[0].tolist(), moved[1].tolist()
 
     def overlap(self, other: Grid) -> Window | None:
-        """Window of this grid that holds the outline of `other`, or None without overlap."""
-        xs, ys = other.edge_in(self.crs) if self.crs is not None else other.edge()
+        """Window of this grid that holds `other`, or None without overlap.
+
+        Across CRSs the window may be larger than the overlap, never smaller: an outline around a
+        pole or the whole globe does not bound its image in another CRS.
+
+        Raises:
+            GridError: Nothing is known of how the two CRSs relate.
+        """
+        xs, ys = (
+            np.asarray(axis)
+            for axis in (other.edge_in(self.crs) if self.crs is not None else other.edge())
+        )
         seen = np.isfinite(xs) & np.isfinite(ys)
-        if not seen.any():
-            return None
-        t, x, y = ~self.transform, np.asarray(xs)[seen], np.asarray(ys)[seen]
-        cols, rows = t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
+        outline = self._window(*self._pixels(xs[seen], ys[seen])) if seen.any() else None
+        if self.crs is None or other.crs is None or self.crs == other.crs:
+            return outline
+        inside, step = self._lattice_in(other, self.crs, other.crs)
+        # The outline bounds tightly wherever it bounds at all.
+        if inside is None or (outline is not None and seen.all() and _holds(outline, inside)):
+            return outline
+        padded = _padded(inside, step, self.shape)
+        return padded if outline is None else _united(outline, padded)
+
+    def _pixels(
+        self, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
+    ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+        """Columns and rows of coordinates; longitudes are turned to this grid's side."""
+        if self.crs is not None and self.crs.is_geographic:
+            west = min(self.edge(2)[0])
+            # A hair west of the edge is the edge, not a turn east of it.
+            xs = west + (xs - west + 1e-9) % 360 - 1e-9
+        t = ~self.transform
+        return t.a * xs + t.b * ys + t.c, t.d * xs + t.e * ys + t.f
+
+    def _window(
+        self, cols: Float[np.ndarray, " point"], rows: Float[np.ndarray, " point"]
+    ) -> Window | None:
+        """Window between the extremes of positions, within the grid."""
         top, bottom = _inside(rows, self.height)
         left, right = _inside(cols, self.width)
         if bottom <= top or right <= left:
             return None
         return Window(row=top, col=left, height=bottom - top, width=right - left)
 
+    def _lattice_in(
+        self, other: Grid, crs: CRS, target: CRS
+    ) -> tuple[Window | None, tuple[int, int]]:
+        """Window of this grid's own points that lie in `other`, and the rows, columns of a step."""
+        side = np.linspace(0.0, 1.0, LATTICE_POINTS)
+        rows, cols = (axis.ravel() for axis in np.meshgrid(side * self.height, side * self.width))
+        t = self.transform
+        x, y = t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
+        x, y = _carried(crs, target, x, y)
+        seen = np.isfinite(x) & np.isfinite(y)
+        rows, cols = rows[seen], cols[seen]
+        their_cols, their_rows = other._pixels(x[seen], y[seen])
+        within = (their_cols >= 0) & (their_cols <= other.width)
+        within &= (their_rows >= 0) & (their_rows <= other.height)
+        step = (
+            math.ceil(self.height / (LATTICE_POINTS - 1)),
+            math.ceil(self.width / (LATTICE_POINTS - 1)),
+        )
+        if not within.any():
+            return None, step
+        top, bottom = math.floor(rows[within].min()), math.ceil(rows[within].max())
+        left, right = math.floor(cols[within].min()), math.ceil(cols[within].max())
+        return Window(row=top, col=left, height=bottom - top, width=right - left), step
+
     def pixel_areas(self) -> Float[np.ndarray, " row"] | None:
         """Area of one pixel in each row, in square meters.
 
-        Ellipsoidal where the CRS is geographic; None where areas are unknown, because there
-        is no CRS.
+        Planar where the projection keeps areas within 0.2 %, as UTM does; ellipsoidal, of the
+        middle column's pixel, where it does not or where the CRS is geographic. None where areas
+        are unknown: without a CRS, or with one that is neither geographic nor projected.
         """
-        if self.crs is None:
-            return None
-        if self.crs.is_geographic:
-            return self._ellipsoidal_areas()
-        _, meters = self.crs.linear_units_factor
-        area = abs(self.transform.determinant) * meters**2
-        return np.full(self.height, area)
+        return self._areas
 
-    def _ellipsoidal_areas(self) -> Float[np.ndarray, " row"]:
-        geod = Geod(ellps="WGS84")
-        column = self.width // 2
-        areas = np.empty(self.height)
-        for row in range(self.height):
-            corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
-            lons, lats = zip(*(self.transform @ corner for corner in corners), strict=True)
-            areas[row] = abs(geod.polygon_area_perimeter(lons, lats)[0])
+    @cached_property
+    def _areas(self) -> Float[np.ndarray, " row"] | None:
+        if self.crs is None or not (self.crs.is_geographic or self.crs.is_projected):
+            return None
+        areas = self._ellipsoidal_areas(self.crs)
+        if self.crs.is_geographic:
+            return areas
+        _, meters = self.crs.linear_units_factor
+        planar = np.full(self.height, abs(self.transform.determinant) * meters**2)
+        if areas is None or np.abs(areas / planar - 1).max() <= PLANAR_AREA:
+            return planar
         return areas
 
-    def footprint(self) -> tuple[list[float], list[float]] | None:
-        """Longitudes and latitudes along the outline (WGS 84), or None without a CRS."""
-        if self.crs is None:
+    def _ellipsoidal_areas(self, crs: CRS) -> Float[np.ndarray, " row"] | None:
+        """Areas of the middle column's pixels from their corners in an equal-area projection.
+
+        Such a projection is exact on the ellipsoid, so the shoelace formula of the corners there
+        is the pixel's area, for all rows at once. None where no pixel lies on the globe.
+        """
+        equal_area = self._equal_area_crs(crs)
+        column, rows = self.width // 2, np.arange(self.height + 1)
+        t = self.transform
+        (x0, y0), (x1, y1) = (
+            _carried(crs, equal_area, t.a * col + t.b * rows + t.c, t.d * col + t.e * rows + t.f)
+            for col in (column, column + 1)
+        )
+        with np.errstate(invalid="ignore"):
+            diagonals = (x1[1:] - x0[:-1], y1[1:] - y0[:-1], x0[1:] - x1[:-1], y0[1:] - y1[:-1])
+            areas = np.abs(diagonals[0] * diagonals[3] - diagonals[2] * diagonals[1]) / 2
+        known = np.isfinite(areas)
+        if not known.any():
             return None
-        return self.edge_in(CRS.from_epsg(4326))
+        # Rows past the edge of the world hold no pixel of it; the nearest row stands for them.
+        return np.asarray(np.interp(rows[:-1], rows[:-1][known], areas[known]))
+
+    def _equal_area_crs(self, crs: CRS) -> CRS:
+        """An equal-area projection about the grid's center, on the CRS's own ellipsoid.
+
+        Cylindrical for longitudes and latitudes, whose pixels it keeps rectangular; azimuthal
+        for all else, because it has no seam and no pole (Snyder 1987, Map Projections, p. 81
+        and 187).
+        """
+        known = pyproj.CRS.from_user_input(crs)
+        figure = known.ellipsoid
+        size = (
+            "+ellps=WGS84"
+            if figure is None
+            else f"+a={figure.semi_major_metre} +b={figure.semi_minor_metre}"
+        )
+        center = self.transform @ (self.width // 2 + 0.5, self.height / 2)
+        degrees = CRS.from_string(f"+proj=longlat {size} +no_defs")
+        lon, lat = _carried(crs, degrees, *(np.array([value]) for value in center))
+        if not np.isfinite([lon, lat]).all():
+            lon, lat = np.zeros(1), np.zeros(1)
+        graticule = known.is_geographic and not known.is_derived
+        kind = "cea" if graticule else f"laea +lat_0={lat[0]}"
+        return CRS.from_string(f"+proj={kind} +lon_0={lon[0]} {size} +units=m +no_defs")
+
+    def footprint(self) -> tuple[list[float], list[float]] | None:
+        """Longitudes and latitudes along the outline (WGS 84).
+
+        Infinite or NaN where the outline leaves the globe. None without a CRS, or with one that
+        is neither geographic nor projected, or of another celestial body.
+        """
+        if self.crs is None or not (self.crs.is_geographic or self.crs.is_projected):
+            return None
+        try:
+            return self.edge_in(CRS.from_epsg(4326))
+        except GridError:
+            return None
 
 
 def crs_of(definition: str) -> CRS:
     """A CRS from an authority code such as "EPSG:32632", WKT or PROJ text."""
     return CRS.from_user_input(definition)
+
+
+def _carried(
+    source: CRS, target: CRS, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
+) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+    """Points in another CRS, infinite or NaN where it has no such place.
+
+    PROJ is asked itself: GDAL's function for it gives up on all points when one cannot be moved.
+    """
+    try:
+        moved = pyproj.Transformer.from_crs(source, target, always_xy=True).transform(xs, ys)
+    except ProjError:
+        raise GridError(
+            f"the CRSs of the images must relate: no way is known from {_named(source)} to "
+            f"{_named(target)}; warp one image to the other's CRS"
+        ) from None
+    return np.asarray(moved[0]), np.asarray(moved[1])
+
+
+def _named(crs: CRS) -> str:
+    """A CRS in one line."""
+    return str(pyproj.CRS.from_user_input(crs).name)
+
+
+def _holds(outer: Window, inner: Window) -> bool:
+    return _united(outer, inner) == outer
+
+
+def _united(one: Window, other: Window) -> Window:
+    """The smallest window around two."""
+    top, left = min(one.row, other.row), min(one.col, other.col)
+    return Window(
+        row=top,
+        col=left,
+        height=max(one.row + one.height, other.row + other.height) - top,
+        width=max(one.col + one.width, other.col + other.width) - left,
+    )
+
+
+def _padded(window: Window, step: tuple[int, int], shape: tuple[int, int]) -> Window:
+    """A window with `step` rows and columns more on each side, within `shape`."""
+    top, left = max(window.row - step[0], 0), max(window.col - step[1], 0)
+    return Window(
+        row=top,
+        col=left,
+        height=min(window.row + window.height + step[0], shape[0]) - top,
+        width=min(window.col + window.width + step[1], shape[1]) - left,
+    )
 
 
 def _inside(positions: Float[np.ndarray, " point"], size: int) -> tuple[int, int]:
