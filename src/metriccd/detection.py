@@ -126,15 +126,9 @@ def detect(
     change = decision.change
     if min_area > 0:
         change = remove_small(change, pair.grid, min_area)
-    with stages.stage("checksums", 2 + len(pair.masks)) as advance:
-        inputs = {}
-        for name, raster in zip(("t1", "t2"), (pair.t1, pair.t2), strict=True):
-            inputs[name] = input_of(raster)
-            advance(1)
-        excluded = [input_of(mask) for mask in pair.masks]
     settings = _settings(preset, chosen, options, pair)
-    settings |= {"nodata": nodata, "asked threshold": threshold}
-    settings |= {"rule": decision.rule, "score": decision.measure, "min_area": min_area}
+    settings |= {"nodata": nodata, "asked threshold": threshold, "rule": decision.rule}
+    settings |= {"score": decision.measure, "min_area": min_area}
     return Change(
         score=decision.score,
         map=change,
@@ -146,14 +140,9 @@ def detect(
         t2_rgb=display(block.t2, block.valid, pair.rgb),
         history=found.history,
         record={
-            "inputs": inputs,
-            "masks": excluded,
+            **_inputs(pair, stages),
             "settings": settings,
-            "threshold": {
-                "value": decision.threshold,
-                "rule": decision.rule,
-                "label_free": True,
-            },
+            "threshold": {"value": decision.threshold, "rule": decision.rule, "label_free": True},
             "valid_pixels": int(block.valid.sum()),
             "changed_pixels": int(change.sum()),
             "warnings": [*found.warnings, *decision.warnings],
@@ -195,6 +184,17 @@ def _preset(name: str, method: str | None) -> Preset:
         return PRESETS[name]
     # Another method's scores are another kind: the preset's fixed threshold does not fit them.
     return replace(PRESETS[name], method=method, threshold=OWN_THRESHOLDS.get(method, "otsu"))
+
+
+def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums."""
+    rasters = (pair.t1, pair.t2, *pair.masks)
+    found = []
+    with stages.stage("checksums", len(rasters)) as advance:
+        for raster in rasters:
+            found.append(input_of(raster))
+            advance(1)
+    return {"inputs": {"t1": found[0], "t2": found[1]}, "masks": found[2:]}
 
 
 def _settings(preset: str, chosen: Preset, options: Options, pair: ImagePair) -> dict[str, Any]:
