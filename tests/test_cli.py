@@ -257,7 +257,14 @@ def test_help_has_an_example(command: str, capsys) -> None:
 def test_an_interrupt_is_code_130_and_nothing_left(here: Path, number) -> None:
     command = [sys.executable, "-m", "metriccd", "detect", "../in/t1.tif", "../in/t2.tif"]
     slow = ["--method", "metric", "--extractor", "embedded", "-o", "out"]
-    with subprocess.Popen([*command, *slow], stderr=subprocess.PIPE, text=True) as process:
+    # A shell in the background starts its jobs with SIGINT ignored; a terminal does not.
+    process = subprocess.Popen(
+        [*command, *slow],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  # one thread
+    )
+    with process:
         for _ in range(600):
             if any(Path().glob(".out-*")):
                 break
