@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol, runtime_checkable
 
@@ -102,7 +102,7 @@ _Measure = Callable[
 
 
 def _method(measure: _Measure) -> Method:
-    """Brings arrays to what `measure` takes: float32, a full mask, no NaN."""
+    """Brings arrays to what `measure` takes: float32, a full mask, no NaN; masks what it gives."""
 
     def method(
         t1: Real[np.ndarray, "band row col"],
@@ -116,7 +116,9 @@ def _method(measure: _Measure) -> Method:
         usable = np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0)
         usable &= True if valid is None else valid
         one, other = (np.where(usable, image, 0).astype(np.float32) for image in (t1, t2))
-        return measure(one, other, usable, options or Options())
+        found = measure(one, other, usable, options or Options())
+        image = np.where(usable, found.image, np.nan).astype(np.float32)
+        return replace(found, image=image)
 
     return method
 
@@ -140,8 +142,7 @@ def _metric(
         device=choose_device(options.device),
         stages=options.stages,
     )
-    image = np.where(valid, fit.probability, np.nan).astype(np.float32)
-    return Difference(image=image, probability=True, history=fit.history)
+    return Difference(image=fit.probability, probability=True, history=fit.history)
 
 
 def _closed_form(
@@ -162,7 +163,7 @@ def _closed_form(
         stages=options.stages,
     )
     # Each of four distances counts 1 on average, unless it is nothing but rounding errors.
-    return Difference(image=np.where(valid, distance, np.nan).astype(np.float32), floor=1.0)
+    return Difference(image=distance, floor=1.0)
 
 
 def _deep_cva(
@@ -181,7 +182,7 @@ def _deep_cva(
         device=choose_device(options.device),
         stages=options.stages,
     )
-    return Difference(image=np.where(valid, distance, np.nan).astype(np.float32))
+    return Difference(image=distance)
 
 
 def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
@@ -202,7 +203,7 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
                 # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
                 image = np.sqrt(image)
         return Difference(
-            image=np.where(valid, image, np.nan).astype(np.float32),
+            image=image,
             components=components if fitted.components > 1 else None,
             chi2_dof=fitted.chi2_dof,
             warnings=fitted.warnings,
