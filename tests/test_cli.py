@@ -305,6 +305,9 @@ def test_demo_runs_the_main_job_and_evaluates_it(capsys) -> None:
     assert out.strip().splitlines()[-1].startswith("Open demo/report.html")
     assert json.loads(Path("demo/evaluation.json").read_text())["scores"]["auc"] > 0.8
     assert "oracle" in Path("demo/report.html").read_text()
+    inputs = json.loads(Path("demo/run.json").read_text())["inputs"]
+    assert all(Path(inputs[date]["files"][0]["path"]).is_file() for date in ("t1", "t2"))
+    assert Path(json.loads(Path("demo/evaluation.json").read_text())["reference"][0]).is_file()
 
 
 REAL = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,16 @@ def make_demo(
         change = detect(before, after, progress=progress)
         scores = evaluate(change, reference)
         change.write(folder, name=out.resolve().name, judgment=(scene.reference, shown(scores)))
-        return evaluate_folder(folder, [str(reference)])
+        scores = evaluate_folder(folder, [str(reference)])
+        for record in ("run.json", "evaluation.json"):
+            _rename(folder / record, folder, out.resolve())
+        return scores
+
+
+def _rename(record: Path, before: Path, after: Path) -> None:
+    """Makes a record name files where they are once the folder has its name."""
+    old, new = (json.dumps(str(path))[1:-1] for path in (before, after))
+    record.write_text(record.read_text().replace(old, new))
 
 
 def _write_scene(scene: Scene, folder: Path) -> tuple[Path, Path, Path]:
