@@ -111,16 +111,7 @@ def detect(
     stages = Stages(progress)
     pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata)
     block = pair.load(stages)
-    options = Options(
-        rgb=pair.rgb,
-        extractor=chosen.extractor if extractor is None else extractor,
-        fit=chosen.fit,
-        color_factor=chosen.color_factor,
-        scaling=chosen.scaling,
-        device=choose_device(device),
-        seed=seed,
-        stages=stages,
-    )
+    options = options_of(chosen, pair, extractor, device=device, seed=seed, stages=stages)
     found = METHODS[chosen.method](*block, options=options)
     decision = decide(found, block.valid, threshold, automatic=chosen.threshold, seed=seed)
     change = decision.change
@@ -171,6 +162,32 @@ def choose(name: str, method: str | None, threshold: str | float) -> Preset:
     elif not 0 <= threshold <= 1:
         raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
     return preset
+
+
+def options_of(
+    preset: Preset,
+    pair: ImagePair,
+    extractor: str | nn.Module | None = None,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    stages: Stages | None = None,
+) -> Options:
+    """What a preset tells its method about a pair; another extractor may be asked for.
+
+    Raises:
+        ValueError: The device is not there.
+    """
+    return Options(
+        rgb=pair.rgb,
+        extractor=preset.extractor if extractor is None else extractor,
+        fit=preset.fit,
+        color_factor=preset.color_factor,
+        scaling=preset.scaling,
+        device=choose_device(device),
+        seed=seed,
+        stages=stages or Stages(),
+    )
 
 
 def _preset(name: str, method: str | None) -> Preset:
