@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from metriccd.datasets import DATASETS, SENTINEL2, oscd, plain, sztaki
+from metriccd.datasets import DATASETS, SENTINEL2, find_pairs, oscd, plain, quickbird, sztaki
 from metriccd.errors import DataError
 from metriccd.evaluation import read_reference
 from metriccd.pair import read_pair
+from test_raster_source import write
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -52,6 +54,73 @@ def test_plain_says_what_is_missing(tmp_path) -> None:
     touch(tmp_path, "t1/a.tif", "t1/b.tif", "t2/a.tif", "reference/a.tif", "reference/b.tif")
     with pytest.raises(DataError, match=r"t2 has no b\.\*"):
         plain(tmp_path)
+
+
+def city(root: Path, *names: str, labels: bool = True) -> Path:
+    for name in names:
+        touch(root, f"{name}/pair/img1.png", f"{name}/pair/img2.png")
+        if labels:
+            touch(root, f"{name}/cm/{name}-cm.tif")
+    return root
+
+
+def test_oscd_splits_as_its_authors_did(tmp_path) -> None:
+    city(tmp_path, "paris", "rio", "saclay_e", "saclay_w")
+    found = {
+        split: [pair.name for pair in find_pairs("oscd", tmp_path, split=split)]
+        for split in ("train", "test", "all")
+    }
+    assert found == {
+        "train": ["paris", "saclay_e"],
+        "test": ["rio", "saclay_w"],
+        "all": ["paris", "rio", "saclay_e", "saclay_w"],
+    }
+    with pytest.raises(ValueError, match=r"no split 'val' in .*: choose from all, test, train"):
+        find_pairs("oscd", tmp_path, split="val")
+
+
+def test_test_cities_without_labels_are_one_line_and_no_matter_to_training(tmp_path) -> None:
+    city(tmp_path, "paris")
+    city(tmp_path, "rio", labels=False)
+    for split, missing in (("all", "1 of 2"), ("test", "1 of 1")):
+        with pytest.raises(DataError, match=f"{missing} have none.*rio-cm.tif; add") as error:
+            find_pairs("oscd", tmp_path, split=split)
+        assert "\n" not in str(error.value)
+    assert [pair.name for pair in find_pairs("oscd", tmp_path, split="train")] == ["paris"]
+
+
+def test_sztaki_splits_by_place(tmp_path) -> None:
+    for folder in ("Szada/1", "Szada/2", "Archieve/1"):
+        touch(tmp_path, *(f"{folder}/{name}.bmp" for name in ("im1", "im2", "gt")))
+    found = find_pairs("sztaki", tmp_path, split="Szada")
+    assert [pair.name for pair in found] == ["Szada 1", "Szada 2"]
+    assert len(find_pairs("sztaki", tmp_path)) == 3
+
+
+def test_a_data_set_in_one_piece_has_no_splits(tmp_path) -> None:
+    touch(tmp_path, "t1/a.tif", "t2/a.tif", "reference/a.tif")
+    with pytest.raises(ValueError, match=r"no split 'test' in .*: choose from all$"):
+        find_pairs("plain", tmp_path, split="test")
+    (pair,) = find_pairs("plain", tmp_path, bands=["3", "2"])
+    assert pair.bands == ("3", "2")
+    with pytest.raises(ValueError, match="no data set 'levir'"):
+        find_pairs("levir", tmp_path)
+
+
+def test_in_quickbird_black_is_change(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    changed = np.zeros((32, 40), bool)
+    changed[4:9, 10:20] = True
+    for name in ("t1", "t2"):
+        write(tmp_path / f"{name}.tif", rng.integers(0, 255, (3, 32, 40), np.uint8))
+    write(tmp_path / "gt.tif", np.where(changed, 0, 255).astype(np.uint8)[None])
+    (found,) = quickbird(tmp_path)
+    assert found.inverted
+    grid = read_pair(found.t1, found.t2).grid
+    read, known = read_reference(found.reference, grid, inverted=found.inverted)
+    np.testing.assert_array_equal(read, changed)
+    assert known.all()
+    np.testing.assert_array_equal(read_reference(found.reference, grid)[0], ~changed)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metriccd.errors import DataError
 
 # The bands of Sentinel-2, which OSCD holds as one file each.
 SENTINEL2 = (*(f"B{number:02}" for number in range(1, 9)), "B8A", "B09", "B10", "B11", "B12")
+# The official test cities of OSCD; all others train.
+OSCD_TEST = frozenset(
+    {"brasilia", "chongqing", "dubai", "lasvegas", "milano"}
+    | {"montpellier", "norcia", "rio", "saclay_w", "valencia"}
+)
 # Files that lie beside rasters and belong to them.
 SIDE_FILES = frozenset({".xml", ".hdr", ".ovr", ".tfw", ".pgw", ".bpw", ".prj", ".json", ".txt"})
 
@@ -24,6 +29,8 @@ class Pair:
         t2: Second image, likewise.
         reference: File of the ground truth.
         bands: Bands to compare; None for all, or for what `read_pair` takes by itself.
+        split: Part of the data set that the pair belongs to; "all" where there are no parts.
+        inverted: True where low labels of the reference are change and high ones are not.
     """
 
     name: str
@@ -31,10 +38,48 @@ class Pair:
     t2: Path
     reference: Path
     bands: tuple[str, ...] | None = None
+    split: str = "all"
+    inverted: bool = False
+
+
+def find_pairs(
+    dataset: str, root: Path, *, split: str = "all", bands: Sequence[str] | None = None
+) -> list[Pair]:
+    """The pairs of a data set, or of one of its splits.
+
+    Args:
+        dataset: Key of `DATASETS`.
+        root: Its folder.
+        split: "all"; "train" or "test" of OSCD (Daudt et al. 2018); a place of SZTAKI AirChange.
+        bands: Bands to compare; of OSCD, this takes the band files instead of the pictures.
+
+    Raises:
+        DataError: `root` holds no such data set, or a pair has no reference.
+        ValueError: No such data set or split.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(f"no data set {dataset!r}: choose from {', '.join(DATASETS)}")
+    chosen = None if bands is None else tuple(bands)
+    pairs = oscd(root, bands=chosen) if dataset == "oscd" else DATASETS[dataset](root)
+    splits = sorted({pair.split for pair in pairs} - {"all"})
+    if split != "all" and split not in splits:
+        raise ValueError(f"no split {split!r} in {root}: choose from {', '.join(['all', *splits])}")
+    kept = [replace(pair, bands=chosen) for pair in pairs if split in {"all", pair.split}]
+    missing = [pair.reference for pair in kept if not pair.reference.is_file()]
+    if missing:
+        others = f", or choose --split {' or '.join(splits)}" if len(splits) > 1 else ""
+        raise DataError(
+            f"a pair must have a reference: {len(missing)} of {len(kept)} have none, such as "
+            f"{missing[0]}; add the labels{others}"
+        )
+    return kept
 
 
 def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
     """Onera Satellite Change Detection (Daudt et al. 2018), a folder for each city.
+
+    The labels of the test cities are published apart from the images: their references may be
+    missing.
 
     Args:
         root: Folder of `<city>/cm/<city>-cm.tif` beside `<city>/pair/img1.png, img2.png` (red,
@@ -43,22 +88,24 @@ def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
             or the four 10 m bands where a city has no pictures.
 
     Returns:
-        The cities in alphabetical order.
+        The cities in alphabetical order, split into "train" and "test".
 
     Raises:
         DataError: `root` holds no such city.
     """
     chosen = None if bands is None else tuple(bands)
     pairs = []
-    for reference in sorted(root.glob("*/cm/*-cm.tif")):
-        city = reference.parents[1]
-        pictures, folders = city / "pair", (city / "imgs_1", city / "imgs_2")
-        t1, t2 = pictures / "img1.png", pictures / "img2.png"
+    for city in sorted(path for path in root.glob("*/") if path.is_dir()):
+        reference = city / "cm" / f"{city.name}-cm.tif"
+        t1, t2 = city / "pair" / "img1.png", city / "pair" / "img2.png"
         if chosen is not None or not (t1.is_file() and t2.is_file()):
-            t1, t2 = folders
-        if t1.exists() and t2.exists():
-            pair = Pair(name=city.name, t1=t1, t2=t2, reference=reference, bands=chosen)
-            pairs.append(pair)
+            t1, t2 = city / "imgs_1", city / "imgs_2"
+        test = city.name in OSCD_TEST
+        if t1.exists() and t2.exists() and (test or reference.is_file()):
+            split = "test" if test else "train"
+            pairs.append(
+                Pair(name=city.name, t1=t1, t2=t2, reference=reference, bands=chosen, split=split)
+            )
     images = "pair/img1.png, img2.png or imgs_1, imgs_2" if chosen is None else "imgs_1, imgs_2"
     return _some(pairs, root, f"OSCD holds <city>/cm/<city>-cm.tif and <city>/{images}")
 
@@ -70,7 +117,7 @@ def sztaki(root: Path) -> list[Pair]:
         root: Folder of `<place>/<n>/im1.bmp, im2.bmp, gt.bmp`.
 
     Returns:
-        The pairs by place and number, named "Szada 1".
+        The pairs by place and number, named "Szada 1", split by place.
 
     Raises:
         DataError: `root` holds no such pair.
@@ -81,11 +128,32 @@ def sztaki(root: Path) -> list[Pair]:
             t1=folder / "im1.bmp",
             t2=folder / "im2.bmp",
             reference=folder / "gt.bmp",
+            split=folder.parent.name,
         )
         for folder in sorted(root.glob("*/*/"))
         if all((folder / name).is_file() for name in ("im1.bmp", "im2.bmp", "gt.bmp"))
     ]
     return _some(pairs, root, "SZTAKI AirChange holds <place>/<n>/im1.bmp, im2.bmp, gt.bmp")
+
+
+def quickbird(root: Path) -> list[Pair]:
+    """The QuickBird pair of Wuhan (Zhang & Shi 2020): 2009 and 2014, 1154 × 740, 2.4 m.
+
+    Its reference is inverted: black is change, white is none.
+
+    Args:
+        root: Folder of `t1.bmp, t2.bmp, gt.bmp`, or of the same in another format.
+
+    Raises:
+        DataError: `root` holds no such files.
+    """
+    files = _by_stem(root)
+    names = ("t1", "t2", "gt")
+    pairs = []
+    if all(name in files and files[name].is_file() for name in names):
+        t1, t2, reference = (files[name] for name in names)
+        pairs = [Pair(name="quickbird", t1=t1, t2=t2, reference=reference, inverted=True)]
+    return _some(pairs, root, "QuickBird holds t1.bmp, t2.bmp and gt.bmp (black = change)")
 
 
 def plain(root: Path) -> list[Pair]:
@@ -135,5 +203,6 @@ def _some(pairs: list[Pair], root: Path, layout: str) -> list[Pair]:
 DATASETS: dict[str, Callable[[Path], list[Pair]]] = {
     "oscd": oscd,
     "sztaki": sztaki,
+    "quickbird": quickbird,
     "plain": plain,
 }

@@ -96,10 +96,19 @@ def shown(scores: Scores) -> dict[str, tuple[float, str]]:
     }
 
 
-def read_reference(reference: Image | tuple[Image, Image], grid: Grid) -> Known:
-    """Where a reference says change, and where it says anything, on a result's grid."""
+def read_reference(
+    reference: Image | tuple[Image, Image], grid: Grid, *, inverted: bool = False
+) -> Known:
+    """Where a reference says change, and where it says anything, on a result's grid.
+
+    Args:
+        reference: Ground truth, or masks of change and of no change.
+        grid: The result's.
+        inverted: Of a single reference: its low labels are change, as in QuickBird's.
+    """
     if not isinstance(reference, tuple):
-        return decode_reference(*_labels(reference, grid))
+        changed, known = decode_reference(*_labels(reference, grid))
+        return (known & ~changed if inverted else changed), known
     masks = [_labels(mask, grid) for mask in reference]
     changed, unchanged = (_marked(labels, valid) for labels, valid in masks)
     return combine_masks(changed, unchanged)
