@@ -13,12 +13,13 @@ from matplotlib.image import imread
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, roc_auc_score
 
 from metriccd import METHODS, detect, evaluate
-from metriccd.compare import COLUMNS, Comparison, choose, compare, markdown
+from metriccd.compare import Comparison, choose, compare, markdown
 from metriccd.errors import GridError
 from metriccd.figures import ERROR_RGB, error_panel
 from metriccd.metrics import Scores
 from metriccd.raster import from_array
 from metriccd.synthetic import Scene, land_scene
+from metriccd.tables import COLUMNS
 from metriccd.threshold import kmeans_score, vector_kmeans
 from test_raster_source import TRANSFORM, UTM, write
 
@@ -58,7 +59,7 @@ def test_figures_equal_those_of_scikit_learn(comparison, scene, excluded) -> Non
     for name, measured in comparison.methods.items():
         image = METHODS[name](scene.t1, scene.t2, excluded == 0).image
         for rule in comparison.rules:
-            found, scores = measured.maps[rule][judged], measured.scores(rule)
+            found, scores = measured.rules[rule].change[judged], measured.scores(rule)
             assert scores.f1 == pytest.approx(f1_score(truth, found))
             assert scores.ua == pytest.approx(precision_score(truth, found))
             assert scores.kappa == pytest.approx(cohen_kappa_score(truth, found))
@@ -69,7 +70,7 @@ def test_thresholds_are_those_of_detection_and_see_no_reference(scene) -> None:
     found = detect(scene.t1, scene.t2, method="irmad", threshold="otsu")
     for reference in (scene.reference, np.roll(scene.reference, 40, axis=0)):
         comparison = compare(scene.t1, scene.t2, reference, methods=["irmad"], thresholds=["otsu"])
-        np.testing.assert_array_equal(comparison.methods["irmad"].maps["otsu"], found.map)
+        np.testing.assert_array_equal(comparison.methods["irmad"].rules["otsu"].change, found.map)
         scores = comparison.methods["irmad"].scores("otsu")
         assert scores.f1 == evaluate(found, reference).f1
 
@@ -79,11 +80,13 @@ def test_kmeans_takes_the_bands_before_they_are_merged(comparison, scene, exclud
     found = METHODS["irmad"](scene.t1, scene.t2, valid)
     centers = vector_kmeans([found.components[:, valid][:, None]])
     expected = kmeans_score(found.components, centers) > 0.5
-    np.testing.assert_array_equal(comparison.methods["irmad"].maps["kmeans"], expected & valid)
-    assert comparison.methods["irmad"].thresholds["kmeans"] is None
-    level = comparison.methods["cva"].thresholds["kmeans"]
+    np.testing.assert_array_equal(
+        comparison.methods["irmad"].rules["kmeans"].change, expected & valid
+    )
+    assert comparison.methods["irmad"].rules["kmeans"].level is None
+    level = comparison.methods["cva"].rules["kmeans"].level
     image = METHODS["cva"](scene.t1, scene.t2, valid).image
-    np.testing.assert_array_equal(comparison.methods["cva"].maps["kmeans"], image > level)
+    np.testing.assert_array_equal(comparison.methods["cva"].rules["kmeans"].change, image > level)
 
 
 def test_all_is_every_method_but_the_fitted_one() -> None:
@@ -133,12 +136,12 @@ def test_the_folder_holds_the_same_figures_in_every_format(comparison, tmp_path:
     assert json.loads((out / "table.json").read_text())["rows"] == rows
     with (out / "table.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))
-    assert [(row["method"], row["rule"], float(row["f1"])) for row in table] == [
+    assert [(row["method"], row["rule"], float(row["f1 (label-free)"])) for row in table] == [
         (row["method"], row["rule"], row["f1"]) for row in rows
     ]
     lines = (out / "table.md").read_text().splitlines()
-    assert lines[2].split(" | ")[5] == f"{rows[0]['f1']:.3f}"
-    assert {line.count("|") for line in lines[: len(rows) + 2]} == {len(COLUMNS) + 3}
+    assert lines[3].split(" | ")[5] == f"{rows[0]['f1']:.3f}"
+    assert {line.count("|") for line in lines[: len(rows) + 3]} == {len(COLUMNS) + 3}
     for basis in set(Scores.BASIS.values()) - {"reference"}:
         assert basis in lines[-1]
     record = json.loads((out / "run.json").read_text())

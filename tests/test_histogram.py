@@ -150,3 +150,13 @@ def test_share_of_splits_a_sum_into_its_parts() -> None:
     both = one + other
     np.testing.assert_array_equal(both.share_of(one) + both.share_of(other), both.counts)
     assert both.share_of(one).sum() == 99
+
+
+def test_a_stored_histogram_comes_back() -> None:
+    counted = Histogram()
+    counted.update(np.random.default_rng(0).normal(size=5000).astype(np.float32))
+    kept = counted.coarsened(1024)
+    again = Histogram.from_counts(kept.values.astype(np.float32), kept.counts)
+    np.testing.assert_array_equal(again.values, kept.values.astype(np.float32))
+    np.testing.assert_array_equal(again.counts, kept.counts)
+    assert Histogram.from_counts(np.empty(0, np.float32), np.empty(0, np.int64)).count == 0

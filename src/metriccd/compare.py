@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,58 +15,21 @@ from torch import nn
 
 from metriccd import figures
 from metriccd.change import display
-from metriccd.decision import decide
+from metriccd.detection import PRESETS, options_of
+from metriccd.detection import choose as choose_preset
 from metriccd.evaluation import read_reference
 from metriccd.folder import RECORD, output_folder
 from metriccd.image import Image, as_raster, on_lattice
-from metriccd.methods import METHODS, Options, choose_device
-from metriccd.metrics import Confusion, Ranking, Scores
-from metriccd.pair import BandNames, Block, ImagePair, read_pair
+from metriccd.judgment import Entry, Judge, Measured
+from metriccd.methods import METHODS, Options
+from metriccd.pair import BandNames, ImagePair, read_pair
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
+from metriccd.tables import BASIS, basis_line, csv_table, markdown_table
 from metriccd.threshold import THRESHOLDS
 
 # Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
 FITTED = frozenset({"metric"})
-COLUMNS = {
-    "oa": "OA",
-    "ua": "UA",
-    "recall": "Recall",
-    "f1": "F1",
-    "iou": "IoU",
-    "kappa": "kappa",
-    "auc": "AUC",
-    "ap": "AP",
-    "best_f1": "best F1",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One method on the pair.
-
-    Attributes:
-        ranking: Of its difference image over the judged pixels.
-        thresholds: Threshold rule → the threshold it found on the difference image; None where
-            the rule took several bands, which it separates by a plane.
-        maps: Threshold rule → change map.
-        confusions: Threshold rule → the map against the reference.
-        seconds: Time of the difference image, without reading and thresholds.
-        peak_mib: Peak resident memory of the process when it was done, in MiB.
-        warnings: What the user should know, a line each.
-    """
-
-    ranking: Ranking = field(repr=False)
-    thresholds: Mapping[str, float | None]
-    maps: Mapping[str, Bool[np.ndarray, "row col"]] = field(repr=False)
-    confusions: Mapping[str, Confusion]
-    seconds: float
-    peak_mib: float
-    warnings: tuple[str, ...] = ()
-
-    def scores(self, rule: str) -> Scores:
-        """The figures of the change map by a threshold rule."""
-        return Scores.of(self.confusions[rule], self.ranking)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +62,7 @@ class Comparison:
                     "method": name,
                     "rule": rule,
                     **measured.scores(rule).as_dict(),
-                    "threshold": measured.thresholds[rule],
+                    "threshold": measured.rules[rule].level,
                     "seconds": round(measured.seconds, 3),
                     "peak_mib": round(measured.peak_mib, 1),
                 }
@@ -131,8 +92,8 @@ class Comparison:
     def write(self, folder: Path, *, palette: Literal["paper", "colorblind"] = "paper") -> None:
         """Writes the files into a folder that exists."""
         rows = list(self.rows())
-        (folder / "table.csv").write_text(_csv(rows), encoding="utf-8")
-        content = {"rows": rows, "basis": Scores.BASIS}
+        (folder / "table.csv").write_text(csv_table(rows), encoding="utf-8")
+        content = {"rows": rows, "basis": BASIS}
         (folder / "table.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
         rankings = {name: measured.ranking for name, measured in self.methods.items()}
@@ -146,7 +107,7 @@ class Comparison:
         maps, rule = {}, self.rules[0]
         for name, measured in self.methods.items():
             scores = measured.scores(rule)
-            maps[f"{name}  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"] = measured.maps[rule]
+            maps[f"{name}  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"] = measured.rules[rule].change
         images = {"t1": self.t1_rgb, "t2": self.t2_rgb}
         caption = f"change maps by {rule}, label-free"
         return figures.error_panel(
@@ -166,7 +127,7 @@ def compare(
     masks: Image | Sequence[Image] = (),
     seed: int = 0,
     device: str = "auto",
-    extractor: str | nn.Module = "embedded",
+    extractor: str | nn.Module | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs methods on one pair and compares all of them with a reference.
@@ -187,7 +148,7 @@ def compare(
         masks: Rasters whose non-zero pixels are left out.
         seed: Same seed, same machine: same result.
         device: "auto", "cpu", "cuda" or "mps".
-        extractor: "embedded", "vgg16", a weights file, or a module.
+        extractor: "embedded", "vgg16", a weights file, or a module, instead of the method's own.
         progress: Called with (stage, done, total) as work goes on.
 
     Raises:
@@ -201,9 +162,13 @@ def compare(
     pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks)
     block = pair.load(stages)
     changed, known = read_reference(_on_t1(reference, pair), pair.grid)
-    options = Options(rgb=pair.rgb, extractor=extractor, device=choose_device(device), seed=seed)
-    judge = _Judge(changed=changed, judged=block.valid & known, rules=rules)
-    measured = {name: judge.measure(name, block, options, stages) for name in names}
+    judge = Judge(changed=changed, judged=block.valid & known)
+    # A method by name is the default preset but for its method and threshold.
+    options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
+    measured = {}
+    for name in names:
+        entry = Entry(name=name, preset=choose_preset("default", name, "auto"), rules=rules)
+        measured[name] = judge.measure(entry, block, options, stages)
     return Comparison(
         methods=measured,
         rules=rules,
@@ -211,7 +176,7 @@ def compare(
         judged=judge.judged,
         t1_rgb=display(block.t1, block.valid, pair.rgb),
         t2_rgb=display(block.t2, block.valid, pair.rgb),
-        record=_record(pair, reference, options, judge, measured, stages),
+        record=_record(pair, reference, options, rules, judge, measured, stages),
     )
 
 
@@ -239,60 +204,7 @@ def choose(
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of `Comparison.rows` in Markdown, with a line on what the reference was used for."""
-    lines = [
-        f"| method | threshold | {' | '.join(COLUMNS.values())} |",
-        f"|---|---|{'---:|' * len(COLUMNS)}",
-    ]
-    for row in rows:
-        cells = (_shown(row[name]) for name in COLUMNS)
-        lines.append(f"| {row['method']} | {row['rule']} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", basis_line(), ""])
-
-
-def basis_line() -> str:
-    """Which columns are label-free, threshold-free or oracle, in a sentence."""
-    groups: dict[str, list[str]] = {}
-    for name, title in COLUMNS.items():
-        groups.setdefault(Scores.BASIS[name], []).append(title)
-    meanings = {
-        "label-free": "the threshold was found without the reference",
-        "threshold-free": "no threshold is needed",
-        "oracle": "the reference chose the threshold",
-    }
-    parts = [
-        f"{', '.join(titles)}: {basis} ({meanings[basis]})" for basis, titles in groups.items()
-    ]
-    return "; ".join(parts) + "."
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judge:
-    """What every method is held against."""
-
-    changed: Bool[np.ndarray, "row col"]
-    judged: Bool[np.ndarray, "row col"]
-    rules: tuple[str, ...]
-
-    def measure(self, name: str, block: Block, options: Options, stages: Stages) -> Measured:
-        with stages.stage(name):
-            found = METHODS[name](*block, options=options)
-        cost, image = stages.done[-1], found.image
-        decided = {rule: decide(found, block.valid, rule, seed=options.seed) for rule in self.rules}
-        maps = {rule: decision.change for rule, decision in decided.items()}
-        ranking = Ranking()
-        ranking.update(image, self.changed, self.judged)
-        return Measured(
-            ranking=ranking,
-            thresholds={rule: decision.level for rule, decision in decided.items()},
-            maps=maps,
-            confusions={
-                rule: Confusion.from_maps(change, self.changed, self.judged)
-                for rule, change in maps.items()
-            },
-            seconds=cost.seconds,
-            peak_mib=cost.peak_mib,
-            warnings=found.warnings,
-        )
+    return f"{markdown_table(rows)}\n\n{basis_line()}\n"
 
 
 def _on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
@@ -307,7 +219,8 @@ def _record(
     pair: ImagePair,
     reference: Image | tuple[Image, Image],
     options: Options,
-    judge: _Judge,
+    rules: tuple[str, ...],
+    judge: Judge,
     methods: Mapping[str, Measured],
     stages: Stages,
 ) -> dict[str, Any]:
@@ -319,7 +232,7 @@ def _record(
         "references": [input_of(as_raster(each, "reference")) for each in references],
         "settings": {
             "methods": list(methods),
-            "thresholds": list(judge.rules),
+            "thresholds": list(rules),
             "bands": [band.name for band in pair.t1.bands],
             "rgb": [pair.t1.bands[band].name for band in pair.rgb],
             "extractor": options.extractor if named else type(options.extractor).__name__,
@@ -331,15 +244,3 @@ def _record(
         "stages": [asdict(stage) for stage in stages.done],
         "versions": versions(),
     }
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

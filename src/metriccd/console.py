@@ -78,21 +78,20 @@ def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: b
 
 def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) -> None:
     """Shows the table of a comparison."""
-    from metriccd.compare import COLUMNS, basis_line
-    from metriccd.metrics import Scores
+    from metriccd.tables import BASIS, COLUMNS, basis_line, shown
 
     rows = list(comparison.rows())
     if as_json:
-        print_json({"out": str(out), "rows": rows, "basis": Scores.BASIS})
+        print_json({"out": str(out), "rows": rows, "basis": BASIS})
     elif not quiet:
         # Without lines between the columns it fits a terminal of 80 characters.
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
         for name in ("method", "rule"):
             table.add_column(name, no_wrap=True)
-        for title in (*COLUMNS.values(), "s"):
+        for title in (*(column.title for column in COLUMNS.values()), "s"):
             table.add_column(title, justify="right")
         for row in rows:
-            figures = ("–" if row[name] is None else f"{row[name]:.3f}" for name in COLUMNS)
+            figures = (shown(row[name]) for name in COLUMNS)
             table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
         Console().print(table)
         typer.echo(basis_line())

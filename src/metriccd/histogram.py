@@ -36,6 +36,19 @@ class Histogram:
         self.maximum = float("-inf")
         self._runs: list[_Run] = []
 
+    @classmethod
+    def from_counts(
+        cls, values: Float32[np.ndarray, " bin"], counts: Int64[np.ndarray, " bin"]
+    ) -> Histogram:
+        """A histogram from what `values` and `counts` of another say: finite, each once, rising."""
+        histogram = cls()
+        kept = counts > 0
+        if kept.any():
+            values, counts = values[kept], counts[kept]
+            histogram.minimum, histogram.maximum = float(values[0]), float(values[-1])
+            histogram._runs = [_Run(_key(values), counts, 0)]
+        return histogram
+
     def update(self, values: Real[np.ndarray, "*shape"]) -> None:
         """Count more values, an array of any shape; those that are not finite are ignored."""
         flat = values.reshape(-1)

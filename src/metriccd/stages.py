@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 # Called with (stage, done, total) as work goes on; the command line draws a bar from it.
 Progress = Callable[[str, int, int], None]
@@ -21,7 +22,8 @@ class Stage:
     Attributes:
         name: What was done.
         seconds: Wall-clock time.
-        peak_mib: Peak resident memory of the process up to the end of the stage, in MiB.
+        peak_mib: Peak resident memory of the process up to the end of the stage, in MiB: since
+            its start, or since `reset_peak`.
     """
 
     name: str
@@ -62,7 +64,26 @@ class Stages:
             self.progress(name, done, total)
 
 
+def reset_peak() -> bool:
+    """Lets the peak of this process start again from what it holds now; False where it cannot.
+
+    Only Linux can: elsewhere `peak_mib` never falls.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
 def peak_mib() -> float:
-    """Peak resident memory of this process so far, in MiB."""
+    """Peak resident memory of this process so far, or since `reset_peak`, in MiB."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        status = ""
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
