@@ -97,7 +97,7 @@ def test_a_row_changes_what_all_rows_share(tmp_path: Path) -> None:
         ('preset = "best"', "no preset 'best': choose from default"),
         ("preset = [1]", "no preset"),
         ('method = "magic"', "no method 'magic'"),
-        ("method = 3", "no method 3"),
+        ("method = 3", "no method '3'"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_its_row(tmp_path, setting, message) -> None:

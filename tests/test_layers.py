@@ -33,8 +33,10 @@ LAYERS = [
     {"decision"},
     {"detection"},
     {"evaluation", "judgment", "ablation"},
-    {"demo", "compare"},
-    {"console"},
+    {"journal"},
+    {"demo", "compare", "standings"},
+    {"benchmark"},
+    {"console", "arguments"},
     {"cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
@@ -43,7 +45,7 @@ OWNERS = {
     "geopandas": {"polygons", "change"},
     "pystac": {"stac"},
     "matplotlib": {"figures", "change"},
-    "typer": {"cli", "console"},
+    "typer": {"cli", "console", "arguments"},
     "rich": {"cli", "console"},
     "jinja2": {"report"},
     "safetensors": {"nets"},

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
-from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from metriccd.arguments import (
+    EXIT_INTERRUPTED,
+    Bands,
+    Device,
+    Extractor,
+    First,
+    Json,
+    Mask,
+    OnDevice,
+    Out,
+    Overwrite,
+    Palette,
+    Quiet,
+    Reference,
+    Rgb,
+    Second,
+    Seed,
+    Threshold,
+    guarded,
+    level_of,
+    listed,
+    one_or_two,
+    usage,
+)
 from metriccd.console import (
     print_comparison,
     print_json,
     print_scores,
+    print_standings,
     show_progress,
     summarize,
 )
-from metriccd.errors import MetricCDError
 
 # torch takes seconds to import; each command imports what it needs, so that --help is at once.
-
-EXIT_DATA, EXIT_INTERRUPTED = 3, 130
-P = ParamSpec("P")
 
 app = typer.Typer(
     help="Finds what changed between two images of one place, without labels.",
@@ -41,63 +59,10 @@ weights_app = typer.Typer(help="Network weights: list, fetch, import.", no_args_
 app.add_typer(weights_app, name="weights")
 
 
-class Device(StrEnum):
-    """Where to compute."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
-
-
-class Palette(StrEnum):
-    """Colors of error maps."""
-
-    PAPER = "paper"
-    COLORBLIND = "colorblind"
-
-
-def _guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose faults become one line and the exit code of design.md, section 2."""
-
-    @wraps(command)
-    def guarded(*arguments: P.args, **options: P.kwargs) -> None:
-        try:
-            command(*arguments, **options)
-        except MetricCDError as error:
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(EXIT_DATA) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted: nothing was written", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-
-    return guarded
-
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
-First = Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")]
-Second = Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
-Reference = Annotated[
-    list[str],
-    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
-]
-Bands = Annotated[
-    str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
-]
-Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
-Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
-Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
-OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
-Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
-
-
 @app.command(
     epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out",
 )
-@_guarded
+@guarded
 def detect(
     t1: First,
     t2: Second,
@@ -116,7 +81,7 @@ def detect(
     ] = 0.0,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")] = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -127,8 +92,8 @@ def detect(
     from metriccd.folder import output_folder
     from metriccd.methods import choose_device
 
-    level = _threshold(threshold)
-    with _usage():
+    level = level_of(threshold)
+    with usage():
         choose(preset, method, level)
         choose_device(device.value)
     inputs = (t1, t2, *(mask or ()))
@@ -141,8 +106,8 @@ def detect(
             t2,
             preset=preset,
             method=method,
-            bands=_split(bands),
-            rgb=_split(rgb),
+            bands=listed(bands),
+            rgb=listed(rgb),
             masks=mask or (),
             nodata=nodata,
             threshold=level,
@@ -157,7 +122,7 @@ def detect(
 
 
 @app.command(epilog="Example: metriccd evaluate out --reference truth.tif")
-@_guarded
+@guarded
 def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
     reference: Reference,
@@ -176,7 +141,7 @@ def evaluate(
 @app.command(
     epilog="Example: metriccd compare before.tif after.tif --reference truth.tif -o out",
 )
-@_guarded
+@guarded
 def compare(
     t1: First,
     t2: Second,
@@ -198,7 +163,7 @@ def compare(
     palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")] = 0,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -209,10 +174,10 @@ def compare(
     from metriccd.folder import output_folder
     from metriccd.methods import choose_device
 
-    with _usage():
-        names, rules = choose(_split(methods) or (), _split(thresholds) or ())
+    with usage():
+        names, rules = choose(listed(methods) or (), listed(thresholds) or ())
         choose_device(device.value)
-        truth = _reference(reference)
+        truth = one_or_two(reference)
     inputs = (t1, t2, *reference, *(mask or ()))
     with (
         output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
@@ -224,8 +189,8 @@ def compare(
             truth,
             methods=names,
             thresholds=rules,
-            bands=_split(bands),
-            rgb=_split(rgb),
+            bands=listed(bands),
+            rgb=listed(rgb),
             masks=mask or (),
             extractor=extractor or "embedded",
             device=device.value,
@@ -236,8 +201,85 @@ def compare(
     print_comparison(out, comparison, quiet=quiet, as_json=as_json)
 
 
+@app.command(
+    epilog="Example: metriccd benchmark oscd --root oscd --split test --methods all,default -o out",
+)
+@guarded
+def benchmark(
+    dataset: Annotated[
+        str, typer.Argument(help="oscd, sztaki, quickbird, or plain: folders t1, t2, reference.")
+    ],
+    root: Annotated[Path, typer.Option(help="Folder of the data set.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder: new, or a benchmark to go on with."),
+    ],
+    split: Annotated[
+        str, typer.Option(help="all; train or test of oscd; a place of sztaki.")
+    ] = "all",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods and presets: irmad,default … all is every classical method and the "
+            "closed form, and what runs where neither methods nor a grid are named."
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            help="Rules for the methods, a row each: otsu,kmeans … Each has its own by default, as "
+            "presets and rows of a grid always have."
+        ),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            help="Ablation: table2 (generators), table3 (loss terms), table4 (feature levels) of "
+            "the paper, or a TOML file."
+        ),
+    ] = None,
+    bands: Bands = None,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Runs methods, presets and ablations on a data set: tables and curves in OUT; resumable."""
+    from metriccd.benchmark import benchmark as run_all
+    from metriccd.benchmark import choose
+    from metriccd.datasets import find_pairs
+    from metriccd.journal import kept
+    from metriccd.methods import choose_device
+
+    asked = methods if methods is not None or grid is not None else "all"
+    with usage():
+        entries = choose(listed(asked) or (), listed(thresholds) or (), grid)
+        choose_device(device.value)
+        pairs = find_pairs(dataset, root, split=split, bands=listed(bands))
+    try:
+        with show_progress(quiet) as progress:
+            standings = run_all(
+                pairs,
+                entries,
+                out,
+                dataset=dataset,
+                split=split,
+                grid=grid,
+                extractor=extractor,
+                device=device.value,
+                seed=seed,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        found = f"interrupted: {kept(out)} runs are kept in {out}; the same command goes on"
+        typer.echo(found, err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_standings(out, standings, quiet=quiet, as_json=as_json)
+
+
 @app.command(epilog="Example: metriccd demo -o demo")
-@_guarded
+@guarded
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
     size: Annotated[int, typer.Option(min=128, max=4096, help="Rows and columns.")] = 512,
@@ -259,7 +301,7 @@ def demo(
 
 
 @weights_app.command("list", epilog="Example: metriccd weights list")
-@_guarded
+@guarded
 def list_weights(as_json: Json = False) -> None:
     """Lists the weights that can be used, and which are at hand."""
     from metriccd.nets.weights import WEIGHTS, installed
@@ -281,20 +323,20 @@ def list_weights(as_json: Json = False) -> None:
 
 
 @weights_app.command("fetch", epilog="Example: metriccd weights fetch vgg16")
-@_guarded
+@guarded
 def fetch_weights(
     name: Annotated[str, typer.Argument(help="Name in the list.")], quiet: Quiet = False
 ) -> None:
     """Downloads weights and verifies their checksum."""
     from metriccd.nets.weights import fetch
 
-    with _usage(), show_progress(quiet) as progress:
+    with usage(), show_progress(quiet) as progress:
         path = fetch(name, progress=lambda done, total: progress and progress(name, done, total))
     typer.echo(f"{name}: {path}")
 
 
 @weights_app.command("import", epilog="Example: metriccd weights import vgg16 vgg16.safetensors")
-@_guarded
+@guarded
 def import_weights(
     name: Annotated[str, typer.Argument(help="Name in the list.")],
     file: Annotated[Path, typer.Argument(help="A .safetensors or .npz file; never a pickle.")],
@@ -302,7 +344,7 @@ def import_weights(
     """Takes weights from a file."""
     from metriccd.nets.weights import import_file
 
-    with _usage():
+    with usage():
         path = import_file(name, file)
     typer.echo(f"{name}: {path}")
 
@@ -323,34 +365,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-@contextmanager
-def _usage() -> Iterator[None]:
-    """Turns a wrong argument into a usage error."""
-    try:
-        yield
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _threshold(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _split(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",")]
-
-
-def _reference(paths: Sequence[str]) -> str | tuple[str, str]:
-    """One reference, or masks of change and of no change.
-
-    Raises:
-        ValueError: There are more.
-    """
-    if len(paths) > 2:
-        raise ValueError(f"--reference is given once or twice: got {len(paths)}")
-    return paths[0] if len(paths) == 1 else (paths[0], paths[1])

@@ -161,7 +161,7 @@ def compare(
     stages = Stages(progress)
     pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks)
     block = pair.load(stages)
-    changed, known = read_reference(_on_t1(reference, pair), pair.grid)
+    changed, known = read_reference(on_t1(reference, pair), pair.grid)
     judge = Judge(changed=changed, judged=block.valid & known)
     # A method by name is the default preset but for its method and threshold.
     options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
@@ -207,10 +207,10 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{markdown_table(rows)}\n\n{basis_line()}\n"
 
 
-def _on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
+def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
     """A reference without georeference lies on t1's pixels, of which the pair may be a part."""
     if isinstance(reference, tuple):
-        one, other = (_on_t1(mask, pair) for mask in reference)
+        one, other = (on_t1(mask, pair) for mask in reference)
         return one, other
     return on_lattice(as_raster(reference, "reference"), pair.t1.grid, "a reference")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ def show_progress(quiet: bool) -> Iterator[Any]:
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
+            elif done == 0:
+                bars.reset(tasks[stage])  # again, for another image or method: time starts anew
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
@@ -78,24 +80,44 @@ def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: b
 
 def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) -> None:
     """Shows the table of a comparison."""
-    from metriccd.tables import BASIS, COLUMNS, basis_line, shown
+    from metriccd.tables import BASIS, basis_line
 
     rows = list(comparison.rows())
     if as_json:
         print_json({"out": str(out), "rows": rows, "basis": BASIS})
     elif not quiet:
-        # Without lines between the columns it fits a terminal of 80 characters.
-        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-        for name in ("method", "rule"):
-            table.add_column(name, no_wrap=True)
-        for title in (*(column.title for column in COLUMNS.values()), "s"):
-            table.add_column(title, justify="right")
-        for row in rows:
-            figures = (shown(row[name]) for name in COLUMNS)
-            table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
-        Console().print(table)
+        _print_rows(rows)
         typer.echo(basis_line())
         typer.echo(f"Open {out / 'panel.png'}, {out / 'curves.png'} and {out / 'table.md'}.")
+
+
+def print_standings(out: Path, standings: Any, *, quiet: bool, as_json: bool) -> None:
+    """Shows the means of a benchmark."""
+    from metriccd.tables import BASIS, basis_line
+
+    if as_json:
+        print_json({"out": str(out), "rows": list(standings.rows()), "basis": BASIS})
+    elif not quiet:
+        for warning in standings.record["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        _print_rows(list(standings.mean()))
+        typer.echo(f"Means over {len(standings.runs)} pairs. {basis_line()}")
+        typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    from metriccd.tables import COLUMNS, shown
+
+    # Without lines between the columns it fits a terminal of 80 characters.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("method", "rule"):
+        table.add_column(name, no_wrap=True)
+    for title in (*(column.title for column in COLUMNS.values()), "s"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        figures = (shown(row[name]) for name in COLUMNS)
+        table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
+    Console().print(table)
 
 
 def print_json(content: dict[str, Any]) -> None:

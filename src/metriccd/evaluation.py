@@ -35,7 +35,7 @@ def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
         GridError: It does not lie on the result's grid.
     """
     changed, known = read_reference(reference, change.grid)
-    return score(change.score, change.map, changed, _judged(change.valid, known))[0]
+    return score(change.score, change.map, changed, judged_pixels(change.valid, known))[0]
 
 
 def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
@@ -55,7 +55,7 @@ def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
     change, values, valid, grid = _read_result(out)
     reference = references[0] if len(references) == 1 else (references[0], references[1])
     changed, known = read_reference(reference, grid)
-    judged = _judged(valid, known)
+    judged = judged_pixels(valid, known)
     scores, ranking = score(values, change, changed, judged)
     content = {
         "reference": list(references),
@@ -127,7 +127,7 @@ def _marked(
     return marked
 
 
-def _judged(
+def judged_pixels(
     valid: Bool[np.ndarray, "row col"], known: Bool[np.ndarray, "row col"]
 ) -> Bool[np.ndarray, "row col"]:
     """Pixels that both the result and the reference know.

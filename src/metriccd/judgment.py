@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,7 +103,6 @@ class Judge:
             options: What the method is told, see `options_of`.
             stages: Records the time of the method under the entry's name.
         """
-        gc.collect()
         alone = reset_peak()
         with stages.stage(entry.name):
             found = METHODS[entry.preset.method](*block, options=options)

@@ -8,9 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from metriccd.errors import WeightsError
+from metriccd.nets.weights import WEIGHTS, installed
 from metriccd.raster import Raster
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
+# Rooms that have no part in a result.
+SHOWING = frozenset(
+    {"arguments", "cli", "console", "demo", "figures", "published", "report", "standings", "style"}
+    | {"tables"}
+)
 
 
 def input_of(raster: Raster) -> dict[str, Any]:
@@ -22,6 +29,34 @@ def input_of(raster: Raster) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def weights_of(extractor: str) -> str:
+    """What tells one extractor's weights from another's: the SHA-256 of their file.
+
+    Raises:
+        WeightsError: There is no such file.
+    """
+    if extractor == "embedded":
+        return extractor
+    path = installed(extractor) if extractor in WEIGHTS else Path(extractor)
+    if path is None or not path.is_file():
+        raise WeightsError(f"weights must be at hand: no file of {extractor}; fetch or import them")
+    return _sha256(path)
+
+
+def code_digest() -> str:
+    """SHA-256 of this package's sources but those that only show results.
+
+    The version does not change while someone works on the package; this does.
+    """
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name.split("/")[0].removesuffix(".py") not in SHOWING:
+            digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _sha256(path: Path) -> str:
