@@ -139,6 +139,121 @@ def test_compare_with_an_ambiguous_reference_is_code_3_and_nothing_left(here, ca
     assert list((here / "work").iterdir()) == []
 
 
+@pytest.fixture
+def dataset(here: Path) -> Path:
+    """A plain data set of two pairs."""
+    for seed, name in enumerate(("one", "two")):
+        scene = land_scene(64, 64, seed=seed)
+        reference = scene.reference[None].astype(np.uint8)
+        for part, pixels in (("t1", scene.t1), ("t2", scene.t2), ("reference", reference)):
+            (here / "set" / part).mkdir(parents=True, exist_ok=True)
+            write(here / "set" / part / f"{name}.tif", pixels)
+    return here / "set"
+
+
+BENCHMARK = ("benchmark", "plain", "--root", "../set")
+
+
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    chosen = ("--methods", "irmad_toolbox,default", "-o", "out")
+    code, out, err = run(*BENCHMARK, *chosen, capsys=capsys)
+    assert code == 0
+    names = {"table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    assert [out.count(word) for word in ("irmad_toolbox", "default", "Means over 2 pairs")] == [
+        1
+    ] * 3
+    assert "…" not in out
+    assert "best F1: oracle" in " ".join(out.split())
+    assert "out/table.md" in out
+    assert "runs" in err
+
+
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_in_json_is_the_table_and_quiet_is_quiet(capsys) -> None:
+    chosen = ("--methods", "cva", "--thresholds", "rosin,otsu", "-o", "out")
+    code, out, _ = run(*BENCHMARK, *chosen, "--json", capsys=capsys)
+    content = json.loads(out)
+    assert code == 0
+    assert content["rows"] == json.loads(Path("out/table.json").read_text())["rows"]
+    assert {(row["method"], row["rule"]) for row in content["rows"]} == {
+        ("cva", "rosin"),
+        ("cva", "otsu"),
+    }
+    assert content["basis"]["best_f1"] == "oracle"
+    assert run(*BENCHMARK, *chosen, "--quiet", capsys=capsys) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--methods", "magic"],
+        ["--thresholds", "guess"],
+        ["--split", "test"],
+        ["--device", "mps"],
+        ["--seed", "-1"],
+    ],
+)
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_with_wrong_usage_is_code_2_and_nothing_left(here, wrong, capsys) -> None:
+    code, _, err = run(*BENCHMARK, *wrong, "-o", "out", capsys=capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+def test_an_unknown_data_set_is_code_2(here: Path, capsys) -> None:
+    assert run("benchmark", "levir", "--root", here, "-o", "out", capsys=capsys)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--root", "../in"],
+        ["--grid", "table9"],
+        ["--grid", "../in/t1.tif"],
+        ["--methods", "closed_form", "--extractor", "no.npz"],
+        ["--bands", "9", "--methods", "cva"],
+    ],
+)
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_with_wrong_files_is_code_3_one_line_and_nothing_left(
+    here, wrong, capsys
+) -> None:
+    code, out, err = run(*BENCHMARK, *wrong, "-o", "out", "-q", capsys=capsys)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith("error: ")
+    assert list((here / "work").iterdir()) == []
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_interrupted_benchmark_is_code_130_and_the_same_command_goes_on(capsys) -> None:
+    Path("grid.toml").write_text('[[rows]]\nname = "long"\nmethod = "metric"\nsteps = 100000\n')
+    chosen = [*BENCHMARK, "--methods", "cva,irmad", "-o", "out"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metriccd", *chosen, "--grid", "grid.toml"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        for _ in range(600):
+            if len(list(Path().glob("out/journal/*/*.json"))) == 2:
+                break
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "2 runs are kept in out; the same command goes on" in err
+    assert "Traceback" not in err
+    assert {path.name for path in Path("out").iterdir()} == {"journal"}
+    kept = {path: path.read_bytes() for path in Path().glob("out/journal/*/*.json")}
+    assert run(*chosen, "-q", capsys=capsys)[0] == 0
+    assert len(list(Path().glob("out/journal/*/*.json"))) == 4
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
 @pytest.mark.usefixtures("here")
 def test_a_result_is_replaced_only_when_asked(capsys) -> None:
     pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q")
@@ -245,7 +360,16 @@ def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], ca
 
 @pytest.mark.parametrize(
     "command",
-    ["detect", "evaluate", "compare", "demo", "weights list", "weights fetch", "weights import"],
+    [
+        "detect",
+        "evaluate",
+        "compare",
+        "benchmark",
+        "demo",
+        "weights list",
+        "weights fetch",
+        "weights import",
+    ],
 )
 def test_help_has_an_example(command: str, capsys) -> None:
     code, out, _ = run(*command.split(), "--help", capsys=capsys)
