@@ -157,7 +157,7 @@ BENCHMARK = ("benchmark", "plain", "--root", "../set")
 @pytest.mark.usefixtures("dataset")
 def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    chosen = ("--methods", "irmad_toolbox,default", "-o", "out")
+    chosen = ("--methods", "irmad_toolbox,default,deep_cva", "-o", "out")
     code, out, err = run(*BENCHMARK, *chosen, capsys=capsys)
     assert code == 0
     names = {"table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}

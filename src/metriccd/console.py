@@ -108,14 +108,14 @@ def print_standings(out: Path, standings: Any, *, quiet: bool, as_json: bool) ->
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     from metriccd.tables import COLUMNS, shown
 
-    # Without lines between the columns it fits a terminal of 80 characters.
+    # Without lines between the columns, and zeros before points, it fits 80 characters.
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("method", "rule"):
         table.add_column(name, no_wrap=True)
     for title in (*(column.title for column in COLUMNS.values()), "s"):
         table.add_column(title, justify="right")
     for row in rows:
-        figures = (shown(row[name]) for name in COLUMNS)
+        figures = (shown(row[name]).removeprefix("0") for name in COLUMNS)
         table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
     Console().print(table)
 
