@@ -86,6 +86,7 @@ def test_test_cities_without_labels_are_one_line_and_no_matter_to_training(tmp_p
         with pytest.raises(DataError, match=f"{missing} have none.*rio-cm.tif; add") as error:
             find_pairs("oscd", tmp_path, split=split)
         assert "\n" not in str(error.value)
+        assert str(error.value).endswith("choose --split train") == (split == "all")
     assert [pair.name for pair in find_pairs("oscd", tmp_path, split="train")] == ["paris"]
 
 

@@ -67,7 +67,9 @@ def find_pairs(
     kept = [replace(pair, bands=chosen) for pair in pairs if split in {"all", pair.split}]
     missing = [pair.reference for pair in kept if not pair.reference.is_file()]
     if missing:
-        others = f", or choose --split {' or '.join(splits)}" if len(splits) > 1 else ""
+        lacking = {pair.split for pair in kept if not pair.reference.is_file()}
+        whole = sorted({pair.split for pair in kept} - lacking)
+        others = f", or choose --split {' or '.join(whole)}" if whole else ""
         raise DataError(
             f"a pair must have a reference: {len(missing)} of {len(kept)} have none, such as "
             f"{missing[0]}; add the labels{others}"
