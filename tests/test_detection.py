@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,12 +195,57 @@ def test_the_same_seed_gives_the_same_bytes(scene: Scene) -> None:
     assert other.image.tobytes() != first.image.tobytes()
 
 
+@pytest.mark.parametrize("preset", ["default", "fast"])
+def test_a_preset_gives_the_same_bytes_again_and_default_depends_on_the_seed(
+    scene: Scene, preset: str
+) -> None:
+    small = scene.t1[:, :96, :96], scene.t2[:, :96, :96]
+    first, second = (mcd.detect(*small, preset=preset) for _ in range(2))
+    assert first.score.tobytes() == second.score.tobytes()
+    assert mcd.detect(*small, preset=preset, seed=1).score.tobytes() != first.score.tobytes()
+
+
+def test_a_reference_beside_the_images_right_or_wrong_changes_no_byte(
+    scene: Scene, tmp_path: Path, monkeypatch
+) -> None:
+    results = []
+    names = ("reference.tif", "t1-cm.tif", "gt.tif", "cm/cm.tif")
+    for case in ("none", "true", "wrong"):
+        folder = tmp_path / case
+        (folder / "cm").mkdir(parents=True)
+        for name, image in (("t1.tif", scene.t1), ("t2.tif", scene.t2)):
+            write(folder / name, image[:, :96, :96])
+        labels = scene.reference[None, :96, :96]
+        if case != "none":
+            for name in names:
+                write(folder / name, (labels if case == "true" else ~labels).astype(np.uint8))
+        monkeypatch.chdir(folder)
+        mcd.detect("t1.tif", "t2.tif").save("out")
+        results.append(
+            {name: (folder / "out" / name).read_bytes() for name in ("score.tif", "change.tif")}
+        )
+    assert results[0] == results[1] == results[2]
+
+
+def test_no_room_that_detects_knows_of_references() -> None:
+    """What `detect` imports cannot read one: reference, evaluation and datasets are not loaded."""
+    code = (
+        "import sys, numpy as np; from metriccd import detect; r = np.random.default_rng(0); "
+        "detect(r.random((3, 32, 32)), r.random((3, 32, 32))); "
+        "print([m for m in sys.modules if m.startswith('metriccd.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    for room in (b"reference", b"evaluation", b"datasets", b"judgment", b"benchmark"):
+        assert b"metriccd." + room not in loaded
+
+
 def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     seen: dict[str, tuple[int, int]] = {}
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    assert list(seen) == ["read", "color", "features", "smooth", "checksums"]
+    stages = ["read", "color", "prediction", "adapt", "features", "fuse", "checksums"]
+    assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
 
 

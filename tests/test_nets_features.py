@@ -94,12 +94,10 @@ class TestVgg16:
             torch.testing.assert_close(inner, outer, rtol=1e-4, atol=1e-4)
 
 
-class TestEmbedded:
+class TestRandomWeights:
     def test_same_seed_same_bytes_and_another_seed_others(self) -> None:
         def weights(seed: int) -> torch.Tensor:
-            return nn.utils.parameters_to_vector(
-                load_extractor("embedded", (1, 2), seed=seed).parameters()
-            )
+            return nn.utils.parameters_to_vector(Vgg16((1, 2), seed=seed).parameters())
 
         assert torch.equal(weights(0), weights(0))
         assert not torch.equal(weights(0), weights(1))
@@ -107,13 +105,13 @@ class TestEmbedded:
     def test_global_generator_is_neither_used_nor_moved(self) -> None:
         torch.manual_seed(1)
         before = torch.get_rng_state()
-        first = load_extractor("embedded").convolutions["conv1_1"].weight
+        first = Vgg16().convolutions["conv1_1"].weight
         assert torch.equal(torch.get_rng_state(), before)
         torch.manual_seed(2)
-        assert torch.equal(load_extractor("embedded").convolutions["conv1_1"].weight, first)
+        assert torch.equal(Vgg16().convolutions["conv1_1"].weight, first)
 
     def test_kernels_are_he_normal_and_biases_zero(self) -> None:
-        for name, convolution in load_extractor("embedded", (3,)).convolutions.items():
+        for name, convolution in Vgg16((3,)).convolutions.items():
             inputs = {row.name: row.inputs for row in VGG16_CONVOLUTIONS}[name]
             expected = (2 / (9 * inputs)) ** 0.5
             # 1,728 kernel values at least: their deviation is known to 1.7 %
@@ -121,8 +119,7 @@ class TestEmbedded:
             assert torch.all(convolution.bias == 0)
 
     def test_is_ready_to_use_and_trainable(self) -> None:
-        net = load_extractor("embedded")
-        assert not net.training
+        net = Vgg16().eval()
         loss = sum(m.mean() for m in net(image()))
         loss.backward()
         assert all(torch.isfinite(p.grad).all() for p in net.parameters())
@@ -130,6 +127,17 @@ class TestEmbedded:
 
 
 class TestLoad:
+    def test_embedded_is_ready_to_use_at_all_its_levels_or_those_asked_for(self) -> None:
+        assert not load_extractor("embedded").training
+        assert [len(load_extractor("embedded", levels)(image())) for levels in (None, (2,))] == [
+            3,
+            1,
+        ]
+
+    def test_level_4_of_the_embedded_extractor_is_refused(self) -> None:
+        with pytest.raises(WeightsError, match="must hold level 4: it has levels 1 to 3"):
+            load_extractor("embedded", (1, 4))
+
     def test_module_is_returned_as_it_is(self) -> None:
         given = nn.Identity()
         assert load_extractor(given) is given

@@ -27,7 +27,7 @@ from metriccd.stages import Progress, Stages
 from metriccd.standings import Standings
 
 # Methods that look at features, and so at weights.
-DEEP = frozenset({"metric", "closed_form", "deep_cva"})
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
 # Name of a pair → name of an entry → all that decides what it gives.
 Keys = Mapping[str, Mapping[str, Mapping[str, Any]]]
 

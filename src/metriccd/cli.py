@@ -314,7 +314,7 @@ def list_weights(as_json: Json = False) -> None:
         print_json({"weights": rows})
         return
     table = Table("name", "installed", "levels", "licence", "source")
-    table.add_row("embedded", "yes", "1, 2, 3, 4", "Apache-2.0", "in the package")
+    table.add_row("embedded", "yes", "1, 2, 3", "Apache-2.0", "in the package")
     for name, entry in WEIGHTS.items():
         there = "no" if installed(name) is None else "yes"
         levels = ", ".join(str(level) for level in entry.levels)

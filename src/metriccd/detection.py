@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from metriccd.adaptation import Adaptation
 from metriccd.change import Change, display
 from metriccd.decision import decide
 from metriccd.fit import PAPER, RELEASED, FitSettings
@@ -24,6 +25,8 @@ CHI2_METHODS = ("mad", "irmad", "irmad_toolbox", "sfa", "isfa")
 # Thresholds used for "auto" with methods that no preset names; "otsu" with all others.
 OWN_THRESHOLDS: dict[str, str | float] = {
     "metric": 0.5,
+    "fusion": "rosin",
+    "closed_form": "rosin",
     "pca_kmeans": "kmeans",
     "deep_cva": "adaptive",
 }
@@ -38,6 +41,7 @@ class Preset:
         extractor: Feature extractor used unless another is asked for.
         threshold: Rule, or a fixed score, used for `--threshold auto`.
         fit: Settings of the per-pair optimizer.
+        adaptation: How the extractor is taught on the pair, see `Options`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1], see `Options`.
     """
@@ -46,13 +50,14 @@ class Preset:
     extractor: str = "embedded"
     threshold: str | float = "rosin"
     fit: FitSettings = field(default_factory=FitSettings)
+    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
     color_factor: int = 4
     scaling: Scaling = "percentiles"
 
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset(method="closed_form"),
-    "fast": Preset(method="closed_form"),
+    "default": Preset(method="fusion", adaptation=Adaptation()),
+    "fast": Preset(method="fusion"),
     "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
     "released": Preset(
         method="metric",
@@ -182,6 +187,7 @@ def options_of(
         rgb=pair.rgb,
         extractor=preset.extractor if extractor is None else extractor,
         fit=preset.fit,
+        adaptation=preset.adaptation,
         color_factor=preset.color_factor,
         scaling=preset.scaling,
         device=choose_device(device),
@@ -227,9 +233,10 @@ def _settings(preset: str, chosen: Preset, options: Options, pair: ImagePair) ->
         "color_factor": options.color_factor,
         "scaling": options.scaling,
     }
-    if chosen.method == "metric":
-        fit = asdict(chosen.fit)
-        settings |= {f"fit {name}": _plain(value) for name, value in fit.items()}
+    for method, part in (("metric", "fit"), ("fusion", "adaptation")):
+        if chosen.method == method:
+            values = asdict(getattr(chosen, part))
+            settings |= {f"{part} {name}": _plain(value) for name, value in values.items()}
     return settings
 
 

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Real
 from torch import nn
 
-from metriccd import difference
+from metriccd import difference, fusion
+from metriccd.adaptation import Adaptation
 from metriccd.closed_form import deep_distance
 from metriccd.color import between_extremes, polynomial_correction, unit_range
 from metriccd.deep_cva import deep_cva
@@ -32,6 +33,7 @@ class Options:
         extractor: "embedded", "vgg16", a weights file, or a module (batch, 3, row, col) →
             feature maps.
         fit: Settings of the per-pair optimizer.
+        adaptation: How the extractor of "fusion" is taught on the pair; not at all by default.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
             by its own extremes over all bands, as the released code does.
@@ -43,6 +45,7 @@ class Options:
     rgb: tuple[int, int, int] = (0, 1, 2)
     extractor: str | nn.Module = "embedded"
     fit: FitSettings = PAPER
+    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
     color_factor: int = 4
     scaling: Scaling = "percentiles"
     device: str = "auto"
@@ -130,7 +133,7 @@ def _metric(
     options: Options,
 ) -> Difference:
     """Deep metric learning on this pair: eq. 1–9 (Bandara & Patel)."""
-    one, other = _in_one_range(t1, t2, valid, options)
+    one, other = in_one_range(t1, t2, valid, options)
     fit = fit_pair(
         one,
         other,
@@ -152,7 +155,7 @@ def _closed_form(
     options: Options,
 ) -> Difference:
     """Color correction, feature and spectral distances, smoothing; no fitting."""
-    one, other = _in_one_range(t1, t2, valid, options)
+    one, other = in_one_range(t1, t2, valid, options)
     distance = deep_distance(
         one,
         other,
@@ -164,6 +167,29 @@ def _closed_form(
     )
     # Each of four distances counts 1 on average, unless it is nothing but rounding errors.
     return Difference(image=distance, floor=1.0)
+
+
+def _fusion(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> Difference:
+    """Prediction, structure and deep features, multiplied; the features taught on this pair."""
+    one, other = in_one_range(t1, t2, valid, options)
+    found = fusion.fused_distance(
+        one,
+        other,
+        valid,
+        rgb=_three(options.rgb, len(t1)),
+        extractor=load_extractor(options.extractor),
+        adaptation=options.adaptation,
+        seed=options.seed,
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    # Around 1 where nothing special happens, unless all distances are rounding errors.
+    return Difference(image=found.distance, floor=1.0, history=found.history)
 
 
 def _deep_cva(
@@ -212,7 +238,7 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
     return _method(measure)
 
 
-def _in_one_range(
+def in_one_range(
     t1: Float[np.ndarray, "band row col"],
     t2: Float[np.ndarray, "band row col"],
     valid: Bool[np.ndarray, "row col"],
@@ -261,6 +287,7 @@ def choose_device(device: str) -> str:
 
 
 METHODS: dict[str, Method] = {
+    "fusion": _method(_fusion),
     "metric": _method(_metric),
     "closed_form": _method(_closed_form),
     "deep_cva": _method(_deep_cva),

@@ -17,7 +17,11 @@ from torch.nn import functional
 
 from metriccd.errors import WeightsError
 from metriccd.nets import weights
+from metriccd.nets.metric import LEVELS, embedded
 from metriccd.nets.weights import IMAGENET_RGB, VGG16_CONVOLUTIONS, Preprocessing, Weights
+
+# What the paper settles on (Table IV).
+PAPER_LEVELS = (1, 2)
 
 
 class Vgg16(nn.Module):
@@ -98,16 +102,15 @@ class Vgg16(nn.Module):
 
 
 def load_extractor(
-    source: str | Path | nn.Module, levels: tuple[int, ...] = (1, 2), seed: int = 0
+    source: str | Path | nn.Module, levels: tuple[int, ...] | None = None
 ) -> nn.Module:
     """An extractor by name, from a file, or as given.
 
     Args:
-        source: "embedded" (VGG-16's layers with fixed-seed random weights: needs no download); a
+        source: "embedded" (three levels, trained by this project: needs no download); a
             name in the weights table, such as "vgg16"; a path to a .safetensors or .npz file; or
             any module from (batch, 3, row, col) in [0, 1] to a tuple of maps, returned as it is.
-        levels: VGG-16 levels to return.
-        seed: of the random weights of "embedded".
+        levels: levels to return; by default all of "embedded", and 1 and 2 of VGG-16.
 
     Returns:
         A module in evaluation mode; its parameters can be trained (freeze them with
@@ -120,7 +123,13 @@ def load_extractor(
     if isinstance(source, nn.Module):
         return source
     if source == "embedded":
-        return Vgg16(levels, seed=seed).eval()
+        if levels is not None and max(levels) > max(LEVELS):
+            raise WeightsError(
+                f"extractor embedded must hold level {max(levels)}: it has levels 1 to "
+                f"{max(LEVELS)}; ask for fewer levels, or take vgg16"
+            )
+        return embedded(LEVELS if levels is None else levels)
+    levels = PAPER_LEVELS if levels is None else levels
     found = weights.load(str(source)) if str(source) in weights.WEIGHTS else _read(Path(source))
     net = Vgg16(levels, preprocessing=found.preprocessing)
     if max(levels) > max(found.levels):
