@@ -23,11 +23,13 @@ TARGET_SIGMA = MEAN_SIGMAS[0]
 # Random ramps of the features, their gain, and the range of their kinks, in standard deviations.
 RAMPS, GAIN, KINKS = 128, 1.5, 2.0
 # Pixels that the fit looks at.
-SAMPLE = 2**17
+SAMPLE = 2**15
 # Student's t with these degrees of freedom, by re-weighted least squares: change is an outlier.
 FREEDOM = 3.0
 REWEIGHTINGS = 3
 RIDGE = 1e-4
+# Residuals below this share of the target's deviation are not told apart.
+NOISE_SHARE = 0.01
 # Features are cut at this many standard deviations: glints would rule the fit.
 CUT = 6.0
 CHUNK = 2**14
@@ -137,6 +139,7 @@ def _robust_least_squares(
     """Maximum likelihood of a multivariate t distribution, by re-weighting (Lange et al. 1989)."""
     bands, pixels = target.shape
     weights = np.ones(pixels, np.float32)
+    smallest = NOISE_SHARE**2 * float(target.var(axis=1).mean()) + float(np.finfo(np.float32).tiny)
     for _ in range(REWEIGHTINGS + 1):
         weighted = terms * weights
         normal = (weighted @ terms.T).astype(np.float64)
@@ -144,6 +147,6 @@ def _robust_least_squares(
         matrix = np.linalg.solve(normal, weighted @ target.T).astype(np.float32)
         squares = np.square(target - matrix.T @ terms).sum(axis=0)
         # The median of χ² with k degrees of freedom is about k − 0.6.
-        scale = max(float(np.median(squares)) / (bands - 0.6), np.finfo(np.float32).tiny)
+        scale = max(float(np.median(squares)) / (bands - 0.6), smallest)
         weights = ((FREEDOM + bands) / (FREEDOM + squares / scale)).astype(np.float32)
     return matrix

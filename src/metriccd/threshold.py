@@ -17,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 from scipy.cluster import vq
-from scipy.special import expit, xlogy
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtri, expit, xlogy
 from skimage.filters import threshold_otsu, threshold_yen
 
 from metriccd.errors import DataError
@@ -143,7 +142,7 @@ def chi2(degrees_of_freedom: int, *, alpha: float = 0.01) -> Rule:
         )
     if not 0 < alpha < 1:
         raise ValueError(f"a p-value lies between 0 and 1, got {alpha}: give for example 0.01")
-    quantile = float(chi2_distribution.isf(alpha, degrees_of_freedom))
+    quantile = float(chdtri(degrees_of_freedom, alpha))
     return lambda histogram: quantile * chi2_inflation(histogram, degrees_of_freedom)
 
 
@@ -154,7 +153,7 @@ def chi2_inflation(histogram: Histogram, degrees_of_freedom: int) -> float:
     1 where the median is 0, or there are no values: then it says nothing about their spread.
     """
     median = histogram.quantile(0.5)
-    return median / float(chi2_distribution.median(degrees_of_freedom)) if median > 0 else 1.0
+    return median / float(chdtri(degrees_of_freedom, 0.5)) if median > 0 else 1.0
 
 
 def fixed(value: float) -> Rule:

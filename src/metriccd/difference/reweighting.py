@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import chi
+from scipy.special import chdtrc, chdtri
 
 from metriccd.difference.blocks import (
     Blocks,
@@ -97,8 +97,8 @@ def chi_tail(degrees: int) -> Callable[[Values], Float64[np.ndarray, " pixel"]]:
     Returns:
         (variate, pixel) to the probability that an unchanged pixel lies at least as far out.
     """
-    farthest = float(chi.isf(1e-12, degrees))
-    table = chi.sf(np.linspace(0, farthest, _CELLS + 1), degrees)
+    farthest = float(chdtri(degrees, 1e-12)) ** 0.5
+    table = chdtrc(degrees, np.linspace(0, farthest, _CELLS + 1) ** 2)
     slope = np.append(np.diff(table), 0.0)
 
     def tail(variates: Values) -> Float64[np.ndarray, " pixel"]:

@@ -99,7 +99,8 @@ class MetricExtractor(nn.Module):
 def embedded(levels: tuple[int, ...] = LEVELS) -> MetricExtractor:
     """The extractor with the weights that come with the package, in evaluation mode."""
     stored = load(resources.files("metriccd.nets").joinpath(WEIGHTS).read_bytes())
-    net = MetricExtractor(levels)
+    with torch.random.fork_rng(devices=[]):  # torch draws weights from the global generator first
+        net = MetricExtractor(levels)
     if levels != LEVELS:  # the readout is for all of them
         stored |= {f"readout.{name}": value for name, value in net.readout.state_dict().items()}
     net.load_state_dict({name: stored[name] for name in net.state_dict()})
