@@ -77,6 +77,13 @@ def test_a_row_changes_what_all_rows_share(tmp_path: Path) -> None:
     )
 
 
+def test_settings_that_fit_and_adaptation_share_are_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[rows]]\nname = "a"\nadaptation_steps = 7\nsteps = 9\ncrop = 64\n')
+    found = read_grid(file)["a"]
+    assert (found.adaptation.steps, found.adaptation.crop, found.fit.steps) == (7, 64, 9)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -101,10 +101,11 @@ def test_scenes_smaller_than_a_crop_are_enlarged(shape: tuple[int, int]) -> None
     assert all(np.isfinite(values).all() for values in history.values())
 
 
-def test_every_curve_has_one_value_a_step() -> None:
-    history = adapt(load_extractor("embedded"), [scene()], replace(QUICK, steps=5))
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 11])
+def test_any_number_of_steps_will_do_and_every_curve_has_one_value_a_step(steps: int) -> None:
+    history = adapt(load_extractor("embedded"), [scene()], replace(QUICK, steps=steps))
     assert {name: len(values) for name, values in history.items()} == {
-        "loss": 5,
-        "change": 5,
-        "no change": 5,
+        "loss": steps,
+        "change": steps,
+        "no change": steps,
     }

@@ -31,7 +31,7 @@ from metriccd.smoothing import smooth
 from metriccd.stages import Stages
 
 SETTINGS = Adaptation(
-    steps=1400, learning_rate=2e-3, batch=16, zoom=(0.4, 1.3), change=0.025, no_change=0.85
+    steps=1400, learning_rate=2e-3, batch=16, crop=96, zoom=(0.4, 1.3), change=0.025, no_change=0.85
 )
 # In the score that teaches, pixels that are vegetated, or dark, on both dates count less: their
 # changes are of season, tide and shadow, and the extractor shall learn to see past them.

@@ -9,7 +9,8 @@ A grid names a preset, settings that all of its rows share, and what each row ch
     name = "no consistency"
     terms = ["image", "feature", "balance"]
 
-Settings are those of `Preset` and of the parts it is made of, such as `FitSettings`.
+Settings are those of `Preset` and of the parts it is made of, such as `FitSettings`; the steps and
+the rate of `Adaptation` are called adaptation_steps and adaptation_learning_rate.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from metriccd.nets.generators import GENERATORS
 
 # The paper's ablations, ready to run.
 READY = ("table2", "table3", "table4")
+# Smallest values of numbers.
 _NUMBERS = {"color_factor": 1, "steps": 1, "learning_rate": 0, "alpha": 0}
+_NUMBERS |= {"adaptation_steps": 0, "adaptation_learning_rate": 0, "batch": 1, "crop": 16}
 
 
 def read_grid(source: str | Path) -> dict[str, Preset]:
@@ -86,7 +89,8 @@ def preset_of(settings: Mapping[str, Any]) -> Preset:
     for name, value in changed.items():
         part, new = known[name][0], {name: value}
         if part is not None:
-            new = {part: replace(getattr(preset, part), **new)}
+            inner = {name.removeprefix(f"{part}_"): value}
+            new = {part: replace(getattr(preset, part), **inner)}
         preset = replace(preset, **new)
     return preset
 
@@ -107,11 +111,18 @@ def _content(source: str | Path) -> dict[str, Any]:
 
 
 def _known() -> dict[str, tuple[str | None, Any]]:
-    """Every setting: name → the part of a preset that holds it, if it is a part, and its type."""
+    """Every setting: name → the part of a preset that holds it, if it is a part, and its type.
+
+    A name that two parts share is that of the first; the second's is "part_name".
+    """
     known: dict[str, tuple[str | None, Any]] = {}
     for name, kind in get_type_hints(Preset).items():
         if is_dataclass(kind):
-            known |= {inner: (name, each) for inner, each in get_type_hints(kind).items()}
+            parts = get_type_hints(kind).items()
+            known |= {
+                f"{name}_{inner}" if inner in known else inner: (name, each)
+                for inner, each in parts
+            }
         elif name != "method":
             known[name] = (None, kind)
     return known

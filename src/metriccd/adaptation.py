@@ -50,7 +50,7 @@ class Adaptation:
     learning_rate: float = 5e-4
     weight_decay: float = 0.02
     batch: int = 8
-    crop: int = 96
+    crop: int = 64
     zoom: tuple[float, float] = (0.6, 1.2)
     same: float = 0.25
     change: float = 0.025
@@ -114,8 +114,10 @@ def adapt(
     optimizer = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
+    # The rise takes a step and the fall another, however short the whole.
+    total = max(settings.steps, 2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+        optimizer, settings.learning_rate, total_steps=total, pct_start=max(0.1, 2 / total)
     )
     history: dict[str, list[float]] = {"loss": [], "change": [], "no change": []}
     extractor.train()
