@@ -115,7 +115,7 @@ def adapt(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     # The rise takes a step and the fall another, however short the whole.
-    total = max(settings.steps, 2)
+    total = max(settings.steps, 3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=total, pct_start=max(0.1, 2 / total)
     )
