@@ -55,7 +55,7 @@ def main() -> None:
             print(f"{stage}: {done} of {total}, {time.monotonic() - start:.0f} s", flush=True)
 
     history = adapt(network, scenes, settings, seed=arguments.seed, stages=Stages(progress))
-    print("loss:", np.round(np.array(history["loss"]).reshape(-1, 100).mean(1), 4))
+    print(f"loss, mean of the last 100 steps: {np.mean(history['loss'][-100:]):.4f}")
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     record = {
         "pairs": [pair.name for pair in kept],

@@ -143,8 +143,9 @@ def fuse(
         valid.
     """
     log = np.zeros(valid.shape, np.float32)
+    relative = {name: over_mean(distance, valid) for name, distance in evidence.items()}
     for sigma in sigmas:
-        for name, distance in evidence.items():
-            smoothed = smooth(over_mean(distance, valid), valid, sigma)
+        for name, distance in relative.items():
+            smoothed = smooth(distance, valid, sigma)
             log += weights[name] / len(sigmas) * np.log(np.maximum(smoothed, 1e-9))
     return np.where(valid, np.exp(log), 0).astype(np.float32)
