@@ -41,7 +41,7 @@ def test_the_highest_scores_are_change_and_the_lowest_are_not(change: float) -> 
     score = RNG.random((100, 100)).astype(np.float32)
     valid = RNG.random((100, 100)) > 0.2
     settings = replace(QUICK, change=change, no_change=0.7)
-    target = pseudo_labels(score, valid, settings)
+    (target,) = pseudo_labels([score], [valid], settings)
     assert (target[~valid] == UNKNOWN).all()
     assert (target == 1).sum() == pytest.approx(change * valid.sum(), rel=0.02)
     assert (target == 0).sum() == pytest.approx(0.7 * valid.sum(), rel=0.02)
@@ -50,8 +50,15 @@ def test_the_highest_scores_are_change_and_the_lowest_are_not(change: float) -> 
 
 
 def test_scores_that_are_all_equal_teach_no_change() -> None:
-    target = pseudo_labels(np.ones((20, 20), np.float32), np.ones((20, 20), bool), QUICK)
+    (target,) = pseudo_labels([np.ones((20, 20), np.float32)], [np.ones((20, 20), bool)], QUICK)
     assert (target == 0).all()
+
+
+def test_windows_share_one_ranking() -> None:
+    score, valid = RNG.random((100, 100)).astype(np.float32), np.ones((100, 100), bool)
+    (whole,) = pseudo_labels([score], [valid], QUICK)
+    halves = pseudo_labels([score[:30], score[30:]], [valid[:30], valid[30:]], QUICK)
+    np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
 def test_an_untrained_extractor_learns_to_tell_change_from_no_change_on_another_scene() -> None:

@@ -8,11 +8,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures
 
 from metriccd.color import (
+    UnitRange,
     between_extremes,
     fit_color_map,
     polynomial_correction,
     polynomial_terms,
-    unit_range,
 )
 from metriccd.pair import read_pair
 
@@ -106,17 +106,34 @@ def test_correction_brings_a_real_pair_closer(data) -> None:
 
 
 def test_the_unit_range_holds_all_but_the_tails() -> None:
-    t1, t2 = 5000 * noise() + 100, 3000 * noise(3, 1) + 400
-    offset, gain = unit_range(t1, t2, ALL)
-    both = (np.concatenate([t1, t2], axis=1) - offset[:, None, None]) * gain[:, None, None]
-    assert 0.99 < ((both >= 0) & (both <= 1)).mean() < 1
-    assert both.max() < 1.01
+    t1, t2 = 5000 * noise(4) + 300, 2000 * noise(4, seed=1)
+    one, other = UnitRange.fit([(t1, t2, ALL)])(t1, t2, ALL)
+    both = np.concatenate([one, other], axis=1)
+    assert (both.min(), both.max()) == (0, 1)
+    assert 0.001 < np.isin(both, (0, 1)).mean() < 0.004
+    corrected = polynomial_correction(t1, t2, ALL)
+    inside = (one > 0) & (one < 1)
+    for band in range(4):
+        slope, residual = np.polyfit(
+            corrected[band][inside[band]], one[band][inside[band]], 1, full=True
+        )[:2]
+        assert slope[0] > 0
+        assert residual[0] < 1e-4
+
+
+def test_parts_are_corrected_as_the_whole_that_they_make_up() -> None:
+    t1, t2 = noise(3), noise(3, seed=1) ** 2
+    whole = UnitRange.fit([(t1, t2, ALL)])
+    halves = [(t1[..., part], t2[..., part], ALL[:, part]) for part in (slice(40), slice(40, 80))]
+    found = UnitRange.fit(halves)
+    np.testing.assert_allclose(found(t1, t2, ALL), whole(t1, t2, ALL), atol=1e-5)
 
 
 def test_a_constant_band_has_a_finite_range() -> None:
-    flat = np.full((1, 64, 80), 3, np.float32)
-    _, gain = unit_range(flat, flat, ALL)
-    assert np.isfinite(gain).all()
+    flat = np.full((2, 64, 80), 7, np.float32)
+    one, other = UnitRange.fit([(flat, flat, ALL)])(flat, flat, ALL)
+    assert np.isfinite(one).all()
+    assert np.isfinite(other).all()
 
 
 def test_extremes_of_the_valid_pixels_become_0_and_1() -> None:

@@ -19,7 +19,7 @@ import metriccd as mcd
 from metriccd.detection import CHI2_METHODS
 from metriccd.difference import irmad, on_arrays
 from metriccd.fit import PAPER
-from metriccd.methods import Options
+from metriccd.measure import Options
 from metriccd.synthetic import Scene, land_scene
 from metriccd.threshold import threshold_of
 from test_raster_source import TRANSFORM, UTM, write
@@ -244,7 +244,7 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["read", "color", "prediction", "adapt", "features", "fuse", "checksums"]
+    stages = ["read", "color", "prediction", "adapt", "features", "measure", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
 

@@ -7,22 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
 from metriccd import fusion
 from metriccd.adaptation import Adaptation
-from metriccd.fusion import fuse, fused_distance, standardize
+from metriccd.fusion import Fusion, fit_fusion, fuse
+from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
-from metriccd.smoothing import over_mean, smooth
 from metriccd.synthetic import land_scene
 
 RNG = np.random.default_rng(0)
 ALL = np.ones((60, 70), bool)
+VALID = torch.from_numpy(ALL)
 NONE = Adaptation(steps=0)
 
 
-def evidence() -> dict[str, np.ndarray]:
-    return {name: RNG.random(ALL.shape).astype(np.float32) for name in fusion.WEIGHTS}
+def evidence() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(RNG.random(ALL.shape, np.float32)) for name in fusion.WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -32,66 +34,73 @@ def land() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (*images, scene.reference)
 
 
-def test_it_is_the_product_of_smoothed_distances_over_their_means() -> None:
+def test_it_is_the_product_of_smoothed_distances() -> None:
     found = evidence()
     expected = np.ones(ALL.shape)
     for name, weight in fusion.WEIGHTS.items():
         for sigma in (1.0, 3.0):
-            expected *= smooth(over_mean(found[name], ALL), ALL, sigma) ** (weight / 2)
-    np.testing.assert_allclose(fuse(found, ALL, sigmas=(1.0, 3.0)), expected, rtol=1e-4)
-
-
-def test_units_of_the_distances_do_not_matter() -> None:
-    found = evidence()
-    scaled = {name: 7 * distance for name, distance in found.items()}
-    np.testing.assert_allclose(fuse(scaled, ALL), fuse(found, ALL), rtol=1e-4)
+            smoothed = gaussian_filter(found[name].numpy().astype(float), sigma, truncate=3)
+            expected *= smoothed ** (weight / 2)
+    np.testing.assert_allclose(fuse(found, VALID, sigmas=(1.0, 3.0)), expected, rtol=1e-4)
 
 
 def test_invalid_pixels_are_zero_and_poison_nothing() -> None:
-    found, valid = evidence(), ALL.copy()
+    found, valid = evidence(), VALID.clone()
     valid[:12] = False
-    poisoned = {name: np.where(valid, distance, 1e9) for name, distance in found.items()}
+    poisoned = {name: torch.where(valid, distance, 1e9) for name, distance in found.items()}
     result = fuse(poisoned, valid)
     np.testing.assert_allclose(result, fuse(found, valid), rtol=1e-4)
     assert (result[:12] == 0).all()
 
 
-def test_standardized_dates_keep_their_difference_up_to_one_gain() -> None:
-    t1, t2 = (RNG.random((3, 60, 70)).astype(np.float32) * 9 for _ in range(2))
-    one, other = standardize(t1, t2, ALL)
-    np.testing.assert_allclose(np.stack([one, other]).mean(axis=(0, 2, 3)), 0.3, atol=1e-5)
-    spreads = np.concatenate([one, other], axis=1).std(axis=(1, 2))
-    assert spreads.mean() == pytest.approx(0.15, rel=1e-4)
-    gain = (one - other) / (t1 - t2)
-    np.testing.assert_allclose(gain, np.median(gain), rtol=1e-2)
+def fitted(land, **options) -> Fusion:
+    t1, t2, reference = land
+    settings = {
+        "rgb": (0, 1, 2),
+        "extractor": load_extractor("embedded"),
+        "adaptation": NONE,
+    } | options
+    return fit_fusion([(t1, t2, np.ones_like(reference))], **settings)
 
 
 @pytest.mark.parametrize("steps", [0, 6])
 def test_it_ranks_known_changes_of_land_high(land, steps: int) -> None:
     t1, t2, reference = land
-    found = fused_distance(
-        t1,
-        t2,
-        np.ones_like(reference),
-        rgb=(0, 1, 2),
-        extractor=load_extractor("embedded"),
-        adaptation=Adaptation(steps=steps),
-    )
-    assert roc_auc_score(reference.ravel(), found.distance.ravel()) > 0.9
+    found = fitted(land, adaptation=Adaptation(steps=steps))
+    distance = found(t1, t2, np.ones_like(reference))
+    assert roc_auc_score(reference.ravel(), distance.ravel()) > 0.9
     assert len(found.history.get("loss", ())) == steps
 
 
-def test_the_extractor_that_was_given_is_not_changed(land) -> None:
+def test_witnesses_are_around_one_where_nothing_special_happens(land) -> None:
     t1, t2, reference = land
+    distance = fitted(land)(t1, t2, np.ones_like(reference))
+    assert 0.01 < np.median(distance) < 1.5
+
+
+def test_units_of_the_images_do_not_matter(land) -> None:
+    t1, t2, reference = land
+    valid = np.ones_like(reference)
+    other = (7 * t1 + 3, 7 * t2 + 3, reference)
+    found, expected = fitted(other)(*other[:2], valid), fitted(land)(t1, t2, valid)
+    assert np.corrcoef(np.log(found.ravel()), np.log(expected.ravel()))[0, 1] > 0.999
+
+
+def test_a_window_with_its_halo_is_measured_as_in_the_whole(land, monkeypatch) -> None:
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
+    t1, t2, reference = land
+    found = fitted(land)
+    assert found.halo % found.stride == 0
+    whole = found(t1, t2, np.ones_like(reference))
+    rows, cols = slice(16, 176), slice(8, 160)
+    window = found(t1[:, rows, cols], t2[:, rows, cols], np.ones((160, 152), bool))
+    inner = slice(found.halo, -found.halo)
+    np.testing.assert_allclose(window[inner, inner], whole[rows, cols][inner, inner], rtol=2e-3)
+
+
+def test_the_extractor_that_was_given_is_not_changed(land) -> None:
     extractor = load_extractor("embedded")
     before = {name: value.clone() for name, value in extractor.state_dict().items()}
-    fused_distance(
-        t1,
-        t2,
-        np.ones_like(reference),
-        rgb=(0, 1, 2),
-        extractor=extractor,
-        adaptation=replace(NONE, steps=2, batch=2, crop=32),
-    )
+    fitted(land, extractor=extractor, adaptation=replace(NONE, steps=2, batch=2, crop=32))
     for name, value in extractor.state_dict().items():
         assert torch.equal(value, before[name]), name

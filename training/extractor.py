@@ -24,12 +24,13 @@ from safetensors.torch import save_file
 
 from metriccd import fusion
 from metriccd.adaptation import Adaptation, Scene, adapt, pseudo_labels
+from metriccd.color import UnitRange
 from metriccd.datasets import oscd
-from metriccd.methods import Options, in_one_range
 from metriccd.nets.metric import MetricExtractor
 from metriccd.pair import read_pair
 from metriccd.smoothing import smooth
 from metriccd.stages import Stages
+from metriccd.standard import Part, Standard, inside, mean_of
 
 SETTINGS = Adaptation(
     steps=1400, learning_rate=2e-3, batch=16, crop=96, zoom=(0.4, 1.3), change=0.025, no_change=0.85
@@ -84,24 +85,34 @@ def parse() -> argparse.Namespace:
 
 def scene(t1: Path, t2: Path) -> Scene:
     """A pair with pseudo-labels; no reference is read."""
-    pair = read_pair(t1, t2)
-    block = pair.load()
-    one, other = fusion.standardize(*in_one_range(*block, Options()), block.valid)
-    evidence = fusion.closed_form_evidence(one, other, block.valid)
-    score = fusion.fuse(evidence, block.valid) * prior(one, other, block.valid)
-    target = pseudo_labels(score, block.valid, SETTINGS)
-    return Scene(*(torch.from_numpy(each) for each in (one, other, target)))
+    block = read_pair(t1, t2).load()
+    dates = UnitRange.fit([block])(*block)
+    part = Standard.fit(dates, [block.valid] * 2)(*dates, block.valid)
+    closed_form = fusion.ClosedForm.fit([part])
+    evidence = {
+        name: distance / mean_of([distance], [part.valid])
+        for name, distance in closed_form(part).items()
+    }
+    score = (fusion.fuse(evidence, part.valid) * prior(part)).numpy()
+    (target,) = pseudo_labels([score], [block.valid], SETTINGS)
+    return Scene(part.t1, part.t2, torch.from_numpy(target))
 
 
-def prior(one: np.ndarray, other: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def prior(part: Part) -> torch.Tensor:
     """A factor below 1 where both dates are vegetated or dark."""
-    brightness = [image.mean(axis=0) for image in (one, other)]
-    greenness = [image[1] - (image[0] + image[2]) / 2 for image in (one, other)]
+    brightness = [image.mean(dim=0) for image in part[:2]]
+    greenness = [image[1] - (image[0] + image[2]) / 2 for image in part[:2]]
     bright, green = (
-        smooth(np.minimum(*(each / np.stack(dates)[:, valid].std() for each in dates)), valid, 2.0)
+        smooth(
+            torch.minimum(*(each / inside(torch.stack(dates), part.valid).std() for each in dates))[
+                None
+            ],
+            part.valid,
+            2.0,
+        )[0]
         for dates in (brightness, greenness)
     )
-    return np.exp(DARKNESS * bright - VEGETATION * green)
+    return torch.exp(DARKNESS * bright - VEGETATION * green)
 
 
 if __name__ == "__main__":

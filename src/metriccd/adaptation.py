@@ -72,15 +72,21 @@ class Scene(NamedTuple):
 
 
 def pseudo_labels(
-    score: Float[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"], settings: Adaptation
-) -> Float32[np.ndarray, "row col"]:
-    """1 on the highest scores, 0 on the lowest, `UNKNOWN` between them and where not valid."""
-    low, high = np.quantile(score[valid], [settings.no_change, 1 - settings.change])
-    target = np.full(score.shape, UNKNOWN, np.float32)
-    target[score <= low] = 0
-    target[(score >= high) & (score > low)] = 1
-    target[~valid] = UNKNOWN
-    return target
+    scores: Sequence[Float[np.ndarray, "_row _col"]],
+    valids: Sequence[Bool[np.ndarray, "_row _col"]],
+    settings: Adaptation,
+) -> list[Float32[np.ndarray, "_row _col"]]:
+    """1 on the highest scores of some windows together, 0 on the lowest, else `UNKNOWN`."""
+    inside = np.concatenate([score[valid] for score, valid in zip(scores, valids, strict=True)])
+    low, high = np.quantile(inside, [settings.no_change, 1 - settings.change])
+    targets = []
+    for score, valid in zip(scores, valids, strict=True):
+        target = np.full(score.shape, UNKNOWN, np.float32)
+        target[score <= low] = 0
+        target[(score >= high) & (score > low)] = 1
+        target[~valid] = UNKNOWN
+        targets.append(target)
+    return targets
 
 
 def adapt(

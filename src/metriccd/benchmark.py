@@ -19,7 +19,7 @@ from metriccd.evaluation import Known, judged_pixels, read_reference
 from metriccd.image import as_raster
 from metriccd.journal import Journal, Run
 from metriccd.judgment import Entry, Judge
-from metriccd.methods import choose_device
+from metriccd.measure import choose_device
 from metriccd.nets.features import load_extractor
 from metriccd.pair import ImagePair, read_pair
 from metriccd.record import code_digest, input_of, versions, weights_of

@@ -90,7 +90,7 @@ def detect(
     from metriccd.detection import choose
     from metriccd.detection import detect as find_change
     from metriccd.folder import output_folder
-    from metriccd.methods import choose_device
+    from metriccd.measure import choose_device
 
     level = level_of(threshold)
     with usage():
@@ -172,7 +172,7 @@ def compare(
     from metriccd.compare import choose
     from metriccd.compare import compare as run_methods
     from metriccd.folder import output_folder
-    from metriccd.methods import choose_device
+    from metriccd.measure import choose_device
 
     with usage():
         names, rules = choose(listed(methods) or (), listed(thresholds) or ())
@@ -250,7 +250,7 @@ def benchmark(
     from metriccd.benchmark import choose
     from metriccd.datasets import find_pairs
     from metriccd.journal import kept
-    from metriccd.methods import choose_device
+    from metriccd.measure import choose_device
 
     asked = methods if methods is not None or grid is not None else "all"
     with usage():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from torch import nn
 
 from metriccd.feature_distance import feature_distances
-from metriccd.smoothing import over_mean, smooth
+from metriccd.smoothing import ROUNDING, smooth
 from metriccd.stages import Stages
 
 # Standard deviations, in pixels, of the two Gaussians whose geometric mean is taken: the small
@@ -52,11 +53,13 @@ def deep_distance(
     )
     with recorder.stage("smooth", len(sigmas)) as advance:
         spectral = np.sqrt(np.square(t1 - t2).sum(axis=0))
-        total = 2 * over_mean(spectral, valid)
-        for cosine in cosines:
-            total += over_mean(cosine, valid)
-        log = np.zeros(valid.shape, np.float64)
+        total = np.zeros(valid.shape, np.float32)
+        for distance in (spectral, spectral, *cosines):
+            total += distance / max(float(distance[valid].mean(dtype=np.float64)), ROUNDING)
+        image, mask = torch.from_numpy(total)[None], torch.from_numpy(valid)
+        log = torch.zeros_like(image[0])
         for sigma in sigmas:
-            log += np.log(np.maximum(smooth(total, valid, sigma), np.finfo(np.float32).tiny))
+            smoothed = smooth(image, mask, sigma)[0]
+            log += smoothed.clamp(min=torch.finfo(smoothed.dtype).tiny).log()
             advance(1)
-    return np.where(valid, np.exp(log / len(sigmas)), 0).astype(np.float32)
+    return np.where(valid, (log / len(sigmas)).exp().numpy(), 0).astype(np.float32)

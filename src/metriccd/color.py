@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 
 # Directions of the kernel that carry less than this share of its largest singular value are
 # dropped: duplicated and constant bands then leave the solution finite and of least norm.
 RANK_TOLERANCE = 1e-9
 # Samples wanted for each term of the kernel; below it the images are not down-sampled.
 SAMPLES_PER_TERM = 20
-# Pixels corrected at once, to bound the memory of the kernel's terms.
-CHUNK = 1 << 16
+# Pixels corrected at once: few enough for the kernel's terms to stay in cache.
+CHUNK = 1 << 13
+
+# t1, t2 and valid of a window.
+Samples: TypeAlias = tuple[
+    Float[np.ndarray, "band row col"],
+    Float[np.ndarray, "band row col"],
+    Bool[np.ndarray, "row col"],
+]
 
 
 def polynomial_terms(samples: Float[np.ndarray, "band pixel"]) -> Float[np.ndarray, "term pixel"]:
@@ -55,18 +64,15 @@ class ColorMap:
         """Applies the correction to t1 or a window of it; float32."""
         pixels = image.reshape(len(self.center), -1)
         corrected = np.empty(pixels.shape, np.float32)
+        matrix = self.matrix.T.astype(np.float32)
+        center, scale = (
+            each.astype(np.float32)[:, np.newaxis] for each in (self.center, self.scale)
+        )
         for start in range(0, pixels.shape[1], CHUNK):
             part = slice(start, start + CHUNK)
-            corrected[:, part] = self.matrix.T @ polynomial_terms(
-                self._standardize(pixels[:, part])
-            )
+            standardized = (pixels[:, part].astype(np.float32, copy=False) - center) / scale
+            corrected[:, part] = matrix @ polynomial_terms(standardized)
         return corrected.reshape(image.shape)
-
-    def _standardize(
-        self, pixels: Float[np.ndarray, "band pixel"]
-    ) -> Float[np.ndarray, "band pixel"]:
-        standardized: np.ndarray = (pixels - self.center[:, None]) / self.scale[:, None]
-        return standardized
 
 
 def fit_color_map(
@@ -92,6 +98,61 @@ def fit_color_map(
     return ColorMap(matrix=matrix, center=center, scale=scale)
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnitRange:
+    """Both dates in the colors of t2, brought to [0, 1] band by band.
+
+    Networks expect values of that range whatever the sensor's unit. The range is that of both
+    dates together, between percentiles, so that a few hot pixels do not compress the rest.
+
+    Attributes:
+        colors: t1 → colors of t2.
+        offset: Of each band.
+        gain: Of each band: (image − offset) · gain lies in [0, 1] but for the tails, which are
+            cut.
+    """
+
+    colors: ColorMap
+    offset: Float32[np.ndarray, "band 1 1"]
+    gain: Float32[np.ndarray, "band 1 1"]
+
+    @classmethod
+    def fit(cls, parts: Sequence[Samples], *, factor: int = 4, percent: float = 0.1) -> UnitRange:
+        """From parts (t1, t2, valid) that stand for a scene.
+
+        Args:
+            parts: Images (band, row, col) and their valid pixels.
+            factor: β of the color correction.
+            percent: The range ends at the percentiles `percent` and 100 − `percent`.
+        """
+        colors = fit_color_map(*_color_samples(parts, factor=factor))
+        inside = [image[:, valid] for t1, t2, valid in parts for image in (colors(t1), t2)]
+        low, high = np.percentile(np.concatenate(inside, axis=1), [percent, 100 - percent], axis=1)
+        span = high - low
+        return cls(
+            colors=colors,
+            offset=low.astype(np.float32)[:, None, None],
+            gain=(1.0 / np.where(span > 0, span, 1.0)).astype(np.float32)[:, None, None],
+        )
+
+    def __call__(
+        self,
+        t1: Float[np.ndarray, "band row col"],
+        t2: Float[np.ndarray, "band row col"],
+        valid: Bool[np.ndarray, "row col"],
+    ) -> tuple[Float32[np.ndarray, "band row col"], Float32[np.ndarray, "band row col"]]:
+        """Both dates of a window; 0 where not valid."""
+        return self._cut(self.colors(t1), valid), self._cut(t2, valid)
+
+    def _cut(
+        self, image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"]
+    ) -> Float32[np.ndarray, "band row col"]:
+        ranged: Float32[np.ndarray, "band row col"] = (image - self.offset) * self.gain
+        np.clip(ranged, 0, 1, out=ranged)
+        ranged[:, ~valid] = 0
+        return ranged.astype(np.float32, copy=False)
+
+
 def polynomial_correction(
     t1: Float[np.ndarray, "band row col"],
     t2: Float[np.ndarray, "band row col"],
@@ -111,26 +172,32 @@ def polynomial_correction(
     Returns:
         t1 in the colors of t2, float32, at every pixel.
     """
-    return fit_color_map(*color_samples(t1, t2, valid, factor=factor))(t1)
+    return fit_color_map(*_color_samples([(t1, t2, valid)], factor=factor))(t1)
 
 
-def color_samples(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    *,
-    factor: int,
+def _color_samples(
+    parts: Sequence[Samples], *, factor: int
 ) -> tuple[Float[np.ndarray, "band pixel"], Float[np.ndarray, "band pixel"]]:
     """Block means over factor × factor pixels, of blocks that are valid throughout.
 
     Where these are too few to fit the kernel, the valid pixels themselves.
     """
-    whole = np.asarray(_blocks(valid[None], factor).all(axis=(2, 4)))[0]
-    terms = len(polynomial_terms(np.zeros((len(t1), 1))))
-    if whole.sum() < SAMPLES_PER_TERM * terms:
-        return t1[:, valid], t2[:, valid]
+    whole = [np.asarray(_blocks(valid[None], factor).all(axis=(2, 4)))[0] for _, _, valid in parts]
+    terms = len(polynomial_terms(np.zeros((len(parts[0][0]), 1))))
+    if sum(int(each.sum()) for each in whole) < SAMPLES_PER_TERM * terms:
+        one, other = (
+            np.concatenate([part[date][:, part[2]] for part in parts], axis=1) for date in range(2)
+        )
+        return one, other
     one, other = (
-        _blocks(image, factor).mean(axis=(2, 4), dtype=np.float64)[:, whole] for image in (t1, t2)
+        np.concatenate(
+            [
+                _blocks(part[date], factor).mean(axis=(2, 4), dtype=np.float64)[:, inside]
+                for part, inside in zip(parts, whole, strict=True)
+            ],
+            axis=1,
+        )
+        for date in range(2)
     )
     return one, other
 
@@ -141,28 +208,6 @@ def _blocks(image: np.ndarray, factor: int) -> np.ndarray:
     rows, cols = height // factor, width // factor
     cut = image[:, : rows * factor, : cols * factor]
     return cut.reshape(bands, rows, factor, cols, factor)
-
-
-def unit_range(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    *,
-    percent: float = 0.1,
-) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, " band"]]:
-    """Offset and gain that bring both images to [0, 1], band by band.
-
-    Networks expect values of that range whatever the sensor's unit. The range is that of both
-    dates together, between the percentiles `percent` and 100 − `percent`, so that a few hot
-    pixels do not compress the rest.
-
-    Returns:
-        (offset, gain) of each band: (image − offset) · gain lies in [0, 1] but for the tails.
-    """
-    both = np.concatenate([t1[:, valid], t2[:, valid]], axis=1)
-    low, high = np.percentile(both, [percent, 100 - percent], axis=1)
-    span = high - low
-    return low, 1.0 / np.where(span > 0, span, 1.0)
 
 
 def between_extremes(

@@ -21,7 +21,8 @@ from metriccd.evaluation import read_reference
 from metriccd.folder import RECORD, output_folder
 from metriccd.image import Image, as_raster, on_lattice
 from metriccd.judgment import Entry, Judge, Measured
-from metriccd.methods import METHODS, Options
+from metriccd.measure import Options
+from metriccd.methods import METHODS
 from metriccd.pair import BandNames, ImagePair, read_pair
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages

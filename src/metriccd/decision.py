@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 
 from metriccd.deep_cva import adaptive_score
 from metriccd.histogram import Histogram
-from metriccd.methods import Difference
+from metriccd.measure import Difference
 from metriccd.threshold import chi2_inflation, kmeans_score, threshold_of, vector_kmeans
 
 # χ² statistics larger than this many times what they should be are reported.

@@ -13,7 +13,8 @@ from metriccd.change import Change, display
 from metriccd.decision import decide
 from metriccd.fit import PAPER, RELEASED, FitSettings
 from metriccd.image import Image
-from metriccd.methods import METHODS, Options, Scaling, choose_device
+from metriccd.measure import Options, Scaling, choose_device
+from metriccd.methods import METHODS
 from metriccd.pair import BandNames, ImagePair, read_pair
 from metriccd.polygons import remove_small
 from metriccd.record import input_of, versions

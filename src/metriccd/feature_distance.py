@@ -1,21 +1,20 @@
-"""Distance between the deep features of two dates, at full resolution, tile by tile."""
+"""Distance between the deep features of two dates, at full resolution."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch import nn
+from torch import Tensor, nn
 
 from metriccd.nets.metric import cosine_distance, enlarge
 from metriccd.nets.precision import autocast, place
-from metriccd.raster import Window
-from metriccd.stages import Stages
-from metriccd.tiling import map_tiles
+from metriccd.stages import Advance, Stages
+from metriccd.tiling import tiles
 
 TILE = 512
+# Feature values compared at once.
+STRIP = 2**19
 # Halo of extractors that do not say theirs, and the bilinear enlargement's reach in cells.
 UNKNOWN_HALO, ENLARGEMENT = 30, 1
 
@@ -41,17 +40,65 @@ def feature_distances(
     """
     dates = np.stack([t1[list(rgb)], t2[list(rgb)]])
     network = place(extractor, device).eval()
-    halo = halo_of(network)
-    height, width = dates.shape[-2:]
+    with (stages or Stages()).stage("features", _tiles(dates.shape[-2:])) as advance:
+        found = level_distances(network, torch.from_numpy(dates).to(device), advance)
+    return found.cpu().numpy()
+
+
+def level_distances(
+    network: nn.Module,
+    dates: Float[Tensor, "2 3 row col"],
+    advance: Advance = lambda _count: None,
+) -> Float[Tensor, "level row col"]:
+    """1 − cosine of two dates' features at every level of a network, tile by tile.
+
+    Args:
+        network: In evaluation mode, on the device of `dates`.
+        dates: Both dates as the network expects them.
+        advance: Called with 1 after each tile.
+    """
+    shape = (dates.shape[-2], dates.shape[-1])
+    result: Tensor | None = None
     with torch.inference_mode():
-        predict = _predictor(dates, network, device)
-        corner = Window(row=0, col=0, height=min(height, halo), width=min(width, halo))
-        levels = len(predict(corner))
-        count = -(-height // TILE) * -(-width // TILE)
-        with (stages or Stages()).stage("features", count) as advance:
-            return map_tiles(
-                predict, (height, width), channels=levels, size=TILE, halo=halo, advance=advance
-            )
+        for tile in tiles(shape, size=TILE, halo=halo_of(network)):
+            found = _distances(network, dates[..., *tile.padded.slices])
+            if result is None:
+                result = found.new_empty((len(found), *shape))
+            result[:, *tile.core.slices] = found[:, *tile.inner]
+            advance(1)
+    assert result is not None
+    return result
+
+
+def _distances(
+    network: nn.Module, dates: Float[Tensor, "2 3 row col"]
+) -> Float[Tensor, "level row col"]:
+    """The same without tiles."""
+    size = (dates.shape[-2], dates.shape[-1])
+    with autocast(dates.device.type):
+        # One date after the other: half the memory, and on a CPU what stays in its cache.
+        one, other = (
+            network(date[None].contiguous(memory_format=torch.channels_last)) for date in dates
+        )
+    return torch.cat(
+        [enlarge(_in_strips(*levels), size) for levels in zip(one, other, strict=True)]
+    )
+
+
+def _in_strips(
+    one: Float[Tensor, "1 channel row col"], other: Float[Tensor, "1 channel row col"]
+) -> Float[Tensor, "1 row col"]:
+    """Cosine distance, a few rows at once where that keeps them in the cache."""
+    if one.device.type != "cpu":
+        return cosine_distance(one, other)
+    rows = max(STRIP // (one.shape[1] * one.shape[3]), 1)
+    strips = (slice(start, start + rows) for start in range(0, one.shape[2], rows))
+    return torch.cat([cosine_distance(one[:, :, s], other[:, :, s]) for s in strips], dim=1)
+
+
+def _tiles(shape: tuple[int, ...]) -> int:
+    height, width = shape
+    return -(-height // TILE) * -(-width // TILE)
 
 
 def halo_of(network: nn.Module) -> int:
@@ -59,17 +106,3 @@ def halo_of(network: nn.Module) -> int:
     stride = getattr(network, "stride", 1)
     reach = getattr(network, "halo", UNKNOWN_HALO) + ENLARGEMENT * stride
     return int(-(-reach // stride) * stride)
-
-
-def _predictor(
-    dates: Float[np.ndarray, "2 3 row col"], network: nn.Module, device: str
-) -> Callable[[Window], Float32[np.ndarray, "level _row _col"]]:
-    def predict(window: Window) -> Float32[np.ndarray, "level _row _col"]:
-        part = torch.from_numpy(dates[..., *window.slices].copy()).to(device)
-        size = (window.height, window.width)
-        with autocast(device):
-            levels = network(part.contiguous(memory_format=torch.channels_last))
-        maps = [cosine_distance(level[:1], level[1:]) for level in levels]
-        return torch.cat([enlarge(each, size) for each in maps]).cpu().numpy()
-
-    return predict

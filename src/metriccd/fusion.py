@@ -4,6 +4,9 @@ Each is a distance ≥ 0 at every pixel. Each is divided by its mean over the sc
 several scales; the score is the weighted geometric mean of all of that. A product asks for
 agreement: a field that changed its color but not its pattern, or a roof that glints in one image,
 scores less than a building that was not there.
+
+Everything that is fitted is fitted on parts that stand for the scene, which cost the same whatever
+its size; then any window of it can be measured.
 """
 
 from __future__ import annotations
@@ -15,16 +18,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32
-from torch import nn
+from torch import Tensor, nn
 
+from metriccd import prediction, structure
 from metriccd.adaptation import Adaptation, Scene, adapt, pseudo_labels
-from metriccd.feature_distance import feature_distances
-from metriccd.nets.metric import MEAN, SPREAD
+from metriccd.color import Samples, UnitRange
+from metriccd.feature_distance import halo_of, level_distances
+from metriccd.nets.metric import MetricExtractor
 from metriccd.nets.precision import place
-from metriccd.prediction import prediction_residual
-from metriccd.smoothing import over_mean, smooth
-from metriccd.stages import Stages
-from metriccd.structure import structural_dissimilarity
+from metriccd.smoothing import ROUNDING, reach, smooth
+from metriccd.stages import Advance, Stages
+from metriccd.standard import Part, Standard, mean_of
 
 # Standard deviations, in pixels, of the Gaussians.
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
@@ -32,108 +36,160 @@ SIGMAS = (1.0, 2.0, 4.0, 8.0)
 # degree of the product, is where Rosin's rule finds the corner.
 WEIGHTS = {"prediction": 2.25, "structure": 1.5, "features": 0.75}
 
+Evidence = Mapping[str, Float[Tensor, "row col"]]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Fused:
-    """What the witnesses agree on.
+class ClosedForm:
+    """The two witnesses that need no network.
 
     Attributes:
-        distance: ≥ 0 (row, col), larger = more change; 0 where not valid.
+        prediction: What one date says of the other.
+        noise: Variance below which a pattern is noise.
+    """
+
+    prediction: prediction.Prediction
+    noise: float
+
+    @classmethod
+    def fit(cls, parts: Sequence[Part], *, seed: int = 0) -> ClosedForm:
+        """From standardized parts that stand for the scene."""
+        return cls(
+            prediction=prediction.fit_prediction(parts, seed=seed),
+            noise=structure.noise_variance(parts),
+        )
+
+    def __call__(self, part: Part) -> dict[str, Float[Tensor, "row col"]]:
+        """Their distances on a window."""
+        return {
+            "prediction": self.prediction.residual(part.t1, part.t2),
+            "structure": structure.structural_dissimilarity(part.t1, part.t2, noise=self.noise),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """The recipe, fitted on a scene.
+
+    Attributes:
+        ranged: Brings a window of both dates to one range of colors.
+        standard: Standardizes them.
+        closed_form: The witnesses that need no network.
+        means: Of their distances, over the scene.
+        network: Feature extractor, on the device where windows are measured.
+        level_means: Of the feature distances at each of its levels.
+        rgb: Bands that it sees.
         history: Curves of the adaptation, step by step.
     """
 
-    distance: Float32[np.ndarray, "row col"]
-    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    ranged: UnitRange
+    standard: Standard
+    closed_form: ClosedForm
+    means: Mapping[str, float]
+    network: nn.Module = field(repr=False)
+    level_means: tuple[float, ...]
+    rgb: tuple[int, int, int]
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def stride(self) -> int:
+        """Windows must start at multiples of it."""
+        return int(getattr(self.network, "stride", 1))
+
+    @property
+    def halo(self) -> int:
+        """Context that a window needs on each side, in pixels."""
+        seen = max(prediction.HALO, structure.HALO, halo_of(self.network)) + reach(max(SIGMAS))
+        return -(-seen // self.stride) * self.stride
+
+    def __call__(
+        self,
+        t1: Float[np.ndarray, "band row col"],
+        t2: Float[np.ndarray, "band row col"],
+        valid: Bool[np.ndarray, "row col"],
+    ) -> Float32[np.ndarray, "row col"]:
+        """Fused distance ≥ 0 of a window, larger = more change; 0 where not valid."""
+        device = str(next(self.network.parameters(), torch.empty(0)).device)
+        with torch.inference_mode():
+            part = self.standard(*self.ranged(t1, t2, valid), valid, device)
+            evidence = _over_means(self.closed_form(part), self.means)
+            levels = level_distances(self.network, _dates(part, self.rgb))
+            evidence["features"] = _mean_over_means(levels, self.level_means)
+            return fuse(evidence, part.valid).cpu().numpy()
 
 
-def fused_distance(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
+def fit_fusion(
+    parts: Sequence[Samples],
     *,
     rgb: tuple[int, int, int],
     extractor: nn.Module,
     adaptation: Adaptation,
+    color_factor: int = 4,
     seed: int = 0,
     device: str = "cpu",
     stages: Stages | None = None,
-) -> Fused:
-    """The whole recipe on one pair.
+) -> Fusion:
+    """Fits the whole recipe on parts that stand for a scene; one part may be all of it.
 
     Args:
-        t1: First image in the colors of the second, in [0, 1].
-        t2: Second image, in [0, 1].
-        valid: Pixels that count.
+        parts: Images (band, row, col) and their valid pixels.
         rgb: Bands that the extractor sees.
         extractor: (batch, 3, row, col) → feature maps, one a level; a copy of it is adapted.
         adaptation: How the copy is taught on this pair; with 0 steps, not at all.
+        color_factor: β of the color correction.
         seed: Of everything random.
-        device: Where to compute features.
+        device: Where to compute.
         stages: Records time and reports progress.
     """
     recorder = stages or Stages()
-    one, other = standardize(t1, t2, valid)
-    with recorder.stage("prediction"):
-        evidence = closed_form_evidence(one, other, valid, seed=seed)
+    with recorder.stage("color"), torch.inference_mode():
+        ranged = UnitRange.fit(parts, factor=color_factor)
+        standard, shown = _standardized(parts, ranged, device)
+    with recorder.stage("prediction"), torch.inference_mode():
+        closed_form = ClosedForm.fit(shown, seed=seed)
+        found = [closed_form(part) for part in shown]
+        valids = [part.valid for part in shown]
+        means = {name: mean_of([each[name] for each in found], valids) for name in found[0]}
+    network = place(copy.deepcopy(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
-        target = pseudo_labels(fuse(evidence, valid), valid, adaptation)
-        images = (one[list(rgb)], other[list(rgb)], target)
-        scene = Scene(*(torch.from_numpy(image) for image in images))
-        extractor = place(copy.deepcopy(extractor), device)
-        history = adapt(extractor, [scene], adaptation, seed=seed, device=device, stages=recorder)
-    levels = feature_distances(
-        one, other, rgb=rgb, extractor=extractor, device=device, stages=recorder
+        scores = [
+            fuse(_over_means(each, means), valid).cpu().numpy()
+            for each, valid in zip(found, valids, strict=True)
+        ]
+        targets = pseudo_labels(scores, [valid.cpu().numpy() for valid in valids], adaptation)
+        scenes = []
+        for part, target in zip(shown, targets, strict=True):
+            one, other = _dates(part, rgb).cpu()
+            scenes.append(Scene(one, other, torch.from_numpy(target)))
+        history = adapt(network, scenes, adaptation, seed=seed, device=device, stages=recorder)
+    if isinstance(network, MetricExtractor):
+        network = place(network.folded(), device)
+    with recorder.stage("features", len(shown)) as advance:
+        level_means = _level_means(network, shown, rgb, advance)
+    return Fusion(
+        ranged=ranged,
+        standard=standard,
+        closed_form=closed_form,
+        means=means,
+        network=network,
+        level_means=level_means,
+        rgb=rgb,
+        history=history,
     )
-    evidence["features"] = np.sum([over_mean(level, valid) for level in levels], axis=0)
-    with recorder.stage("fuse"):
-        return Fused(distance=fuse(evidence, valid), history=history)
-
-
-def standardize(
-    t1: Float32[np.ndarray, "band row col"],
-    t2: Float32[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-) -> tuple[Float32[np.ndarray, "band row col"], Float32[np.ndarray, "band row col"]]:
-    """Both dates with bands of mean 0.3 over both, and 0.15 the mean of the bands' deviations.
-
-    One gain for all bands keeps colors what they are; the mean is what the embedded extractor
-    expects. 0.3, too, where not valid.
-    """
-    both = np.concatenate([t1[:, valid], t2[:, valid]], axis=1)
-    mean, spread = both.mean(axis=1), float(both.std(axis=1).mean())
-    gain = SPREAD / max(spread, float(np.finfo(np.float32).tiny))
-    one, other = (
-        np.where(valid, (image - mean[:, None, None]) * gain, 0) + MEAN for image in (t1, t2)
-    )
-    return one.astype(np.float32), other.astype(np.float32)
-
-
-def closed_form_evidence(
-    t1: Float32[np.ndarray, "band row col"],
-    t2: Float32[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    *,
-    seed: int = 0,
-) -> dict[str, Float32[np.ndarray, "row col"]]:
-    """The two witnesses that need no network, of a standardized pair."""
-    return {
-        "prediction": prediction_residual(t1, t2, valid, seed=seed),
-        "structure": structural_dissimilarity(t1, t2, valid),
-    }
 
 
 def fuse(
-    evidence: Mapping[str, Float[np.ndarray, "row col"]],
-    valid: Bool[np.ndarray, "row col"],
+    evidence: Evidence,
+    valid: Bool[Tensor, "row col"],
     *,
     weights: Mapping[str, float] = WEIGHTS,
     sigmas: Sequence[float] = SIGMAS,
-) -> Float32[np.ndarray, "row col"]:
-    """∏ over witnesses k and scales σ of (G_σ * d_k / mean d_k), to the power w_k / |σ|.
+) -> Float32[Tensor, "row col"]:
+    """∏ over witnesses k and scales σ of (G_σ * d_k)^(w_k / |σ|).
 
     Args:
-        evidence: Name → distance.
+        evidence: Name → distance over its mean.
         valid: Pixels that count.
         weights: Name → w_k.
         sigmas: Of the Gaussians, in pixels.
@@ -142,10 +198,51 @@ def fuse(
         Distance ≥ 0, larger = more change, around 1 where nothing special happens; 0 where not
         valid.
     """
-    log = np.zeros(valid.shape, np.float32)
-    relative = {name: over_mean(distance, valid) for name, distance in evidence.items()}
+    stack = torch.stack(list(evidence.values()))
+    powers = torch.tensor([weights[name] / len(sigmas) for name in evidence], device=stack.device)
+    log = torch.zeros_like(stack[0])
     for sigma in sigmas:
-        for name, distance in relative.items():
-            smoothed = smooth(distance, valid, sigma)
-            log += weights[name] / len(sigmas) * np.log(np.maximum(smoothed, 1e-9))
-    return np.where(valid, np.exp(log), 0).astype(np.float32)
+        log += torch.einsum(
+            "k,krc->rc", powers, smooth(stack, valid, sigma).clamp_(min=1e-9).log_()
+        )
+    return torch.where(valid, log.exp_(), 0)
+
+
+def _standardized(
+    parts: Sequence[Samples], ranged: UnitRange, device: str
+) -> tuple[Standard, list[Part]]:
+    """How to standardize the scene, and its parts standardized."""
+    inside = [(*ranged(*part), part[2]) for part in parts]
+    dates = [image for part in inside for image in part[:2]]
+    standard = Standard.fit(dates, [part[2] for part in inside for _ in range(2)])
+    return standard, [standard(*part, device) for part in inside]
+
+
+def _level_means(
+    network: nn.Module, parts: Sequence[Part], rgb: tuple[int, int, int], advance: Advance
+) -> tuple[float, ...]:
+    """Mean feature distance at every level over parts of a scene."""
+    maps = []
+    for part in parts:
+        maps.append(level_distances(network, _dates(part, rgb)))
+        advance(1)
+    valids = [part.valid for part in parts]
+    return tuple(mean_of(level, valids) for level in zip(*maps, strict=True))
+
+
+def _dates(part: Part, rgb: tuple[int, int, int]) -> Float[Tensor, "2 3 row col"]:
+    return torch.stack([part.t1[list(rgb)], part.t2[list(rgb)]])
+
+
+def _over_means(evidence: Evidence, means: Mapping[str, float]) -> dict[str, Tensor]:
+    """Distances over their means, unless these are nothing but rounding errors."""
+    return {name: distance / max(means[name], ROUNDING) for name, distance in evidence.items()}
+
+
+def _mean_over_means(
+    levels: Float[Tensor, "level row col"], means: Sequence[float]
+) -> Float[Tensor, "row col"]:
+    """Mean over levels of their distances over their means."""
+    gains = torch.tensor([1 / max(mean, ROUNDING) for mean in means], device=levels.device)
+    gains /= len(means)
+    return torch.einsum("l,lrc->rc", gains, levels)

@@ -11,7 +11,8 @@ from jaxtyping import Bool
 
 from metriccd.decision import decide
 from metriccd.detection import Preset
-from metriccd.methods import METHODS, Difference, Options
+from metriccd.measure import Difference, Options
+from metriccd.methods import METHODS
 from metriccd.metrics import Confusion, Ranking, Scores
 from metriccd.pair import Block
 from metriccd.stages import Stages, reset_peak

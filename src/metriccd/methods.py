@@ -1,129 +1,61 @@
-"""Every method by name: the paper's, the closed form, and the classical difference images."""
+"""Every method by name: the recipe, the paper's, and the classical difference images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Float32, Real
-from torch import nn
+from jaxtyping import Bool, Float
 
 from metriccd import difference, fusion
-from metriccd.adaptation import Adaptation
 from metriccd.closed_form import deep_distance
-from metriccd.color import between_extremes, polynomial_correction, unit_range
+from metriccd.color import UnitRange, between_extremes, polynomial_correction
 from metriccd.deep_cva import deep_cva
-from metriccd.fit import PAPER, FitSettings, fit_pair
-from metriccd.nets.features import load_extractor
-from metriccd.stages import Stages
-
-Scaling = Literal["percentiles", "extremes"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a method may be told; classical ones need none of it.
-
-    Attributes:
-        rgb: Bands that a feature extractor sees.
-        extractor: "embedded", "vgg16", a weights file, or a module (batch, 3, row, col) →
-            feature maps.
-        fit: Settings of the per-pair optimizer.
-        adaptation: How the extractor of "fusion" is taught on the pair; not at all by default.
-        color_factor: β of the color correction.
-        scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
-            by its own extremes over all bands, as the released code does.
-        device: "auto", "cpu", "cuda" or "mps".
-        seed: Of everything random.
-        stages: Records time and reports progress.
-    """
-
-    rgb: tuple[int, int, int] = (0, 1, 2)
-    extractor: str | nn.Module = "embedded"
-    fit: FitSettings = PAPER
-    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
-    color_factor: int = 4
-    scaling: Scaling = "percentiles"
-    device: str = "auto"
-    seed: int = 0
-    stages: Stages = field(default_factory=Stages)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """What a method measured.
-
-    Attributes:
-        image: Change measure (row, col), larger = more change; NaN where not valid.
-        components: What a classical method merged into `image`, where that was more than one
-            band: rules on vectors work on them. NaN where not valid.
-        floor: No threshold is lower: smaller values are rounding errors.
-        probability: True where `image` is P_c in [0, 1], so that 0.5 means something.
-        chi2_dof: Degrees of freedom where the square of `image` is χ²-distributed on unchanged
-            pixels.
-        history: Curves of the fit, step by step.
-        warnings: What the user should know, a line each.
-    """
-
-    image: Float[np.ndarray, "row col"]
-    components: Float32[np.ndarray, "component row col"] | None = field(default=None, repr=False)
-    floor: float = 0.0
-    probability: bool = False
-    chi2_dof: int | None = None
-    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A change detector: two images on one grid → a difference image."""
-
-    def __call__(
-        self,
-        t1: Real[np.ndarray, "band row col"],
-        t2: Real[np.ndarray, "band row col"],
-        valid: Bool[np.ndarray, "row col"] | None = None,
-        *,
-        options: Options | None = None,
-    ) -> Difference:
-        """Measures change at every pixel that is valid (all, by default)."""
-
-
-_Measure = Callable[
-    [
-        Float[np.ndarray, "band row col"],
-        Float[np.ndarray, "band row col"],
-        Bool[np.ndarray, "row col"],
-        Options,
-    ],
+from metriccd.fit import fit_pair
+from metriccd.measure import (
     Difference,
-]
+    Fitted,
+    Method,
+    Options,
+    WholeMethod,
+    WindowedMethod,
+    choose_device,
+)
+from metriccd.nets.features import load_extractor
+from metriccd.pair import Block, Source
+from metriccd.sampling import representative
 
 
-def _method(measure: _Measure) -> Method:
-    """Brings arrays to what `measure` takes: float32, a full mask, no NaN; masks what it gives."""
+def _fit_fusion(source: Source, options: Options) -> Fitted:
+    """Prediction, structure and deep features, multiplied; the features taught on this pair."""
+    parts = representative(source, seed=options.seed, stages=options.stages)
+    found = fusion.fit_fusion(
+        parts,
+        rgb=_three(options.rgb, len(parts[0].t1)),
+        extractor=load_extractor(options.extractor),
+        adaptation=options.adaptation,
+        color_factor=options.color_factor,
+        seed=options.seed,
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    return Fitted(
+        measure=lambda t1, t2, valid: found(t1, t2, valid)[np.newaxis],
+        merge=_only,
+        halo=found.halo,
+        stride=found.stride,
+        # Around 1 where nothing special happens, unless all distances are rounding errors.
+        floor=1.0,
+        history=found.history,
+    )
 
-    def method(
-        t1: Real[np.ndarray, "band row col"],
-        t2: Real[np.ndarray, "band row col"],
-        valid: Bool[np.ndarray, "row col"] | None = None,
-        *,
-        options: Options | None = None,
-    ) -> Difference:
-        if t1.shape != t2.shape:
-            raise ValueError(f"t1 and t2 must have one shape: got {t1.shape} and {t2.shape}")
-        usable = np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0)
-        usable &= True if valid is None else valid
-        one, other = (np.where(usable, image, 0).astype(np.float32) for image in (t1, t2))
-        found = measure(one, other, usable, options or Options())
-        image = np.where(usable, found.image, np.nan).astype(np.float32)
-        return replace(found, image=image)
 
-    return method
+def _only(components: Float[np.ndarray, "1 row col"]) -> Float[np.ndarray, "row col"]:
+    """The component that there is."""
+    image: Float[np.ndarray, "row col"] = components[0]
+    return image
 
 
 def _metric(
@@ -169,29 +101,6 @@ def _closed_form(
     return Difference(image=distance, floor=1.0)
 
 
-def _fusion(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    options: Options,
-) -> Difference:
-    """Prediction, structure and deep features, multiplied; the features taught on this pair."""
-    one, other = in_one_range(t1, t2, valid, options)
-    found = fusion.fused_distance(
-        one,
-        other,
-        valid,
-        rgb=_three(options.rgb, len(t1)),
-        extractor=load_extractor(options.extractor),
-        adaptation=options.adaptation,
-        seed=options.seed,
-        device=choose_device(options.device),
-        stages=options.stages,
-    )
-    # Around 1 where nothing special happens, unless all distances are rounding errors.
-    return Difference(image=found.distance, floor=1.0, history=found.history)
-
-
 def _deep_cva(
     t1: Float[np.ndarray, "band row col"],
     t2: Float[np.ndarray, "band row col"],
@@ -211,31 +120,57 @@ def _deep_cva(
     return Difference(image=distance)
 
 
-def _classical(fit: Callable[..., difference.DifferenceImage]) -> Method:
+def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod:
     """A classical difference image, fitted on the pair and applied to it."""
 
-    def measure(
-        t1: Float[np.ndarray, "band row col"],
-        t2: Float[np.ndarray, "band row col"],
-        valid: Bool[np.ndarray, "row col"],
-        options: Options,
-    ) -> Difference:
-        one, other = (np.where(valid, image, np.nan).astype(np.float32) for image in (t1, t2))
+    def fitted(source: Source, options: Options) -> Fitted:
         with options.stages.stage("difference"):
-            fitted = fit([(one, other, valid)])
-            components = fitted.apply(one, other)
-            image = fitted.merge(components)
-            if fitted.chi2_dof is not None:
-                # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
-                image = np.sqrt(image)
-        return Difference(
-            image=image,
-            components=components if fitted.components > 1 else None,
-            chi2_dof=fitted.chi2_dof,
-            warnings=fitted.warnings,
+            found = fit(_WithoutInvalid(source))
+
+        def measure(
+            t1: Float[np.ndarray, "band row col"],
+            t2: Float[np.ndarray, "band row col"],
+            valid: Bool[np.ndarray, "row col"],
+        ) -> Float[np.ndarray, "component row col"]:
+            one, other, _ = _without_invalid(Block(t1, t2, valid))
+            return found.apply(one, other)
+
+        def merge(
+            components: Float[np.ndarray, "component row col"],
+        ) -> Float[np.ndarray, "row col"]:
+            image = found.merge(components)
+            # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
+            return image if found.chi2_dof is None else np.sqrt(image)
+
+        return Fitted(
+            measure=measure,
+            merge=merge,
+            components=found.components,
+            halo=found.halo,
+            chi2_dof=found.chi2_dof,
+            warnings=found.warnings,
         )
 
-    return _method(measure)
+    return WindowedMethod(fitted)
+
+
+@dataclass(frozen=True)
+class _WithoutInvalid:
+    """Blocks of a source as classical methods take them: NaN where not valid."""
+
+    source: Source
+
+    def __iter__(self) -> Iterator[Block]:
+        return map(_without_invalid, self.source)
+
+
+def _without_invalid(block: Block) -> Block:
+    if block.valid.all():
+        return block
+    one, other = (
+        np.where(block.valid, image, np.float32(np.nan)) for image in (block.t1, block.t2)
+    )
+    return Block(one, other, block.valid)
 
 
 def in_one_range(
@@ -246,15 +181,10 @@ def in_one_range(
 ) -> tuple[Float[np.ndarray, "band row col"], Float[np.ndarray, "band row col"]]:
     """Both images in the colors of t2, in [0, 1]; 0 where not valid."""
     with options.stages.stage("color"):
+        if options.scaling == "percentiles":
+            return UnitRange.fit([(t1, t2, valid)], factor=options.color_factor)(t1, t2, valid)
         corrected = polynomial_correction(t1, t2, valid, factor=options.color_factor)
-        if options.scaling == "extremes":
-            one, other = (between_extremes(image, valid) for image in (corrected, t2))
-        else:
-            offset, gain = unit_range(corrected, t2, valid)
-            one, other = (
-                np.clip((image - offset[:, None, None]) * gain[:, None, None], 0, 1)
-                for image in (corrected, t2)
-            )
+        one, other = (between_extremes(image, valid) for image in (corrected, t2))
         return (
             np.where(valid, one, 0).astype(np.float32),
             np.where(valid, other, 0).astype(np.float32),
@@ -267,30 +197,11 @@ def _three(rgb: tuple[int, int, int], bands: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def choose_device(device: str) -> str:
-    """Turns "auto" into the accelerator at hand, else the CPU; anything else stays.
-
-    Raises:
-        ValueError: The device is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there.get(device, False):
-        found = ", ".join(name for name, found in there.items() if found)
-        raise ValueError(f"no device {device!r} here: choose auto, or one of {found}")
-    return device
-
-
 METHODS: dict[str, Method] = {
-    "fusion": _method(_fusion),
-    "metric": _method(_metric),
-    "closed_form": _method(_closed_form),
-    "deep_cva": _method(_deep_cva),
+    "fusion": WindowedMethod(_fit_fusion),
+    "metric": WholeMethod(_metric),
+    "closed_form": WholeMethod(_closed_form),
+    "deep_cva": WholeMethod(_deep_cva),
     "image_diff": _classical(difference.image_diff),
     "image_ratio": _classical(difference.image_ratio),
     "image_regr": _classical(difference.image_regr),

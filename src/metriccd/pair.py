@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -40,6 +40,37 @@ class Block(NamedTuple):
     t1: Float32[np.ndarray, "band row col"]
     t2: Float32[np.ndarray, "band row col"]
     valid: Bool[np.ndarray, "row col"]
+
+
+class _Contents:
+    """What is known of a pair's pixels so far.
+
+    Attributes:
+        count: Valid pixels.
+        contrast: Whether each image has two different pixels.
+        differ: Whether the images do.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.contrast, self.differ = 0, [False, False], False
+        self._first: list[Float32[np.ndarray, "band 1"] | None] = [None, None]
+
+    @property
+    def comparable(self) -> bool:
+        """True once nothing that is read later can make the pair incomparable."""
+        return self.count >= MIN_VALID and all(self.contrast) and self.differ
+
+    def add(self, block: Block) -> None:
+        """Looks at the pixels of a block."""
+        if not block.valid.any():
+            return
+        t1, t2 = block.t1[:, block.valid], block.t2[:, block.valid]
+        self.count += t1.shape[1]
+        self.differ = self.differ or not np.array_equal(t1, t2)
+        for date, pixels in enumerate((t1, t2)):
+            first = self._first[date]
+            first = self._first[date] = pixels[:, :1] if first is None else first
+            self.contrast[date] = self.contrast[date] or bool((pixels != first).any())
 
 
 BandNames = str | Sequence[str | int]  # "4,3,2", or names and numbers
@@ -103,33 +134,64 @@ class ImagePair:
                 for target, part in zip(whole, read(window), strict=True):
                     target[..., *window.slices] = part
                 advance(1)
-        self._check(whole)
+        contents = _Contents()
+        contents.add(whole)
+        self._refuse(contents)
         return whole
 
-    def _check(self, block: Block) -> None:
-        count = int(block.valid.sum())
-        if count < MIN_VALID:
+    def check(self, stages: Stages | None = None) -> None:
+        """Checks that the pair can be compared; reads no more of it than that takes.
+
+        Raises:
+            DataError: Too few valid pixels, identical images, or an image without contrast.
+        """
+        contents = _Contents()
+        windows = list(self.grid.windows(READ_SIZE))
+        with (stages or Stages()).stage("check", len(windows)) as advance, self.reader() as read:
+            for window in windows:
+                contents.add(read(window))
+                if contents.comparable:
+                    break
+                advance(1)
+        self._refuse(contents)
+
+    def _refuse(self, contents: _Contents) -> None:
+        if contents.count < MIN_VALID:
             raise DataError(
-                f"at least {MIN_VALID} pixels must be valid in both images: got {count} of "
-                f"{block.valid.size}; check nodata, masks and overlap"
+                f"at least {MIN_VALID} pixels must be valid in both images: got {contents.count} "
+                f"of {self.grid.height * self.grid.width}; check nodata, masks and overlap"
             )
-        t1, t2 = block.t1[:, block.valid], block.t2[:, block.valid]
-        for raster, pixels in ((self.t1, t1), (self.t2, t2)):
-            if np.all(pixels == pixels[:, :1]):
+        for raster, contrast in zip((self.t1, self.t2), contents.contrast, strict=True):
+            if not contrast:
                 raise DataError(
                     f"an image must have contrast: every valid pixel of {raster.label} is equal; "
                     "check the file"
                 )
-        if np.array_equal(t1, t2):
+        if not contents.differ:
             raise DataError(
                 f"t1 and t2 must differ: every valid pixel of {self.t2.label} equals "
                 f"{self.t1.label}; give two dates"
             )
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Where a method reads a pair from: all of it block by block, or any window."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def __iter__(self) -> Iterator[Block]:
+        """Blocks that cover the pair; iterate once for each pass."""
+
+    def reader(self) -> AbstractContextManager[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairBlocks:
-    """What streamed statistics take: iterate once for each pass, memory for one block.
+    """A pair of files as a source: memory for one block.
 
     Attributes:
         pair: The pair.
@@ -139,10 +201,44 @@ class PairBlocks:
     pair: ImagePair
     size: int
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pair.grid.shape
+
     def __iter__(self) -> Iterator[Block]:
-        with self.pair.reader() as read:
+        with self.reader() as read:
             for window in self.pair.grid.windows(self.size):
                 yield read(window)
+
+    def reader(self) -> AbstractContextManager[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+        return self.pair.reader()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayPair:
+    """A pair in memory as a source, in one block.
+
+    Attributes:
+        block: All of it.
+    """
+
+    block: Block
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        height, width = self.block.valid.shape
+        return height, width
+
+    def __iter__(self) -> Iterator[Block]:
+        yield self.block
+
+    @contextmanager
+    def reader(self) -> Iterator[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+        yield lambda window: Block(*(each[..., *window.slices] for each in self.block))
 
 
 def read_pair(

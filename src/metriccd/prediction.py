@@ -7,19 +7,22 @@ stays red, and they run both ways; what they cannot explain is change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
 
-from metriccd.smoothing import gaussian
+from metriccd.smoothing import gaussian, reach
+from metriccd.standard import Part, inside
 
 # Standard deviations, in pixels, of the Gaussians that give a pixel's context.
 MEAN_SIGMAS = (0.8, 2.0, 4.0)
 SPREAD_SIGMAS = (1.0, 2.0)
-# What is predicted is smoothed a little, so that a shift of half a pixel is no surprise. It is
-# among the features, so that two equal images predict each other without error.
-TARGET_SIGMA = MEAN_SIGMAS[0]
+HALO = reach(max(*MEAN_SIGMAS, *SPREAD_SIGMAS))
 # Random ramps of the features, their gain, and the range of their kinks, in standard deviations.
 RAMPS, GAIN, KINKS = 128, 1.5, 2.0
 # Pixels that the fit looks at.
@@ -32,105 +35,173 @@ RIDGE = 1e-4
 NOISE_SHARE = 0.01
 # Features are cut at this many standard deviations: glints would rule the fit.
 CUT = 6.0
-CHUNK = 2**14
+# Pixels predicted at once: on a CPU, what stays in its cache.
+CHUNK = {"cpu": 2**12}
+CHUNK_ELSEWHERE = 2**20
 
 
-def prediction_residual(
-    t1: Float32[np.ndarray, "band row col"],
-    t2: Float32[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    *,
-    seed: int = 0,
-) -> Float32[np.ndarray, "row col"]:
-    """Norm of what neither date explains of the other: √(‖t2 − f(t1)‖² + ‖t1 − g(t2)‖²).
+class Regression(NamedTuple):
+    """One date from the features of the other: linear in them and in random ramps of them.
 
-    f and g are functions of a pixel's colors and those of its surroundings: a layer of random
-    ramps max(0, w·x + b), summed with weights that least squares find on this pair (an extreme
-    learning machine, Huang et al. 2006), in a way that minds no outliers. Both residuals are in the
-    colors of t2, to which t1 was corrected: the date of less contrast counts less.
+    Attributes:
+        mean: Of each feature.
+        scale: Its standard deviation; 1 for a constant one.
+        slopes: w of the ramps max(0, w·x + b), x the standardized features.
+        kinks: b.
+        offset: Of each band.
+        linear: Weights of the features.
+        bent: Weights of the ramps.
+    """
+
+    mean: Float[Tensor, "feature 1"]
+    scale: Float[Tensor, "feature 1"]
+    slopes: Float[Tensor, "ramp feature"]
+    kinks: Float[Tensor, "ramp 1"]
+    offset: Float[Tensor, "band 1"]
+    linear: Float[Tensor, "band feature"]
+    bent: Float[Tensor, "band ramp"]
+
+    def __call__(self, features: Float[Tensor, "feature pixel"]) -> Float[Tensor, "band pixel"]:
+        """The prediction."""
+        standard = ((features - self.mean) / self.scale).clamp_(-CUT, CUT)
+        ramps = torch.addmm(self.kinks, self.slopes, standard).relu_()
+        return torch.addmm(torch.addmm(self.offset, self.linear, standard), self.bent, ramps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Each date predicted from the other.
+
+    Attributes:
+        forward: t2 from t1.
+        backward: t1 from t2.
+    """
+
+    forward: Regression
+    backward: Regression
+
+    def residual(
+        self, t1: Float[Tensor, "band row col"], t2: Float[Tensor, "band row col"]
+    ) -> Float[Tensor, "row col"]:
+        """Norm of what neither date explains of the other: √(‖t2 − f(t1)‖² + ‖t1 − g(t2)‖²).
+
+        Both residuals are in the colors of t2, to which t1 was corrected: the date of less
+        contrast counts less.
+        """
+        target, shape = _target(len(t1)), t1.shape[1:]
+        features1, features2 = (context(image).flatten(1) for image in (t1, t2))
+        squares = torch.empty(features1.shape[1], device=t1.device)
+        size = CHUNK.get(t1.device.type, CHUNK_ELSEWHERE)
+        for start in range(0, len(squares), size):
+            part = slice(start, start + size)
+            one, other = features1[:, part], features2[:, part]
+            error = other[target] - self.forward(one)
+            back = one[target] - self.backward(other)
+            squares[part] = error.square_().sum(dim=0) + back.square_().sum(dim=0)
+        return squares.sqrt_().view(shape)
+
+
+def fit_prediction(parts: Sequence[Part], *, seed: int = 0) -> Prediction:
+    """Fits both ways on what is valid of a scene, minding no outliers.
+
+    The ramps are random; the weights of their sum are found by least squares (an extreme learning
+    machine, Huang et al. 2006).
 
     Args:
-        t1: First image in the colors of the second, standardized.
-        t2: Second image, standardized.
-        valid: Pixels that count.
+        parts: Windows that stand for the scene.
         seed: Of the ramps and of the pixels that are fitted on.
-
-    Returns:
-        The norm; 0 where not valid.
     """
-    ways = []
-    for image in (t1, t2):
-        target = np.stack([gaussian(band, TARGET_SIGMA) for band in image])[:, valid]
-        ways.append((_features(image)[:, valid], target))
-    (features1, target1), (features2, target2) = ways
-    squares = np.square(target2 - _predict(features1, target2, seed)).sum(axis=0)
-    squares += np.square(target1 - _predict(features2, target1, seed)).sum(axis=0)
-    residual = np.zeros(valid.shape, np.float32)
-    residual[valid] = np.sqrt(squares)
-    return residual
-
-
-def _features(image: Float32[np.ndarray, "band row col"]) -> Float32[np.ndarray, "feature row col"]:
-    """A pixel's bands, their means around it, and how much the mean band varies around it."""
-    brightness = image.mean(axis=0)
-    means = [gaussian(band, sigma) for sigma in MEAN_SIGMAS for band in image]
-    spreads = [_spread(brightness, sigma) for sigma in SPREAD_SIGMAS]
-    return np.stack([*image, *means, *spreads])
-
-
-def _spread(image: Float32[np.ndarray, "row col"], sigma: float) -> Float32[np.ndarray, "row col"]:
-    variance = gaussian(image * image, sigma) - gaussian(image, sigma) ** 2
-    spread: Float32[np.ndarray, "row col"] = np.sqrt(np.maximum(variance, 1e-6))
-    return spread
-
-
-def _predict(
-    features: Float32[np.ndarray, "feature pixel"],
-    target: Float32[np.ndarray, "band pixel"],
-    seed: int,
-) -> Float32[np.ndarray, "band pixel"]:
-    """The target by a robust regression on ramps of the features."""
     random = np.random.default_rng(seed)
-    pixels = features.shape[1]
-    drawn: np.ndarray | slice = slice(None)
-    if pixels > SAMPLE:
-        drawn = np.sort(random.choice(pixels, SAMPLE, replace=False))
-    ramps = _Ramps.draw(features, random)
-    matrix = _robust_least_squares(ramps(features[:, drawn]), target[:, drawn])
-    predicted = np.empty_like(target)
-    for start in range(0, pixels, CHUNK):
-        part = slice(start, start + CHUNK)
-        predicted[:, part] = matrix.T @ ramps(features[:, part])
-    return predicted
+    drawn = _drawn([int(part.valid.sum()) for part in parts], random)
+    sums = [_Sums.of(date, parts, drawn) for date in range(2)]
+    slopes = random.normal(0, GAIN / len(sums[0].mean) ** 0.5, (RAMPS, len(sums[0].mean)))
+    kinks = random.uniform(-KINKS, KINKS, (RAMPS, 1))
+    target, device = _target(len(parts[0].t1)), parts[0].t1.device
+    forward, backward = (
+        _regression(
+            source, goal.sample[target], slopes.astype(np.float32), kinks.astype(np.float32)
+        )
+        for source, goal in (sums, sums[::-1])
+    )
+    return Prediction(
+        forward=Regression(*(each.to(device) for each in forward)),
+        backward=Regression(*(each.to(device) for each in backward)),
+    )
 
 
-class _Ramps(NamedTuple):
-    """1, every standardized feature, and random ramps of them."""
+def context(image: Float[Tensor, "band row col"]) -> Float[Tensor, "feature row col"]:
+    """A pixel's bands, their means around it, and how much the mean band varies around it."""
+    brightness = image.mean(dim=0, keepdim=True)
+    moments = torch.cat([brightness, brightness.square()])
+    means = [gaussian(image, sigma) for sigma in MEAN_SIGMAS]
+    spreads = [_spread(gaussian(moments, sigma)) for sigma in SPREAD_SIGMAS]
+    return torch.cat([image, *means, *spreads])
 
-    mean: Float32[np.ndarray, "feature 1"]
-    scale: Float32[np.ndarray, "feature 1"]
-    slopes: Float32[np.ndarray, "ramp feature"]
-    kinks: Float32[np.ndarray, "ramp 1"]
+
+def _spread(moments: Float[Tensor, "2 row col"]) -> Float[Tensor, "1 row col"]:
+    return (moments[1:] - moments[:1].square()).clamp_(min=1e-6).sqrt_()
+
+
+def _target(bands: int) -> slice:
+    """The features that are predicted: bands smoothed a little.
+
+    A shift of half a pixel is no surprise then. They are among the features, so that two equal
+    images predict each other without error.
+    """
+    return slice(bands, 2 * bands)
+
+
+def _drawn(counts: Sequence[int], random: np.random.Generator) -> list[np.ndarray | slice]:
+    """Which valid pixels of each part the fit looks at."""
+    total = sum(counts)
+    if total <= SAMPLE:
+        return [slice(None)] * len(counts)
+    drawn = np.sort(random.choice(total, SAMPLE, replace=False))
+    ends = np.cumsum(counts)
+    split = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+    return [each - (end - count) for each, end, count in zip(split, ends, counts, strict=True)]
+
+
+class _Sums(NamedTuple):
+    """What is kept of one date's features."""
+
+    mean: Float64[np.ndarray, "feature 1"]
+    scale: Float64[np.ndarray, "feature 1"]
+    sample: Float32[np.ndarray, "feature drawn"]
 
     @classmethod
-    def draw(
-        cls, features: Float32[np.ndarray, "feature pixel"], random: np.random.Generator
-    ) -> _Ramps:
-        count = len(features)
-        spread = features.std(axis=1, dtype=np.float64)[:, None]
-        return cls(
-            mean=features.mean(axis=1, dtype=np.float64)[:, None].astype(np.float32),
-            scale=np.where(spread > 0, spread, 1).astype(np.float32),
-            slopes=random.normal(0, GAIN / count**0.5, (RAMPS, count)).astype(np.float32),
-            kinks=random.uniform(-KINKS, KINKS, (RAMPS, 1)).astype(np.float32),
-        )
+    def of(cls, date: int, parts: Sequence[Part], drawn: Sequence[np.ndarray | slice]) -> _Sums:
+        count, totals, norms, sample = 0, [], [], []
+        for part, chosen in zip(parts, drawn, strict=True):
+            features = inside(context(part[date]), part.valid)
+            count += features.shape[1]
+            totals.append(features.sum(dim=1, dtype=torch.float64).cpu().numpy())
+            norm = torch.linalg.vector_norm(features, dim=1, dtype=torch.float64)
+            norms.append(norm.cpu().numpy())
+            sample.append(features[:, chosen].cpu().numpy())
+        mean = np.sum(totals, axis=0) / count
+        spread = np.sqrt(np.maximum(np.square(norms).sum(axis=0) / count - mean**2, 0))
+        # Rounding gives a constant feature some spread.
+        scale = np.where(spread > 1e-6 * np.abs(mean), spread, 1)
+        return cls(mean[:, None], scale[:, None], np.concatenate(sample, axis=1))
 
-    def __call__(
-        self, features: Float32[np.ndarray, "feature pixel"]
-    ) -> Float32[np.ndarray, "term pixel"]:
-        standard = np.clip((features - self.mean) / self.scale, -CUT, CUT)
-        ramps = np.maximum(self.slopes @ standard + self.kinks, 0)
-        return np.concatenate([np.ones((1, features.shape[1]), np.float32), standard, ramps])
+
+def _regression(
+    source: _Sums,
+    target: Float32[np.ndarray, "band drawn"],
+    slopes: Float32[np.ndarray, "ramp feature"],
+    kinks: Float32[np.ndarray, "ramp 1"],
+) -> Regression:
+    standard = ((source.sample - source.mean) / source.scale).astype(np.float32).clip(-CUT, CUT)
+    ramps = np.maximum(slopes @ standard + kinks, 0)
+    ones = np.ones((1, standard.shape[1]), np.float32)
+    matrix = _robust_least_squares(np.concatenate([ones, standard, ramps]), target).T
+    features = len(standard)
+    parts = (source.mean, source.scale, slopes, kinks)
+    weights = (matrix[:, :1], matrix[:, 1 : features + 1], matrix[:, features + 1 :])
+    return Regression(
+        *(torch.from_numpy(np.ascontiguousarray(each, np.float32)) for each in (*parts, *weights))
+    )
 
 
 def _robust_least_squares(

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Bool, Float32
+from collections.abc import Sequence
 
-from metriccd.smoothing import gaussian
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from metriccd.smoothing import gaussian, reach
+from metriccd.standard import Part
 
 SIGMA = 1.5
+HALO = reach(SIGMA)
 # Patterns weaker than this share of the scene's standard deviation are noise.
 NOISE_SHARE = 0.15
 
 
+def noise_variance(parts: Sequence[Part]) -> float:
+    """Variance below which a pattern of this scene is noise."""
+    both = torch.cat([image.mean(dim=0)[part.valid] for part in parts for image in part[:2]])
+    return float((NOISE_SHARE * both.double().std(correction=0)) ** 2 + torch.finfo(both.dtype).eps)
+
+
 def structural_dissimilarity(
-    t1: Float32[np.ndarray, "band row col"],
-    t2: Float32[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
+    t1: Float[Tensor, "band row col"],
+    t2: Float[Tensor, "band row col"],
     *,
+    noise: float,
     sigma: float = SIGMA,
-) -> Float32[np.ndarray, "row col"]:
-    """1 − local correlation of the two dates' mean bands, in [0, 2]; 0 where not valid.
+) -> Float[Tensor, "row col"]:
+    """1 − local correlation of the two dates' mean bands, in [0, 2].
 
     1 − (cov + ε) / (√(var₁ var₂) + ε) in a Gaussian window, the structure term of SSIM (Wang et
     al. 2004): a gain or an offset, such as haze or sunlight, changes nothing, and neither do
@@ -28,15 +39,14 @@ def structural_dissimilarity(
     Args:
         t1: First image, standardized.
         t2: Second image, standardized.
-        valid: Pixels that count.
+        noise: ε, the variance of noise.
         sigma: Standard deviation of the window, in pixels.
     """
-    one, other = (np.where(valid, image.mean(axis=0), 0).astype(np.float32) for image in (t1, t2))
-    both = np.concatenate([one[valid], other[valid]])
-    noise = np.float32((NOISE_SHARE * both.std()) ** 2 + np.finfo(np.float32).eps)
-    mean1, mean2 = gaussian(one, sigma), gaussian(other, sigma)
-    variance1 = np.maximum(gaussian(one * one, sigma) - mean1 * mean1, 0)
-    variance2 = np.maximum(gaussian(other * other, sigma) - mean2 * mean2, 0)
-    covariance = gaussian(one * other, sigma) - mean1 * mean2
-    alike = (covariance + noise) / (np.sqrt(variance1 * variance2) + noise)
-    return np.where(valid, np.clip(1 - alike, 0, 2), 0).astype(np.float32)
+    one, other = t1.mean(dim=0), t2.mean(dim=0)
+    moments = torch.stack([one, other, one * one, other * other, one * other])
+    mean1, mean2, square1, square2, product = gaussian(moments, sigma)
+    variance1 = (square1 - mean1 * mean1).clamp(min=0)
+    variance2 = (square2 - mean2 * mean2).clamp(min=0)
+    alike = (product - mean1 * mean2 + noise) / ((variance1 * variance2).sqrt() + noise)
+    dissimilarity: Tensor = (1 - alike).clamp(0, 2)
+    return dissimilarity

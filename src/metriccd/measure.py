@@ -1,0 +1,251 @@
+"""What a method is: told by options, it measures a pair of arrays.
+
+Most are fitted on a source first, which may be larger than memory, and then measure any window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Real
+from torch import nn
+
+from metriccd.adaptation import Adaptation
+from metriccd.fit import PAPER, FitSettings
+from metriccd.pair import ArrayPair, Block, Source
+from metriccd.raster import Window
+from metriccd.stages import Stages
+from metriccd.tiling import map_tiles
+
+# Side of the tiles in which scenes are measured: with a halo of 48 pixels, a fifth of the work is
+# for context.
+TILE = 1024
+Scaling = Literal["percentiles", "extremes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a method may be told; classical ones need none of it.
+
+    Attributes:
+        rgb: Bands that a feature extractor sees.
+        extractor: "embedded", "vgg16", a weights file, or a module (batch, 3, row, col) →
+            feature maps.
+        fit: Settings of the per-pair optimizer.
+        adaptation: How the extractor of "fusion" is taught on the pair; not at all by default.
+        color_factor: β of the color correction.
+        scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
+            by its own extremes over all bands, as the released code does.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: Of everything random.
+        stages: Records time and reports progress.
+    """
+
+    rgb: tuple[int, int, int] = (0, 1, 2)
+    extractor: str | nn.Module = "embedded"
+    fit: FitSettings = PAPER
+    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    color_factor: int = 4
+    scaling: Scaling = "percentiles"
+    device: str = "auto"
+    seed: int = 0
+    stages: Stages = field(default_factory=Stages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What a method measured.
+
+    Attributes:
+        image: Change measure (row, col), larger = more change; NaN where not valid.
+        components: What a classical method merged into `image`, where that was more than one
+            band: rules on vectors work on them. NaN where not valid.
+        floor: No threshold is lower: smaller values are rounding errors.
+        probability: True where `image` is P_c in [0, 1], so that 0.5 means something.
+        chi2_dof: Degrees of freedom where the square of `image` is χ²-distributed on unchanged
+            pixels.
+        history: Curves of the fit, step by step.
+        warnings: What the user should know, a line each.
+    """
+
+    image: Float[np.ndarray, "row col"]
+    components: Float32[np.ndarray, "component row col"] | None = field(default=None, repr=False)
+    floor: float = 0.0
+    probability: bool = False
+    chi2_dof: int | None = None
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+Images = tuple[
+    Float[np.ndarray, "band row col"],
+    Float[np.ndarray, "band row col"],
+    Bool[np.ndarray, "row col"],
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A method fitted on a pair; it measures windows.
+
+    Attributes:
+        measure: (t1, t2, valid) of a window with its context → components (component, row, col).
+        merge: Components → one value a pixel, larger = more change.
+        components: How many there are.
+        halo: Context that a window needs on each side, in pixels.
+        stride: Windows must start at multiples of it.
+        floor: As of a `Difference`, and so are all that follow.
+        chi2_dof: Degrees of freedom.
+        history: Curves of the fit.
+        warnings: What the user should know.
+    """
+
+    measure: Callable[
+        [
+            Float[np.ndarray, "band row col"],
+            Float[np.ndarray, "band row col"],
+            Bool[np.ndarray, "row col"],
+        ],
+        Float[np.ndarray, "component row col"],
+    ]
+    merge: Callable[[Float[np.ndarray, "component row col"]], Float[np.ndarray, "row col"]]
+    components: int = 1
+    halo: int = 0
+    stride: int = 1
+    floor: float = 0.0
+    chi2_dof: int | None = None
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def image(self, block: Images) -> Float32[np.ndarray, "row col"]:
+        """Change measure on a window; NaN where not valid."""
+        return np.where(block[2], self.merge(self.measure(*block)), np.nan).astype(np.float32)
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A change detector: two images on one grid → a difference image."""
+
+    def __call__(
+        self,
+        t1: Real[np.ndarray, "band row col"],
+        t2: Real[np.ndarray, "band row col"],
+        valid: Bool[np.ndarray, "row col"] | None = None,
+        *,
+        options: Options | None = None,
+    ) -> Difference:
+        """Measures change at every pixel that is valid (all, by default)."""
+
+
+@dataclass(frozen=True)
+class WholeMethod:
+    """A method that needs the whole pair in memory."""
+
+    measure: Callable[
+        [
+            Float[np.ndarray, "band row col"],
+            Float[np.ndarray, "band row col"],
+            Bool[np.ndarray, "row col"],
+            Options,
+        ],
+        Difference,
+    ]
+
+    def __call__(
+        self,
+        t1: Real[np.ndarray, "band row col"],
+        t2: Real[np.ndarray, "band row col"],
+        valid: Bool[np.ndarray, "row col"] | None = None,
+        *,
+        options: Options | None = None,
+    ) -> Difference:
+        """Measures change at every pixel that is valid."""
+        block = _usable(t1, t2, valid)
+        found = self.measure(*block, options or Options())
+        return replace(found, image=np.where(block.valid, found.image, np.nan).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class WindowedMethod:
+    """A method that is fitted on a source of any size and then measures windows.
+
+    Attributes:
+        fit: Fits it.
+    """
+
+    fit: Callable[[Source, Options], Fitted]
+
+    def __call__(
+        self,
+        t1: Real[np.ndarray, "band row col"],
+        t2: Real[np.ndarray, "band row col"],
+        valid: Bool[np.ndarray, "row col"] | None = None,
+        *,
+        options: Options | None = None,
+    ) -> Difference:
+        """Measures change at every pixel that is valid."""
+        block, chosen = _usable(t1, t2, valid), options or Options()
+        fitted = self.fit(ArrayPair(block=block), chosen)
+        shape = block.valid.shape
+
+        def measure(window: Window) -> Float32[np.ndarray, "component _row _col"]:
+            part = Block(*(each[..., *window.slices] for each in block))
+            return np.where(part.valid, fitted.measure(*part), np.nan).astype(np.float32)
+
+        size, halo = tile_of(fitted)
+        count = -(-shape[0] // size) * -(-shape[1] // size)
+        with chosen.stages.stage("measure", count) as advance:
+            components = map_tiles(
+                measure, shape, channels=fitted.components, size=size, halo=halo, advance=advance
+            )
+        return Difference(
+            image=fitted.merge(components).astype(np.float32),
+            components=components if fitted.components > 1 else None,
+            floor=fitted.floor,
+            chi2_dof=fitted.chi2_dof,
+            history=fitted.history,
+            warnings=fitted.warnings,
+        )
+
+
+def tile_of(fitted: Fitted) -> tuple[int, int]:
+    """Side and halo, in pixels, of the tiles in which a fitted method measures a scene."""
+    stride = fitted.stride
+    return TILE // stride * stride, -(-fitted.halo // stride) * stride
+
+
+def _usable(
+    t1: Real[np.ndarray, "band row col"],
+    t2: Real[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"] | None,
+) -> Block:
+    """Arrays as methods take them: float32, a full mask, no NaN."""
+    if t1.shape != t2.shape:
+        raise ValueError(f"t1 and t2 must have one shape: got {t1.shape} and {t2.shape}")
+    usable = np.isfinite(t1).all(axis=0) & np.isfinite(t2).all(axis=0)
+    usable &= True if valid is None else valid
+    one, other = (np.where(usable, image, 0).astype(np.float32) for image in (t1, t2))
+    return Block(one, other, usable)
+
+
+def choose_device(device: str) -> str:
+    """Turns "auto" into the accelerator at hand, else the CPU; anything else stays.
+
+    Raises:
+        ValueError: The device is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(device, False):
+        found = ", ".join(name for name, found in there.items() if found)
+        raise ValueError(f"no device {device!r} here: choose auto, or one of {found}")
+    return device
