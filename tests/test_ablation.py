@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from metriccd.ablation import READY, preset_of, read_grid
-from metriccd.detection import OWN_THRESHOLDS, PRESETS
 from metriccd.errors import DataError
 from metriccd.fit import ALL_TERMS, PAPER
+from metriccd.preset import OWN_THRESHOLDS, PRESETS
 from metriccd.published import GRIDS, published
 
 

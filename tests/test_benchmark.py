@@ -23,12 +23,12 @@ from metriccd import METHODS, PRESETS, detect, evaluate
 from metriccd.ablation import preset_of
 from metriccd.benchmark import benchmark, choose
 from metriccd.datasets import find_pairs
-from metriccd.detection import OWN_THRESHOLDS
 from metriccd.errors import DataError, OutputError, WeightsError
 from metriccd.journal import kept
 from metriccd.judgment import Entry, Judge
 from metriccd.metrics import Scores
 from metriccd.pair import read_pair
+from metriccd.preset import OWN_THRESHOLDS
 from metriccd.stages import Stages, peak_mib, reset_peak
 from metriccd.standings import Standings
 from metriccd.synthetic import Scene, land_scene
@@ -161,7 +161,7 @@ def test_a_preset_runs_as_detect_runs_it(name: str, root, scenes, tmp_path, monk
 
 
 def test_the_map_that_is_judged_is_the_map_that_detect_writes(root: Path, scenes) -> None:
-    from metriccd.detection import options_of
+    from metriccd.preset import options_of
 
     pair = read_pair(root / "t1/a.tif", root / "t2/a.tif")
     block, reference = pair.load(), scenes["a"].reference

@@ -16,10 +16,10 @@ from rio_cogeo import cog_validate
 from sklearn.cluster import KMeans
 
 import metriccd as mcd
-from metriccd.detection import CHI2_METHODS
 from metriccd.difference import irmad, on_arrays
 from metriccd.fit import PAPER
 from metriccd.measure import Options
+from metriccd.preset import CHI2_METHODS
 from metriccd.synthetic import Scene, land_scene
 from metriccd.threshold import threshold_of
 from test_raster_source import TRANSFORM, UTM, write

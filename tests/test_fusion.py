@@ -10,11 +10,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from metriccd import fusion
+from metriccd import fusion, guidance
 from metriccd.adaptation import Adaptation
 from metriccd.fusion import Fusion, fit_fusion, fuse
 from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
+from metriccd.standard import Part
 from metriccd.synthetic import land_scene
 
 RNG = np.random.default_rng(0)
@@ -34,22 +35,28 @@ def land() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (*images, scene.reference)
 
 
-def test_it_is_the_product_of_smoothed_distances() -> None:
-    found = evidence()
-    expected = np.ones(ALL.shape)
+def part_of(valid: torch.Tensor = VALID) -> Part:
+    flat = torch.full((3, *ALL.shape), 0.3)
+    return Part(flat, flat, valid)
+
+
+def test_it_is_the_product_of_smoothed_distances_where_no_date_shows_an_outline() -> None:
+    found, log = evidence(), np.zeros(ALL.shape)
     for name, weight in fusion.WEIGHTS.items():
         for sigma in (1.0, 3.0):
             smoothed = gaussian_filter(found[name].numpy().astype(float), sigma, truncate=3)
-            expected *= smoothed ** (weight / 2)
-    np.testing.assert_allclose(fuse(found, VALID, sigmas=(1.0, 3.0)), expected, rtol=1e-4)
+            log += weight / 2 * np.log(smoothed)
+    for _ in range(2):
+        log = gaussian_filter(log, guidance.SIGMA, truncate=3)
+    np.testing.assert_allclose(fuse(found, part_of(), sigmas=(1.0, 3.0)), np.exp(log), rtol=1e-3)
 
 
 def test_invalid_pixels_are_zero_and_poison_nothing() -> None:
     found, valid = evidence(), VALID.clone()
     valid[:12] = False
     poisoned = {name: torch.where(valid, distance, 1e9) for name, distance in found.items()}
-    result = fuse(poisoned, valid)
-    np.testing.assert_allclose(result, fuse(found, valid), rtol=1e-4)
+    result = fuse(poisoned, part_of(valid))
+    np.testing.assert_allclose(result, fuse(found, part_of(valid)), rtol=1e-4)
     assert (result[:12] == 0).all()
 
 

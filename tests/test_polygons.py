@@ -13,8 +13,7 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from skimage.measure import label, regionprops
 
-from metriccd.errors import GridError
-from metriccd.polygons import change_polygons, remove_small, write_polygons
+from metriccd.polygons import change_polygons, scene_polygons, write_polygons
 from metriccd.raster import Grid
 
 UTM = Grid(
@@ -73,16 +72,24 @@ def test_areas_without_crs_are_missing(change, score) -> None:
     found = change_polygons(change, score, NOWHERE)
     assert found.area_m2.isna().all()
     assert found.crs is None
-    with pytest.raises(GridError, match="--min-area needs a CRS"):
-        remove_small(change, NOWHERE, 100)
 
 
-def test_small_objects_are_removed_and_the_rest_stays(change, score) -> None:
-    kept = remove_small(change, UTM, 500)
-    sizes = np.bincount(label(change, connectivity=1).ravel())
-    expected = change & (sizes[label(change, connectivity=1)] >= 5)
-    np.testing.assert_array_equal(kept, expected)
-    assert change_polygons(kept, score, UTM).area_m2.min() >= 500
+@pytest.mark.parametrize("size", [1, 7, 16, 59])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
+def test_blocks_give_the_polygons_of_the_whole(score, size: int, share: float) -> None:
+    change = np.random.default_rng(5).random((60, 80)) < share
+    change[0, 0] = False
+    whole = change_polygons(change, score, UTM)
+    read = lambda window: (change[window.slices], score[window.slices])  # noqa: E731
+    found = scene_polygons(read, UTM, size=size)
+    for column in ("id", "area_m2", "score_max"):
+        np.testing.assert_array_equal(found[column], whole[column])
+    np.testing.assert_allclose(found.score_mean, whole.score_mean, rtol=1e-9)
+    assert found.geometry.geom_equals(whole.geometry).all()
+    assert set(found.geom_type) <= {"Polygon"}
+    vertices = found.geometry.count_coordinates()
+    # Nothing is left of the block edges.
+    np.testing.assert_array_equal(vertices, whole.geometry.count_coordinates())
 
 
 @pytest.mark.parametrize("grid", [UTM, NOWHERE])

@@ -93,7 +93,7 @@ def scene(t1: Path, t2: Path) -> Scene:
         name: distance / mean_of([distance], [part.valid])
         for name, distance in closed_form(part).items()
     }
-    score = (fusion.fuse(evidence, part.valid) * prior(part)).numpy()
+    score = (fusion.fuse(evidence, part) * prior(part)).numpy()
     (target,) = pseudo_labels([score], [block.valid], SETTINGS)
     return Scene(part.t1, part.t2, torch.from_numpy(target))
 
@@ -103,15 +103,10 @@ def prior(part: Part) -> torch.Tensor:
     brightness = [image.mean(dim=0) for image in part[:2]]
     greenness = [image[1] - (image[0] + image[2]) / 2 for image in part[:2]]
     bright, green = (
-        smooth(
-            torch.minimum(*(each / inside(torch.stack(dates), part.valid).std() for each in dates))[
-                None
-            ],
-            part.valid,
-            2.0,
-        )[0]
+        torch.minimum(*(each / inside(torch.stack(dates), part.valid).std() for each in dates))
         for dates in (brightness, greenness)
     )
+    bright, green = smooth(torch.stack([bright, green]), part.valid, 2.0)
     return torch.exp(DARKNESS * bright - VEGETATION * green)
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metriccd.change import Change
-    from metriccd.detection import PRESETS, detect
+    from metriccd.detection import detect
     from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
     from metriccd.evaluation import evaluate
     from metriccd.methods import METHODS
     from metriccd.metrics import Scores
+    from metriccd.preset import PRESETS
 
 # torch and matplotlib take seconds to import: a room is opened when something in it is asked for.
 _ROOMS = {

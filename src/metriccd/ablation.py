@@ -23,9 +23,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from metriccd.detection import Preset, choose
 from metriccd.errors import DataError
 from metriccd.nets.generators import GENERATORS
+from metriccd.preset import Preset, choose
 
 # The paper's ablations, ready to run.
 READY = ("table2", "table3", "table4")

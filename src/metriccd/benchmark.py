@@ -12,8 +12,6 @@ from metriccd.ablation import read_grid
 from metriccd.compare import choose as choose_methods
 from metriccd.compare import on_t1
 from metriccd.datasets import Pair
-from metriccd.detection import PRESETS, options_of
-from metriccd.detection import choose as choose_preset
 from metriccd.errors import DataError, OutputError
 from metriccd.evaluation import Known, judged_pixels, read_reference
 from metriccd.image import as_raster
@@ -22,6 +20,8 @@ from metriccd.judgment import Entry, Judge
 from metriccd.measure import choose_device
 from metriccd.nets.features import load_extractor
 from metriccd.pair import ImagePair, read_pair
+from metriccd.preset import PRESETS, options_of
+from metriccd.preset import choose as choose_preset
 from metriccd.record import code_digest, input_of, versions, weights_of
 from metriccd.stages import Progress, Stages
 from metriccd.standings import Standings

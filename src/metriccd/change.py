@@ -1,36 +1,25 @@
-"""The result of a detection: arrays, and the files made from them."""
+"""The result of a detection as arrays."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metriccd import figures, style
-from metriccd.errors import OutputError
-from metriccd.folder import RECORD, output_folder
-from metriccd.polygons import change_polygons, write_polygons
-from metriccd.raster import CogLayer, Grid, cog_writer
-from metriccd.report import ReportData, preview, render
-from metriccd.stac import stac_item
+from metriccd import figures
+from metriccd.folder import output_folder
+from metriccd.polygons import scene_polygons
+from metriccd.raster import Grid, Window
+from metriccd.result import Judgment, Result, Tally
 from metriccd.stages import Stages
-
-WRITE_SIZE = 2048
-# Each date is stretched between these percentiles for display.
-DISPLAY_PERCENTILES = (2, 98)
-
-# A reference (True = change) and figures against it: name → value and what it was chosen with.
-Judgment = tuple[Bool[np.ndarray, "row col"], Mapping[str, tuple[float, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +33,8 @@ class Change:
         threshold: A score above it is change.
         rule: What chose the threshold, for example "otsu" or "fixed".
         grid: Where the pixels lie.
-        t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid.
+        t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
+            overview of at most 1400 pixels a side.
         t2_rgb: Second image, likewise.
         history: Curves of the fit, step by step; empty where nothing was fitted.
         record: Inputs, settings, versions and warnings, as written to `run.json`.
@@ -57,8 +47,8 @@ class Change:
     threshold: float
     rule: str
     grid: Grid
-    t1_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
-    t2_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
+    t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
+    t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
@@ -69,17 +59,12 @@ class Change:
 
     @cached_property
     def _polygons(self) -> gpd.GeoDataFrame:
-        return change_polygons(self.map, self.score, self.grid)
+        return scene_polygons(self._read, self.grid)
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
-        areas = self.grid.pixel_areas()
-        per_row = self.map.sum(axis=1)
-        return {
-            "changed_pixels": int(per_row.sum()),
-            "valid_pixels": int(self.valid.sum()),
-            "changed_share": float(per_row.sum() / max(int(self.valid.sum()), 1)),
-            "area_m2": None if areas is None else float(per_row @ areas),
+        tally = self._tally()
+        return tally.summary(self.grid) | {
             "objects": len(self._polygons),
             "threshold": self.threshold,
             "rule": self.rule,
@@ -89,7 +74,8 @@ class Change:
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draws the change, outlined and tinted, on the second image."""
         drawn = axes if axes is not None else Figure(layout="constrained").subplots()
-        drawn.imshow(np.moveaxis(figures.overlay(self.t2_rgb, self.map), 0, -1))
+        shown = self._tally().reduced(self.map)
+        drawn.imshow(np.moveaxis(figures.overlay(self.t2_rgb, shown), 0, -1))
         drawn.set_axis_off()
         drawn.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
         return drawn
@@ -125,107 +111,25 @@ class Change:
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
         """
-        try:
-            self._write(folder, name, judgment)
-        except OSError as error:
-            raise OutputError(
-                f"OUT must be writable: {error}; free space, or choose another folder"
-            ) from error
-
-    def report_data(self, judgment: Judgment | None = None) -> ReportData:
-        """What the report shows of this result."""
-        areas = self.grid.pixel_areas()
-        # Small objects that were removed stay removed when the page applies the threshold.
-        kept = np.where(self.map, self.score, np.minimum(self.score, np.float32(self.threshold)))
-        reference, scores = judgment or (None, {})
-        return ReportData(
-            title=" → ".join(Path(label).name for label in self._labels()),
-            t1=self.t1_rgb,
-            t2=self.t2_rgb,
-            score=kept,
+        Result(
+            read=self._read,
             threshold=self.threshold,
-            threshold_rule=self.rule,
-            pixel_area=None if areas is None else float(areas.mean()),
-            full_shape=self.grid.shape,
-            convergence=self.history,
-            settings={
-                name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-                for name, value in self.record.get("settings", {}).items()
-            },
-            stages=[(stage.name, stage.seconds, stage.peak_mib) for stage in self.stages.done],
-            warnings=self.record.get("warnings", ()),
-            reference=reference,
-            scores=scores,
-        )
+            rule=self.rule,
+            grid=self.grid,
+            t1_rgb=self.t1_rgb,
+            t2_rgb=self.t2_rgb,
+            history=self.history,
+            record=self.record,
+            stages=self.stages,
+        ).write(folder, name=name, judgment=judgment)
 
-    def _write(self, folder: Path, name: str, judgment: Judgment | None) -> None:
-        created = datetime.now(UTC)
-        with self.stages.stage("write", 5) as advance:
-            self._write_raster(folder / "score.tif", self.score, _SCORE_LAYER)
-            advance(1)
-            self._write_raster(folder / "change.tif", self._classes(), _CHANGE_LAYER)
-            (folder / "change.qml").write_text(style.qml())
-            advance(1)
-            write_polygons(self._polygons, folder / "change.gpkg")
-            advance(1)
-            item = stac_item(name, self.grid, created=created, sources=self._source_names())
-            (folder / "item.json").write_text(json.dumps(item, indent=2))
-            data = self.report_data(judgment)
-            (folder / "preview.png").write_bytes(preview(data))
-            advance(1)
-            (folder / "report.html").write_text(render(data), encoding="utf-8")
-        record = dict(self.record) | {"created": created.isoformat(), "stages": self._stage_rows()}
-        (folder / RECORD).write_text(json.dumps(record, indent=2))
+    def _read(
+        self, window: Window
+    ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
+        return self.map[window.slices], self.score[window.slices]
 
-    def _classes(self) -> UInt8[np.ndarray, "row col"]:
-        """The change map as written: 0 no change, 1 change, 255 nodata."""
-        classes = np.where(self.map, style.CHANGE, style.NO_CHANGE)
-        return np.where(self.valid, classes, style.NODATA).astype(np.uint8)
-
-    def _labels(self) -> list[str]:
-        return [str(self.record["inputs"][date]["path"]) for date in ("t1", "t2")]
-
-    def _source_names(self) -> list[list[str]]:
-        inputs = self.record["inputs"]
-        return [
-            [Path(file["path"]).name for file in inputs[date]["files"]] for date in ("t1", "t2")
-        ]
-
-    def _stage_rows(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": stage.name,
-                "seconds": round(stage.seconds, 3),
-                "peak_mib": round(stage.peak_mib, 1),
-            }
-            for stage in self.stages.done
-        ]
-
-    def _write_raster(self, path: Path, pixels: np.ndarray, layer: CogLayer) -> None:
-        with cog_writer(path, self.grid, layer) as write:
-            for window in self.grid.windows(WRITE_SIZE):
-                write(window, pixels[np.newaxis, *window.slices])
-
-
-def display(
-    image: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    rgb: tuple[int, int, int],
-) -> Float[np.ndarray, "3 row col"]:
-    """Red, green and blue of an image, stretched between percentiles; NaN where not valid."""
-    last = len(image) - 1
-    shown = image[[min(band, last) for band in rgb]]
-    low, high = np.percentile(shown[:, valid], DISPLAY_PERCENTILES, axis=1)
-    span = np.where(high > low, high - low, 1)
-    stretched = (shown - low[:, None, None]) / span[:, None, None]
-    return np.where(valid, np.clip(stretched, 0, 1), np.nan).astype(np.float32)
-
-
-_SCORE_LAYER = CogLayer(dtype="float32", nodata=float("nan"), bands=("score",), overviews="average")
-_CHANGE_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=style.NODATA,
-    bands=("change",),
-    overviews="mode",
-    colors=style.COLORS,
-)
+    def _tally(self) -> Tally:
+        height, width = self.grid.shape
+        tally = Tally.of((height, width), self.threshold)
+        tally.add(Window(row=0, col=0, height=height, width=width), self.map, self.score)
+        return tally

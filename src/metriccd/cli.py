@@ -87,38 +87,45 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
-    from metriccd.detection import choose
-    from metriccd.detection import detect as find_change
-    from metriccd.folder import output_folder
+    from metriccd.detection import detect_into
+    from metriccd.folder import unfinished_path
     from metriccd.measure import choose_device
+    from metriccd.preset import choose
 
     level = level_of(threshold)
     with usage():
         choose(preset, method, level)
         choose_device(device.value)
-    inputs = (t1, t2, *(mask or ()))
-    with (
-        output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
-        show_progress(quiet) as progress,
-    ):
-        change = find_change(
-            t1,
-            t2,
-            preset=preset,
-            method=method,
-            bands=listed(bands),
-            rgb=listed(rgb),
-            masks=mask or (),
-            nodata=nodata,
-            threshold=level,
-            min_area=min_area,
-            extractor=extractor,
-            device=device.value,
-            seed=seed,
-            progress=progress,
+    try:
+        with show_progress(quiet) as progress:
+            summary = detect_into(
+                out,
+                t1,
+                t2,
+                preset=preset,
+                method=method,
+                bands=listed(bands),
+                rgb=listed(rgb),
+                masks=mask or (),
+                nodata=nodata,
+                threshold=level,
+                min_area=min_area,
+                extractor=extractor,
+                device=device.value,
+                seed=seed,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        if not unfinished_path(out).exists():
+            raise
+        typer.echo(
+            f"interrupted: what is finished is kept in {unfinished_path(out)}; "
+            "the same command goes on",
+            err=True,
         )
-        change.write(folder, name=out.resolve().name)
-    summarize(out, change, quiet=quiet, as_json=as_json)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    summarize(out, summary, quiet=quiet, as_json=as_json)
 
 
 @app.command(epilog="Example: metriccd evaluate out --reference truth.tif")

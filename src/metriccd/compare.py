@@ -14,9 +14,6 @@ from jaxtyping import Bool, Float
 from torch import nn
 
 from metriccd import figures
-from metriccd.change import display
-from metriccd.detection import PRESETS, options_of
-from metriccd.detection import choose as choose_preset
 from metriccd.evaluation import read_reference
 from metriccd.folder import RECORD, output_folder
 from metriccd.image import Image, as_raster, on_lattice
@@ -24,6 +21,8 @@ from metriccd.judgment import Entry, Judge, Measured
 from metriccd.measure import Options
 from metriccd.methods import METHODS
 from metriccd.pair import BandNames, ImagePair, read_pair
+from metriccd.preset import PRESETS, options_of
+from metriccd.preset import choose as choose_preset
 from metriccd.record import input_of, versions
 from metriccd.stages import Progress, Stages
 from metriccd.tables import BASIS, basis_line, csv_table, markdown_table
@@ -175,10 +174,20 @@ def compare(
         rules=rules,
         changed=changed,
         judged=judge.judged,
-        t1_rgb=display(block.t1, block.valid, pair.rgb),
-        t2_rgb=display(block.t2, block.valid, pair.rgb),
+        t1_rgb=_shown(block.t1, block.valid, pair.rgb),
+        t2_rgb=_shown(block.t2, block.valid, pair.rgb),
         record=_record(pair, reference, options, rules, judge, measured, stages),
     )
+
+
+def _shown(
+    image: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    rgb: tuple[int, int, int],
+) -> Float[np.ndarray, "3 row col"]:
+    """Red, green and blue of an image for display."""
+    colors = image[[min(band, len(image) - 1) for band in rgb]]
+    return figures.stretched(np.where(valid, colors, np.float32(np.nan)))
 
 
 def choose(

@@ -49,9 +49,8 @@ def show_progress(quiet: bool) -> Iterator[Any]:
         yield report
 
 
-def summarize(out: Path, change: Any, *, quiet: bool, as_json: bool) -> None:
+def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Says what `detect` found and where to look."""
-    summary = change.summary()
     if as_json:
         print_json({"out": str(out), **summary})
     elif not quiet:

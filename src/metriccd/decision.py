@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
 from metriccd.deep_cva import adaptive_score
 from metriccd.histogram import Histogram
 from metriccd.measure import Difference
-from metriccd.threshold import chi2_inflation, kmeans_score, threshold_of, vector_kmeans
+from metriccd.threshold import (
+    chi2_inflation,
+    kmeans_score,
+    rule_of,
+    threshold_of,
+    vector_kmeans,
+)
 
 # χ² statistics larger than this many times what they should be are reported.
 CHI2_INFLATED = 2.0
 UNCHANGED = "the images differ by no more than a gain and an offset: nothing changed"
 # Pixels in a strip of the image that k-means reads.
 KMEANS_STRIP = 2**20
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,37 +116,60 @@ def _scored(
         score = adaptive_score(found.image, valid)
         measure = "d / (d + t), d the difference image, t twice its local mean; cleaned"
         return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
-    level, warnings = _level(found, valid, rule)
-    scale = level if level > 0 else 1.0
-    image = np.clip(found.image, 0, np.finfo(np.float32).max).astype(np.float64)
-    score = (image / (image + scale)).astype(np.float32)
-    measure = f"d / (d + t), d the difference image, t = {level:.4g} by {rule}"
-    return replace(_half(score, rule, measure), level=level, warnings=warnings)
-
-
-def _level(
-    found: Difference, valid: Bool[np.ndarray, "row col"], rule: str
-) -> tuple[float, tuple[str, ...]]:
-    """Threshold of a rule on the difference image, and what to say of it."""
+    histogram = Histogram()
     values = found.image[valid]
+    histogram.update(values * values if rule == "chi2" else values)
+    level, warnings = level_by(rule, histogram, floor=found.floor, chi2_dof=found.chi2_dof)
+    scored = _half(score_of(found.image, level), rule, measure_of(level, rule))
+    return replace(scored, level=level, warnings=warnings)
+
+
+def level_by(
+    rule: str, histogram: Histogram, *, floor: float = 0.0, chi2_dof: int | None = None
+) -> tuple[float, tuple[str, ...]]:
+    """Threshold of a rule on a difference image, and what to say of it.
+
+    Args:
+        rule: Key of `THRESHOLDS`, or "chi2".
+        histogram: Of the difference image; for "chi2", of its square.
+        floor: No threshold is lower.
+        chi2_dof: Degrees of freedom of the square.
+    """
+    level = rule_of(rule, chi2_dof=chi2_dof)(histogram)
     if rule != "chi2":
-        level = threshold_of(rule, values)
-        return max(level, found.floor), () if level >= found.floor else (UNCHANGED,)
-    squares = values**2
-    level = threshold_of(rule, squares, chi2_dof=found.chi2_dof) ** 0.5
-    return level, _inflated(squares, found.chi2_dof)
+        return max(level, floor), () if level >= floor else (UNCHANGED,)
+    return level**0.5, _inflated(histogram, chi2_dof)
+
+
+def score_of(
+    distance: Float[np.ndarray, "row col"], level: float
+) -> Float32[np.ndarray, "row col"]:
+    """D / (d + t): a distance as a score in [0, 1] on which 0.5 is the threshold t."""
+    scale = np.float32(min(level, LARGEST) if level > 0 else 1)
+    # Halves, whose sum cannot be infinite.
+    half: Float32[np.ndarray, "row col"] = np.clip(distance, 0, LARGEST, dtype=np.float32) / 2
+    half /= half + scale / 2
+    return half
+
+
+def measure_of(level: float, rule: str) -> str:
+    """What such a score is, in words."""
+    return f"d / (d + t), d the difference image, t = {level:.4g} by {rule}"
+
+
+def takes_all(rule: str, components: int) -> bool:
+    """Whether a rule looks at more than the values of the difference image."""
+    return rule == "adaptive" or (rule == "kmeans" and components > 1)
 
 
 def _half(score: Float32[np.ndarray, "row col"], rule: str, measure: str) -> Decision:
     return Decision(score=score, threshold=0.5, rule=rule, measure=measure)
 
 
-def _inflated(values: Float32[np.ndarray, " pixel"], chi2_dof: int | None) -> tuple[str, ...]:
+def _inflated(histogram: Histogram, chi2_dof: int | None) -> tuple[str, ...]:
     """A warning where χ² values were scaled by much."""
     if chi2_dof is None:
         return ()
-    histogram = Histogram()
-    histogram.update(values)
     factor = chi2_inflation(histogram, chi2_dof)
     if factor <= CHI2_INFLATED:
         return ()

@@ -2,73 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
 from torch import nn
 
-from metriccd.adaptation import Adaptation
-from metriccd.change import Change, display
-from metriccd.decision import decide
-from metriccd.fit import PAPER, RELEASED, FitSettings
+from metriccd.change import Change
+from metriccd.decision import decide, level_by, measure_of, score_of, takes_all
+from metriccd.figures import stretched
+from metriccd.folder import unfinished_folder
 from metriccd.image import Image
-from metriccd.measure import Options, Scaling, choose_device
+from metriccd.measure import Fitted, Method, Options, WindowedMethod
 from metriccd.methods import METHODS
-from metriccd.pair import BandNames, ImagePair, read_pair
-from metriccd.polygons import remove_small
-from metriccd.record import input_of, versions
+from metriccd.objects import require_areas, without_small
+from metriccd.overview import block_means, factor_of
+from metriccd.pair import BandNames, ImagePair, read_pair, several
+from metriccd.preset import Preset, choose, options_of, settings_of
+from metriccd.raster import Window
+from metriccd.record import code_digest, input_of, versions
+from metriccd.result import Result
+from metriccd.scan import scan
 from metriccd.stages import Progress, Stages
-from metriccd.threshold import THRESHOLDS
-
-# Methods whose difference image is χ²-distributed where nothing changed.
-CHI2_METHODS = ("mad", "irmad", "irmad_toolbox", "sfa", "isfa")
-# Thresholds used for "auto" with methods that no preset names; "otsu" with all others.
-OWN_THRESHOLDS: dict[str, str | float] = {
-    "metric": 0.5,
-    "fusion": "rosin",
-    "closed_form": "rosin",
-    "pca_kmeans": "kmeans",
-    "deep_cva": "adaptive",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A named way to detect change.
-
-    Attributes:
-        method: Key of `METHODS`.
-        extractor: Feature extractor used unless another is asked for.
-        threshold: Rule, or a fixed score, used for `--threshold auto`.
-        fit: Settings of the per-pair optimizer.
-        adaptation: How the extractor is taught on the pair, see `Options`.
-        color_factor: β of the color correction.
-        scaling: How images are brought to [0, 1], see `Options`.
-    """
-
-    method: str
-    extractor: str = "embedded"
-    threshold: str | float = "rosin"
-    fit: FitSettings = field(default_factory=FitSettings)
-    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
-    color_factor: int = 4
-    scaling: Scaling = "percentiles"
-
-
-PRESETS: dict[str, Preset] = {
-    "default": Preset(method="fusion", adaptation=Adaptation()),
-    "fast": Preset(method="fusion"),
-    "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
-    "released": Preset(
-        method="metric",
-        extractor="vgg16",
-        threshold=0.97,
-        fit=RELEASED,
-        color_factor=1,
-        scaling="extremes",
-    ),
-}
+from metriccd.workspace import Files, Memory, Workspace
 
 
 def detect(
@@ -113,101 +74,270 @@ def detect(
         WeightsError: The extractor's weights are not at hand.
         ValueError: No such preset, method or rule.
     """
-    chosen = choose(preset, method, threshold)
-    stages = Stages(progress)
-    pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata)
-    block = pair.load(stages)
-    options = options_of(chosen, pair, extractor, device=device, seed=seed, stages=stages)
-    found = METHODS[chosen.method](*block, options=options)
-    decision = decide(found, block.valid, threshold, automatic=chosen.threshold, seed=seed)
-    change = decision.change
-    if min_area > 0:
-        change = remove_small(change, pair.grid, min_area)
-    settings = _settings(preset, chosen, options, pair)
-    settings |= {"nodata": nodata, "asked threshold": threshold, "rule": decision.rule}
-    settings |= {"score": decision.measure, "min_area": min_area}
+    task = Task.of(
+        read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata),
+        preset=preset,
+        method=method,
+        threshold=threshold,
+        min_area=min_area,
+        extractor=extractor,
+        device=device,
+        seed=seed,
+        progress=progress,
+    )
+    result = task.run(Memory())
+    whole = Window(row=0, col=0, height=task.pair.grid.height, width=task.pair.grid.width)
+    change, score = result.read(whole)
     return Change(
-        score=decision.score,
+        score=score,
         map=change,
-        valid=block.valid,
-        threshold=decision.threshold,
-        rule=decision.rule,
-        grid=pair.grid,
-        t1_rgb=display(block.t1, block.valid, pair.rgb),
-        t2_rgb=display(block.t2, block.valid, pair.rgb),
-        history=found.history,
-        record={
-            **_inputs(pair, stages),
-            "settings": settings,
-            "threshold": {"value": decision.threshold, "rule": decision.rule, "label_free": True},
-            "valid_pixels": int(block.valid.sum()),
-            "changed_pixels": int(change.sum()),
-            "warnings": [*found.warnings, *decision.warnings],
-            "versions": versions(),
-        },
-        stages=stages,
+        valid=~np.isnan(score),
+        **{each.name: getattr(result, each.name) for each in fields(result) if each.name != "read"},
     )
 
 
-def choose(name: str, method: str | None, threshold: str | float) -> Preset:
-    """The preset a request asks for.
-
-    Raises:
-        ValueError: No such preset, method or rule, or a rule the method does not allow.
-    """
-    preset = _preset(name, method)
-    if isinstance(threshold, str):
-        known = ("auto", *THRESHOLDS, "chi2", "adaptive")
-        if threshold not in known:
-            raise ValueError(
-                f"no threshold rule {threshold!r}: choose a score or one of {', '.join(known)}"
-            )
-        if threshold == "chi2" and preset.method not in CHI2_METHODS:
-            allowed = " or ".join(CHI2_METHODS)
-            raise ValueError(f"threshold chi2 needs a χ² statistic: use it with --method {allowed}")
-    elif not 0 <= threshold <= 1:
-        raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
-    return preset
-
-
-def options_of(
-    preset: Preset,
-    pair: ImagePair,
-    extractor: str | nn.Module | None = None,
+def detect_into(
+    out: str | Path,
+    t1: Image,
+    t2: Image,
     *,
+    preset: str = "default",
+    method: str | None = None,
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
+    nodata: float | None = None,
+    threshold: str | float = "auto",
+    min_area: float = 0.0,
+    extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
-    stages: Stages | None = None,
-) -> Options:
-    """What a preset tells its method about a pair; another extractor may be asked for.
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The same for images of any size: the result goes to files, and memory does not grow with it.
+
+    What `Change.save` writes is written. Methods that need the whole pair at once ("metric",
+    "closed_form", "deep_cva", and the rules "adaptive" and "kmeans" on several bands) take memory
+    for it nevertheless.
+
+    After an interrupt the tiles that are finished are kept beside `out`, and the same call goes on
+    with the rest; the result is that of a run that was not interrupted.
+
+    Args:
+        out: Folder, which appears whole or not at all.
+        t1: As of `detect`, and so are all but the last ones.
+        t2: Second image.
+        preset: Name of a preset.
+        method: Another method.
+        bands: Bands to compare.
+        rgb: Which of them are red, green and blue.
+        masks: Rasters whose non-zero pixels are left out.
+        nodata: Value of missing pixels.
+        threshold: "auto", a rule, or a score.
+        min_area: Change objects of fewer square meters are dropped.
+        extractor: Feature extractor.
+        device: Where to compute.
+        seed: Of everything random.
+        overwrite: Replace an earlier result there.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Returns:
+        The result in numbers: share, area, objects, threshold, warnings.
 
     Raises:
-        ValueError: The device is not there.
+        OutputError: `out` exists, or cannot be written.
     """
-    return Options(
-        rgb=pair.rgb,
-        extractor=preset.extractor if extractor is None else extractor,
-        fit=preset.fit,
-        adaptation=preset.adaptation,
-        color_factor=preset.color_factor,
-        scaling=preset.scaling,
-        device=choose_device(device),
-        seed=seed,
-        stages=stages or Stages(),
-    )
+    target = Path(out)
+    inputs = [each for each in (t1, t2, *several(masks)) if isinstance(each, str | Path)]
+    with unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial:
+        task = Task.of(
+            read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata),
+            preset=preset,
+            method=method,
+            threshold=threshold,
+            min_area=min_area,
+            extractor=extractor,
+            device=device,
+            seed=seed,
+            progress=progress,
+        )
+        result = task.run(Files(partial.work(task.key())))
+        return result.write(partial.folder, name=target.resolve().name)
 
 
-def _preset(name: str, method: str | None) -> Preset:
-    if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}: choose from {', '.join(PRESETS)}")
-    if method is None:
-        return PRESETS[name]
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}: choose from {', '.join(METHODS)}")
-    if method == PRESETS[name].method:
-        return PRESETS[name]
-    # Another method's scores are another kind: the preset's fixed threshold does not fit them.
-    return replace(PRESETS[name], method=method, threshold=OWN_THRESHOLDS.get(method, "otsu"))
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A detection that is asked for.
+
+    Attributes:
+        pair: The images.
+        preset: Name of the preset.
+        chosen: The preset with the method that is asked for.
+        options: What the method is told.
+        threshold: "auto", a rule, or a score.
+        min_area: Change objects of fewer square meters are dropped.
+    """
+
+    pair: ImagePair
+    preset: str
+    chosen: Preset
+    options: Options
+    threshold: str | float
+    min_area: float
+
+    @classmethod
+    def of(
+        cls,
+        pair: ImagePair,
+        *,
+        preset: str,
+        method: str | None,
+        threshold: str | float,
+        min_area: float,
+        extractor: str | nn.Module | None,
+        device: str,
+        seed: int,
+        progress: Progress | None,
+    ) -> Task:
+        """What the arguments of `detect` ask for.
+
+        Raises:
+            ValueError: No such preset, method, rule or device.
+            GridError: A smallest area, where areas are unknown.
+        """
+        chosen = choose(preset, method, threshold)
+        if min_area > 0:
+            require_areas(pair.grid)
+        options = options_of(
+            chosen, pair, extractor, device=device, seed=seed, stages=Stages(progress)
+        )
+        return cls(
+            pair=pair,
+            preset=preset,
+            chosen=chosen,
+            options=options,
+            threshold=threshold,
+            min_area=min_area,
+        )
+
+    def key(self) -> str:
+        """What an interrupted run must have in common with this one to be gone on with."""
+        rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
+        files = [
+            (str(file), file.stat().st_size, file.stat().st_mtime_ns)
+            for raster in rasters
+            for file in raster.files
+        ]
+        # Sums are rounded otherwise by another number of threads.
+        software = (versions(), code_digest(), torch.get_num_threads())
+        said = (self._settings(), str(self.pair), files, *software)
+        return hashlib.sha256(repr(said).encode()).hexdigest()
+
+    def run(self, workspace: Workspace) -> Result:
+        """Measures the pair, and decides what is change."""
+        stages, method = self.options.stages, METHODS[self.chosen.method]
+        self.pair.check(stages)
+        if isinstance(method, WindowedMethod):
+            fitted = method.fit(self.pair.blocks(), self.options)
+            if not takes_all(self._rule, fitted.components):
+                return self._windowed(fitted, workspace)
+        return self._whole(method)
+
+    @property
+    def _rule(self) -> str:
+        """The rule that makes a distance a score."""
+        wanted = self.chosen.threshold if self.threshold == "auto" else self.threshold
+        rules = (wanted, self.chosen.threshold, "otsu")
+        return next(rule for rule in rules if isinstance(rule, str))
+
+    def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
+        stages, rule = self.options.stages, self._rule
+        found = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
+        histogram = found.histogram(stages, squared=rule == "chi2")
+        level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
+        fixed = None if isinstance(self.threshold, str) else float(self.threshold)
+        return self._result(
+            lambda window: score_of(found.distance.read(window), level),
+            threshold=0.5 if fixed is None else fixed,
+            rule=rule if fixed is None else "fixed",
+            measure=measure_of(level, rule),
+            shown=(found.t1_rgb, found.t2_rgb),
+            history=fitted.history,
+            warnings=(*fitted.warnings, *warnings),
+        )
+
+    def _whole(self, method: Method) -> Result:
+        stages = self.options.stages
+        block = self.pair.load(stages)
+        found = method(*block, options=self.options)
+        decision = decide(
+            found,
+            block.valid,
+            self.threshold,
+            automatic=self.chosen.threshold,
+            seed=self.options.seed,
+        )
+        bands = [min(band, len(block.t1) - 1) for band in self.pair.rgb]
+        factor = factor_of(block.valid.shape)
+        one, other = (
+            block_means(image[bands], block.valid, factor) for image in (block.t1, block.t2)
+        )
+        return self._result(
+            lambda window: decision.score[window.slices],
+            threshold=decision.threshold,
+            rule=decision.rule,
+            measure=decision.measure,
+            shown=(one, other),
+            history=found.history,
+            warnings=(*found.warnings, *decision.warnings),
+        )
+
+    def _result(
+        self,
+        score: Callable[[Window], Float32[np.ndarray, "row col"]],
+        *,
+        threshold: float,
+        rule: str,
+        measure: str,
+        shown: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
+        history: Mapping[str, tuple[float, ...]],
+        warnings: Sequence[str],
+    ) -> Result:
+        stages = self.options.stages
+
+        def decided(
+            window: Window,
+        ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
+            values = score(window)
+            return values > threshold, values
+
+        small = self.min_area > 0
+        return Result(
+            read=without_small(decided, self.pair.grid, self.min_area) if small else decided,
+            threshold=threshold,
+            rule=rule,
+            grid=self.pair.grid,
+            t1_rgb=stretched(shown[0]),
+            t2_rgb=stretched(shown[1]),
+            history=history,
+            record={
+                **_inputs(self.pair, stages),
+                "settings": self._settings() | {"rule": rule, "score": measure},
+                "threshold": {"value": threshold, "rule": rule, "label_free": True},
+                "warnings": list(warnings),
+                "versions": versions(),
+            },
+            stages=stages,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        settings = settings_of(self.preset, self.chosen, self.options, self.pair)
+        return settings | {
+            "nodata": self.pair.t1.nodata,
+            "asked threshold": self.threshold,
+            "min_area": self.min_area,
+        }
 
 
 def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
@@ -219,28 +349,3 @@ def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
             found.append(input_of(raster))
             advance(1)
     return {"inputs": {"t1": found[0], "t2": found[1]}, "masks": found[2:]}
-
-
-def _settings(preset: str, chosen: Preset, options: Options, pair: ImagePair) -> dict[str, Any]:
-    named = isinstance(options.extractor, str)
-    settings: dict[str, Any] = {
-        "preset": preset,
-        "method": chosen.method,
-        "bands": [band.name for band in pair.t1.bands],
-        "rgb": [pair.t1.bands[band].name for band in pair.rgb],
-        "extractor": options.extractor if named else type(options.extractor).__name__,
-        "device": options.device,
-        "seed": options.seed,
-        "color_factor": options.color_factor,
-        "scaling": options.scaling,
-    }
-    for method, part in (("metric", "fit"), ("fusion", "adaptation")):
-        if chosen.method == method:
-            values = asdict(getattr(chosen, part))
-            settings |= {f"{part} {name}": _plain(value) for name, value in values.items()}
-    return settings
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold."""
-    return sorted(value) if isinstance(value, frozenset) else value

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,6 +24,8 @@ from metriccd import style
 from metriccd.metrics import Ranking
 
 COLOR_MAP = "magma"
+# Each date is stretched between these percentiles for display.
+DISPLAY_PERCENTILES = (2, 98)
 CHANGE_RGB = style.COLORS[style.CHANGE][:3]
 NODATA_RGB = (158, 158, 158)
 # "paper" is the palette of Bandara & Patel's figures; "colorblind" keeps its hues in the variants
@@ -112,6 +114,17 @@ def to_uint8(image: Float[np.ndarray, "3 row col"]) -> UInt8[np.ndarray, "3 row 
     rgb = np.rint(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     rgb[:, missing] = np.array(NODATA_RGB, np.uint8)[:, None]
     return rgb
+
+
+def stretched(image: Float[np.ndarray, "3 row col"]) -> Float32[np.ndarray, "3 row col"]:
+    """An image in any unit for display: each band between percentiles, in [0, 1]; NaN stays."""
+    known = image[:, ~np.isnan(image).any(axis=0)]
+    if not known.size:
+        return image.astype(np.float32)
+    low, high = np.percentile(known, DISPLAY_PERCENTILES, axis=1)[..., None, None]
+    span = np.where(high > low, high - low, 1)
+    shown: Float32[np.ndarray, "3 row col"] = np.clip((image - low) / span, 0, 1)
+    return shown.astype(np.float32)
 
 
 def error_map(

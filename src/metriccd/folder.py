@@ -7,12 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from metriccd.errors import OutputError
 
 # The file by which a folder is known as a result of ours, which may be replaced.
 RECORD = "run.json"
+# Of an unfinished result: intermediate files, the list of finished tiles among them, and the
+# number of the process that makes it.
+WORK, FINISHED, LOCK = "work", "finished", "process"
 # All files that the commands write into OUT; anything else there is the user's.
 OURS = frozenset(
     {
@@ -44,9 +48,7 @@ def output_folder(
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
     out = out.resolve()
-    for path in inputs:
-        if Path(path).resolve().is_relative_to(out):
-            raise OutputError(f"OUT must not hold the images: {path} lies in it; choose another")
+    _refuse_inputs(out, inputs)
     _check(out, overwrite)
     made = _make_parents(out.parent)
     try:
@@ -66,6 +68,119 @@ def output_folder(
         raise
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A folder in which a result is made.
+
+    Attributes:
+        folder: Where its files go.
+    """
+
+    folder: Path
+
+    def work(self, key: str) -> Path:
+        """A folder within for intermediate files; emptied where it was made for another key."""
+        work = self.folder / WORK
+        made_for = work / "key"
+        if not made_for.exists() or made_for.read_text(encoding="ascii") != key:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            made_for.write_text(key, encoding="ascii")
+        return work
+
+
+@contextmanager
+def unfinished_folder(
+    out: Path, *, overwrite: bool = False, inputs: Sequence[str | Path] = ()
+) -> Iterator[Unfinished]:
+    """Like `output_folder`, but what an interrupt leaves is kept, for the next run to go on with.
+
+    Its intermediate files vanish when the block ends well; a fault leaves nothing, nor does an
+    interrupt before the first tile is finished.
+
+    Args:
+        out: Where the result shall be.
+        overwrite: Replace an earlier result there.
+        inputs: What is read meanwhile; none of it may lie in `out`.
+
+    Raises:
+        OutputError: `out` exists and may not be replaced, cannot be written, or is being made.
+    """
+    out = out.resolve()
+    _refuse_inputs(out, inputs)
+    _check(out, overwrite)
+    made = _make_parents(out.parent)
+    partial = unfinished_path(out)
+    try:
+        partial.mkdir(exist_ok=True)
+        _lock(partial, out)
+    except OSError as error:
+        _remove_empty(made)
+        raise OutputError(_unwritable(out, error)) from None
+    try:
+        _clear(partial)
+        yield Unfinished(folder=partial)
+        _check(out, overwrite)
+        shutil.rmtree(partial / WORK, ignore_errors=True)
+        (partial / LOCK).unlink()
+        partial.chmod(0o777 & ~_umask())
+        _swap(partial, out)
+    except KeyboardInterrupt:
+        if not (partial / WORK / FINISHED).exists():
+            shutil.rmtree(partial, ignore_errors=True)
+            _remove_empty(made)
+        raise
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(made)
+        raise
+
+
+def unfinished_path(out: Path) -> Path:
+    """Where the unfinished result of `out` is."""
+    return out.resolve().with_name(f".{out.resolve().name}-unfinished")
+
+
+def _lock(partial: Path, out: Path) -> None:
+    """Keeps two runs out of one folder.
+
+    Raises:
+        OutputError: The process that made it is alive.
+    """
+    lock = partial / LOCK
+    try:
+        owner = int(lock.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        owner = None
+    if owner is not None and owner != os.getpid() and _alive(owner):
+        raise OutputError(
+            f"OUT must not be in the making: process {owner} writes {out}; "
+            "wait for it, or choose another folder"
+        )
+    lock.write_text(str(os.getpid()), encoding="ascii")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _clear(partial: Path) -> None:
+    """Removes what an interrupted run left but its intermediate files."""
+    for path in partial.iterdir():
+        if path.name in {WORK, LOCK}:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     """Adds files to a folder: all are written before the first takes its name.
 
@@ -80,6 +195,12 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
                 (Path(partial) / name).replace(folder / name)
     except OSError as error:
         raise OutputError(_unwritable(folder, error)) from None
+
+
+def _refuse_inputs(out: Path, inputs: Sequence[str | Path]) -> None:
+    for path in inputs:
+        if Path(path).resolve().is_relative_to(out):
+            raise OutputError(f"OUT must not hold the images: {path} lies in it; choose another")
 
 
 def _check(out: Path, overwrite: bool) -> None:

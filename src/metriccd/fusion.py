@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
-from metriccd import prediction, structure
+from metriccd import guidance, prediction, structure
 from metriccd.adaptation import Adaptation, Scene, adapt, pseudo_labels
 from metriccd.color import Samples, UnitRange
 from metriccd.feature_distance import halo_of, level_distances
@@ -35,6 +35,8 @@ SIGMAS = (1.0, 2.0, 4.0, 8.0)
 # Chosen once, on all development pairs together (docs/decisions/009-recipe.md). Their sum, the
 # degree of the product, is where Rosin's rule finds the corner.
 WEIGHTS = {"prediction": 2.25, "structure": 1.5, "features": 0.75}
+# Most that outlines may add to the logarithm of the distance.
+LIMIT = 1.0
 
 Evidence = Mapping[str, Float[Tensor, "row col"]]
 
@@ -99,7 +101,8 @@ class Fusion:
     @property
     def halo(self) -> int:
         """Context that a window needs on each side, in pixels."""
-        seen = max(prediction.HALO, structure.HALO, halo_of(self.network)) + reach(max(SIGMAS))
+        seen = max(prediction.HALO, structure.HALO, halo_of(self.network))
+        seen += reach(max(SIGMAS)) + guidance.HALO
         return -(-seen // self.stride) * self.stride
 
     def __call__(
@@ -115,7 +118,7 @@ class Fusion:
             evidence = _over_means(self.closed_form(part), self.means)
             levels = level_distances(self.network, _dates(part, self.rgb))
             evidence["features"] = _mean_over_means(levels, self.level_means)
-            return fuse(evidence, part.valid).cpu().numpy()
+            return fuse(evidence, part).cpu().numpy()
 
 
 def fit_fusion(
@@ -154,8 +157,8 @@ def fit_fusion(
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
         scores = [
-            fuse(_over_means(each, means), valid).cpu().numpy()
-            for each, valid in zip(found, valids, strict=True)
+            fuse(_over_means(each, means), part).cpu().numpy()
+            for each, part in zip(found, shown, strict=True)
         ]
         targets = pseudo_labels(scores, [valid.cpu().numpy() for valid in valids], adaptation)
         scenes = []
@@ -181,16 +184,16 @@ def fit_fusion(
 
 def fuse(
     evidence: Evidence,
-    valid: Bool[Tensor, "row col"],
+    part: Part,
     *,
     weights: Mapping[str, float] = WEIGHTS,
     sigmas: Sequence[float] = SIGMAS,
 ) -> Float32[Tensor, "row col"]:
-    """∏ over witnesses k and scales σ of (G_σ * d_k)^(w_k / |σ|).
+    """∏ over witnesses k and scales σ of (G_σ * d_k)^(w_k / |σ|), fitted to outlines.
 
     Args:
         evidence: Name → distance over its mean.
-        valid: Pixels that count.
+        part: Where it was measured; its logarithm is smoothed along what both dates show.
         weights: Name → w_k.
         sigmas: Of the Gaussians, in pixels.
 
@@ -202,10 +205,11 @@ def fuse(
     powers = torch.tensor([weights[name] / len(sigmas) for name in evidence], device=stack.device)
     log = torch.zeros_like(stack[0])
     for sigma in sigmas:
-        log += torch.einsum(
-            "k,krc->rc", powers, smooth(stack, valid, sigma).clamp_(min=1e-9).log_()
-        )
-    return torch.where(valid, log.exp_(), 0)
+        smoothed = smooth(stack, part.valid, sigma).clamp_(min=1e-9)
+        log += torch.einsum("k,krc->rc", powers, smoothed.log_())
+    # A glint may be far outside what its window's regression knows: it shall not run away.
+    log = torch.minimum(guidance.guided(log, part.t1, part.t2, part.valid), log + LIMIT)
+    return torch.where(part.valid, log.exp_(), 0)
 
 
 def _standardized(

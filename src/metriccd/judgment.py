@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from metriccd.decision import decide
-from metriccd.detection import Preset
 from metriccd.measure import Difference, Options
 from metriccd.methods import METHODS
 from metriccd.metrics import Confusion, Ranking, Scores
 from metriccd.pair import Block
+from metriccd.preset import Preset
 from metriccd.stages import Stages, reset_peak
 
 

@@ -5,6 +5,7 @@ Most are fitted on a source first, which may be larger than memory, and then mea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
@@ -21,9 +22,9 @@ from metriccd.raster import Window
 from metriccd.stages import Stages
 from metriccd.tiling import map_tiles
 
-# Side of the tiles in which scenes are measured: with a halo of 48 pixels, a fifth of the work is
+# Side of the tiles in which scenes are measured: with a halo of 60 pixels, a seventh of the work is
 # for context.
-TILE = 1024
+TILE = 1536
 Scaling = Literal["percentiles", "extremes"]
 
 
@@ -212,10 +213,15 @@ class WindowedMethod:
         )
 
 
-def tile_of(fitted: Fitted) -> tuple[int, int]:
-    """Side and halo, in pixels, of the tiles in which a fitted method measures a scene."""
-    stride = fitted.stride
-    return TILE // stride * stride, -(-fitted.halo // stride) * stride
+def tile_of(fitted: Fitted, *, multiple: int = 1) -> tuple[int, int]:
+    """Side and halo, in pixels, of the tiles in which a fitted method measures a scene.
+
+    Args:
+        fitted: The method.
+        multiple: The side is a multiple of it.
+    """
+    step, stride = math.lcm(fitted.stride, multiple), fitted.stride
+    return max(TILE // step, 1) * step, -(-fitted.halo // stride) * stride
 
 
 def _usable(

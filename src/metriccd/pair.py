@@ -280,7 +280,7 @@ def read_pair(
         grid=grid,
         rgb=_find_rgb(first, rgb),
         masks=tuple(
-            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in _several(masks)
+            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)
         ),
     )
 
@@ -322,7 +322,7 @@ def _tokens(names: BandNames | None) -> list[str] | None:
     return [str(name) for name in (names.split(",") if isinstance(names, str) else names)]
 
 
-def _several(masks: Image | Sequence[Image]) -> Sequence[Image]:
+def several(masks: Image | Sequence[Image]) -> Sequence[Image]:
     """Masks as a sequence; one alone is a mask too."""
     return masks if isinstance(masks, list | tuple) else (masks,)
 

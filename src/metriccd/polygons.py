@@ -1,73 +1,60 @@
-"""Change objects: 4-connected regions of a change map, their size, score and outline."""
+"""Outlines of change objects, as a table and as a GeoPackage."""
 
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-from jaxtyping import Bool, Float, Int32
+import shapely
+from affine import Affine
+from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 from pyproj.enums import WktVersion
 from pyproj.exceptions import CRSError
-from scipy import ndimage
-from shapely.geometry import shape
+from shapely.geometry import Polygon, shape
 
-from metriccd.errors import GridError
-from metriccd.raster import Grid, outlines
+from metriccd.objects import BLOCK, Objects, Read, find_objects
+from metriccd.raster import Grid, Window, outlines
 
 COLUMNS = ("id", "area_m2", "score_mean", "score_max")
 
 
-def remove_small(
-    change: Bool[np.ndarray, "row col"], grid: Grid, min_area: float
-) -> Bool[np.ndarray, "row col"]:
-    """The change map without objects smaller than `min_area` square meters.
+def scene_polygons(read: Read, grid: Grid, *, size: int = BLOCK) -> gpd.GeoDataFrame:
+    """One polygon for each change object of a scene read by blocks, largest first.
 
-    Raises:
-        GridError: The grid has no CRS, so that areas are unknown.
-    """
-    areas = grid.pixel_areas()
-    if areas is None:
-        raise GridError(
-            "--min-area needs a CRS to know areas: these images have none; leave it out"
-        )
-    labels = _label(change)
-    sizes = _sum(np.broadcast_to(areas[:, None], change.shape), labels)
-    kept: Bool[np.ndarray, "row col"] = np.concatenate([[False], sizes >= min_area])[labels]
-    return kept
-
-
-def change_polygons(
-    change: Bool[np.ndarray, "row col"], score: Float[np.ndarray, "row col"], grid: Grid
-) -> gpd.GeoDataFrame:
-    """One polygon for each change object, largest first.
+    Args:
+        read: Change map and score of a window.
+        grid: Where the pixels lie.
+        size: Side of the blocks; the result does not depend on it.
 
     Returns:
         Columns `id` (from 1), `area_m2` (ellipsoidal where the CRS is geographic; NaN without
         a CRS), `score_mean`, `score_max` and the outline along pixel edges, in the grid's CRS.
     """
-    labels = _label(change)
-    count = int(labels.max(initial=0))
-    areas = grid.pixel_areas()
-    pixels = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    area = np.full(count, np.nan)
-    if areas is not None:
-        area = _sum(np.broadcast_to(areas[:, None], change.shape), labels)
-    mean = _sum(np.nan_to_num(score), labels) / np.maximum(pixels, 1)
-    highest = ndimage.maximum(score, labels, np.arange(1, count + 1)) if count else np.empty(0)
-    found = sorted(outlines(labels, grid), key=lambda pair: (-pixels[pair[1] - 1], pair[1]))
-    order = np.array([label - 1 for _, label in found], dtype=np.intp)
+    pieces = _Pieces()
+    objects = find_objects(read, grid, visit=pieces.add, size=size)
+    shapes = _places(pieces.dissolved(objects), grid.transform)
+    order = np.argsort(-objects.pixels, kind="stable")
     return gpd.GeoDataFrame(
         {
-            "id": np.arange(1, len(found) + 1),
-            "area_m2": area[order],
-            "score_mean": mean[order],
-            "score_max": np.asarray(highest, dtype=np.float64)[order],
+            "id": np.arange(1, len(order) + 1),
+            "area_m2": objects.area[order],
+            "score_mean": (objects.total / np.maximum(objects.pixels, 1))[order],
+            "score_max": objects.highest[order],
         },
-        geometry=[shape(geometry) for geometry, _ in found],
+        geometry=shapes[order],
         crs=None if grid.crs is None else grid.crs.to_wkt(),
     )
+
+
+def change_polygons(
+    change: Bool[np.ndarray, "row col"], score: Float32[np.ndarray, "row col"], grid: Grid
+) -> gpd.GeoDataFrame:
+    """The same of arrays."""
+    return scene_polygons(lambda window: (change[window.slices], score[window.slices]), grid)
 
 
 def write_polygons(polygons: gpd.GeoDataFrame, path: Path) -> None:
@@ -94,13 +81,51 @@ def _storable(polygons: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return polygons
 
 
-def _label(change: Bool[np.ndarray, "row col"]) -> Int32[np.ndarray, "row col"]:
-    labels, _ = ndimage.label(change, output=np.int32)
-    return np.asarray(labels)
+class _Pieces:
+    """Outlines of the regions of each block.
+
+    They are in pixels of the scene: whole numbers, so that pieces meet exactly.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[list[Polygon], list[int]]] = []
+
+    def add(self, window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
+        """Traces the regions of a block."""
+        found = outlines(labels, Affine.translation(window.col, window.row))
+        self._blocks.append(
+            ([shape(geometry) for geometry, _ in found], [label - 1 for _, label in found])
+        )
+
+    def dissolved(self, objects: Objects) -> Sequence[Polygon]:
+        """One outline an object."""
+        pieces: defaultdict[int, list[Polygon]] = defaultdict(list)
+        for (shapes, labels), members in zip(self._blocks, objects.members, strict=True):
+            for each, label in zip(shapes, labels, strict=True):
+                pieces[int(members[label])].append(each)
+        return [_union(pieces[number]) for number in range(len(objects.pixels))]
 
 
-def _sum(
-    values: Float[np.ndarray, "row col"], labels: Int32[np.ndarray, "row col"]
-) -> Float[np.ndarray, " region"]:
-    """Sum of `values` over each region, background left out."""
-    return np.bincount(labels.ravel(), weights=values.ravel())[1:]
+def _union(pieces: Sequence[Polygon]) -> Polygon:
+    """Pieces that share edges as one polygon, without the corners that the edges left behind."""
+    if len(pieces) == 1:
+        return pieces[0]
+    # Regions that touch themselves at a corner are traced through it: not valid, strictly.
+    whole = shapely.union_all(
+        [each if each.is_valid else shapely.make_valid(each) for each in pieces]
+    )
+    return shapely.simplify(whole, 0)
+
+
+def _places(shapes: Sequence[Polygon], transform: Affine) -> Shaped[np.ndarray, " object"]:
+    """Polygons in pixels as polygons in the coordinates of a CRS."""
+    array = np.empty(len(shapes), dtype=object)
+    array[:] = shapes
+    a, b, c, d, e, f = transform[:6]
+
+    def place(xy: Float64[np.ndarray, "point 2"]) -> Float64[np.ndarray, "point 2"]:
+        x, y = xy.T
+        return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+
+    placed: Shaped[np.ndarray, " object"] = shapely.transform(array, place)
+    return placed

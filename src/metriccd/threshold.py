@@ -182,11 +182,17 @@ THRESHOLDS: dict[str, Rule] = {
 def threshold_of(
     name: str, values: Float[np.ndarray, "*shape"], *, chi2_dof: int | None = None
 ) -> float:
-    """The threshold on values at hand by a rule of `THRESHOLDS`, or by "chi2"; NaN is ignored.
+    """The threshold on values at hand by a rule, see `rule_of`; NaN is ignored."""
+    histogram = Histogram()
+    histogram.update(values)
+    return rule_of(name, chi2_dof=chi2_dof)(histogram)
+
+
+def rule_of(name: str, *, chi2_dof: int | None = None) -> Rule:
+    """A rule of `THRESHOLDS`, or "chi2".
 
     Args:
         name: The rule.
-        values: Scores or a difference image.
         chi2_dof: Degrees of freedom of values that are chi-square statistics, for "chi2".
 
     Raises:
@@ -195,15 +201,11 @@ def threshold_of(
     if name == "chi2":
         if chi2_dof is None:
             raise ValueError("rule chi2 needs a χ² statistic, got none: use it with MAD or IR-MAD")
-        rule = chi2(chi2_dof)
-    elif name in THRESHOLDS:
-        rule = THRESHOLDS[name]
-    else:
+        return chi2(chi2_dof)
+    if name not in THRESHOLDS:
         known = ", ".join((*THRESHOLDS, "chi2"))
         raise ValueError(f"a threshold rule is one of {known}, got {name!r}: choose one of them")
-    histogram = Histogram()
-    histogram.update(values)
-    return rule(histogram)
+    return THRESHOLDS[name]
 
 
 def vector_kmeans(

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from jaxtyping import Int32
 from rasterio import features
 
-from metriccd.raster.grid import Grid
 
-
-def outlines(labels: Int32[np.ndarray, "row col"], grid: Grid) -> list[tuple[dict[str, Any], int]]:
+def outlines(
+    labels: Int32[np.ndarray, "row col"], transform: Affine
+) -> list[tuple[dict[str, Any], int]]:
     """Traces every region of equal label along its pixel edges.
 
     Args:
         labels: Region of each pixel; 0 is background.
-        grid: Where the pixels lie.
+        transform: From (col, row) of a pixel corner to the outlines' coordinates.
 
     Returns:
-        (GeoJSON-like polygon in the grid's CRS, label) for each 4-connected region.
+        (GeoJSON-like polygon, label) for each 4-connected region.
     """
-    found = features.shapes(labels, mask=labels > 0, connectivity=4, transform=grid.transform)
+    found = features.shapes(labels, mask=labels > 0, connectivity=4, transform=transform)
     return [(geometry, int(label)) for geometry, label in found]

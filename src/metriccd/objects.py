@@ -1,0 +1,260 @@
+"""Change objects of a scene of any size: 4-connected regions, found block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, Integer, Real
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from metriccd.errors import GridError
+from metriccd.raster import Grid, Window
+
+# Side of the blocks, in pixels.
+BLOCK = 2048
+
+# A window's change map and score.
+Read = Callable[[Window], tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects of a scene, in the order of their first pixels, row by row.
+
+    Attributes:
+        pixels: Of each.
+        area: Square meters; NaN where the grid has no CRS.
+        total: Sum of the score.
+        highest: Its maximum.
+        windows: The blocks.
+        members: For each block, the object of each of its regions: label − 1 → object.
+    """
+
+    pixels: Int64[np.ndarray, " object"]
+    area: Float64[np.ndarray, " object"]
+    total: Float64[np.ndarray, " object"]
+    highest: Float64[np.ndarray, " object"]
+    windows: tuple[Window, ...] = field(repr=False)
+    members: tuple[Int64[np.ndarray, " _region"], ...] = field(repr=False)
+
+
+def find_objects(
+    read: Read,
+    grid: Grid,
+    *,
+    visit: Callable[[Window, Int32[np.ndarray, "row col"]], None] = lambda _window, _labels: None,
+    size: int = BLOCK,
+) -> Objects:
+    """Finds the objects of a change map that is read block by block.
+
+    Args:
+        read: Change map and score of a window.
+        grid: Where the pixels lie.
+        visit: Called with each block and its regions: 0 is no change.
+        size: Side of the blocks.
+    """
+    areas = grid.pixel_areas()
+    windows = tuple(grid.windows(size))
+    found: list[_Regions] = []
+    seams = _Seams(grid.width)
+    for window in windows:
+        change, score = read(window)
+        labels = regions(change)
+        visit(window, labels)
+        first = sum(each.count for each in found[-1:]) + (found[-1].first if found else 0)
+        found.append(_Regions.of(labels, score, window, areas, grid.width, first))
+        seams.add(window, labels, first)
+    return _joined(found, seams.pairs, windows)
+
+
+def require_areas(grid: Grid) -> None:
+    """Refuses a grid on which areas are unknown.
+
+    Raises:
+        GridError: The grid has no CRS.
+    """
+    if grid.crs is None:
+        raise GridError(
+            "--min-area needs a CRS to know areas: these images have none; leave it out"
+        )
+
+
+def without_small(read: Read, grid: Grid, min_area: float, *, size: int = BLOCK) -> Read:
+    """A change map without objects smaller than `min_area` square meters; the score stays.
+
+    Raises:
+        GridError: The grid has no CRS, so that areas are unknown.
+    """
+    require_areas(grid)
+    objects = find_objects(read, grid, size=size)
+
+    def kept(
+        window: Window,
+    ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
+        change, score = read(window)
+        large = np.zeros_like(change)
+        for block, members in zip(objects.windows, objects.members, strict=True):
+            shared = _shared(block, window)
+            if shared is not None:
+                in_window, in_block = shared
+                labels = regions(read(block)[0])
+                enough = np.append(False, objects.area[members] >= min_area)
+                large[in_window] = enough[labels][in_block]
+        return large, score
+
+    return kept
+
+
+def _shared(
+    block: Window, window: Window
+) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+    """Slices of what two windows share, within the second and within the first."""
+    top, left = max(block.row, window.row), max(block.col, window.col)
+    bottom = min(block.row + block.height, window.row + window.height)
+    right = min(block.col + block.width, window.col + window.width)
+    if top >= bottom or left >= right:
+        return None
+    in_window, in_block = (
+        (
+            slice(top - each.row, bottom - each.row),
+            slice(left - each.col, right - each.col),
+        )
+        for each in (window, block)
+    )
+    return in_window, in_block
+
+
+def regions(change: Bool[np.ndarray, "row col"]) -> Int32[np.ndarray, "row col"]:
+    """4-connected regions, numbered from 1; 0 is no change."""
+    labels, _ = ndimage.label(change, output=np.int32)
+    return np.asarray(labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Regions:
+    """The regions of a block.
+
+    Attributes:
+        first: Regions of the blocks before.
+        origin: Row-major position of each region's first pixel in the scene.
+    """
+
+    first: int
+    origin: Int64[np.ndarray, " region"]
+    pixels: Int64[np.ndarray, " region"]
+    area: Float64[np.ndarray, " region"]
+    total: Float64[np.ndarray, " region"]
+    highest: Float64[np.ndarray, " region"]
+
+    @property
+    def count(self) -> int:
+        return len(self.pixels)
+
+    @classmethod
+    def of(
+        cls,
+        labels: Int32[np.ndarray, "row col"],
+        score: Float32[np.ndarray, "row col"],
+        window: Window,
+        areas: Float64[np.ndarray, " scene_row"] | None,
+        width: int,
+        first: int,
+    ) -> _Regions:
+        rows, cols = np.nonzero(labels)
+        inside = labels[rows, cols] - 1
+        count = int(inside.max(initial=-1)) + 1
+        values = score[rows, cols]
+        area = np.full(count, np.nan)
+        if areas is not None:
+            weights = areas[window.row + rows]
+            area = _sums(inside, weights, count)
+        origin = np.empty(count, np.int64)
+        # Backwards, the first pixel of each region is written last.
+        origin[inside[::-1]] = ((window.row + rows) * width + window.col + cols)[::-1]
+        highest = np.full(count, -np.inf)
+        np.maximum.at(highest, inside, values)
+        return cls(
+            first=first,
+            origin=origin,
+            pixels=np.bincount(inside, minlength=count),
+            area=area,
+            total=_sums(inside, values, count),
+            highest=highest,
+        )
+
+
+class _Seams:
+    """Which regions of neighboring blocks touch.
+
+    Attributes:
+        pairs: Numbers of regions, counted over all blocks, that belong together.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.pairs: list[Int64[np.ndarray, "2 _pair"]] = []
+        self._above = np.zeros(width, np.int64)
+        self._left = np.zeros(0, np.int64)
+
+    def add(self, window: Window, labels: Int32[np.ndarray, "row col"], first: int) -> None:
+        """Takes the next block, in row-major order."""
+        cols = slice(window.col, window.col + window.width)
+        if window.row > 0:
+            self._join(self._above[cols], _numbered(labels[0], first))
+        if window.col > 0:
+            self._join(self._left, _numbered(labels[:, 0], first))
+        self._above[cols] = _numbered(labels[-1], first)
+        self._left = _numbered(labels[:, -1], first)
+
+    def _join(self, one: Int64[np.ndarray, " edge"], other: Int64[np.ndarray, " edge"]) -> None:
+        both = (one > 0) & (other > 0)
+        if both.any():
+            self.pairs.append(np.unique(np.stack([one[both], other[both]]) - 1, axis=1))
+
+
+def _numbered(labels: Int32[np.ndarray, " edge"], first: int) -> Int64[np.ndarray, " edge"]:
+    """Labels of a block counted over all blocks, from 1."""
+    return np.where(labels > 0, labels.astype(np.int64) + first, 0)
+
+
+def _joined(
+    found: Sequence[_Regions],
+    pairs: Sequence[Int64[np.ndarray, "2 _pair"]],
+    windows: Sequence[Window],
+) -> Objects:
+    """Regions that touch across block edges as one object."""
+    count = sum(each.count for each in found)
+    one, other = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    objects, member = connected_components(graph, directed=False)
+    origin, pixels, area, total, highest = (
+        np.concatenate([getattr(each, name) for each in found])
+        for name in ("origin", "pixels", "area", "total", "highest")
+    )
+    first = np.full(objects, np.iinfo(np.int64).max)
+    np.minimum.at(first, member, origin)
+    rank = np.empty(objects, np.int64)
+    rank[np.argsort(first)] = np.arange(objects)
+    member = rank[member]
+    peak = np.full(objects, -np.inf)
+    np.maximum.at(peak, member, highest)
+    ends = np.cumsum([each.count for each in found])[:-1]
+    return Objects(
+        pixels=_sums(member, pixels, objects).astype(np.int64),
+        area=_sums(member, area, objects),
+        total=_sums(member, total, objects),
+        highest=peak,
+        windows=tuple(windows),
+        members=tuple(np.split(member, ends)),
+    )
+
+
+def _sums(
+    group: Integer[np.ndarray, " value"], values: Real[np.ndarray, " value"], groups: int
+) -> Float64[np.ndarray, " group"]:
+    """Sum of the values of each group."""
+    sums: Float64[np.ndarray, " group"] = np.bincount(group, weights=values, minlength=groups)
+    return sums.astype(np.float64)  # without a value they are integers

@@ -1,0 +1,87 @@
+"""Overviews of a scene, made window by window: one pixel for each block of k × k."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+from torch.nn import functional
+
+from metriccd.raster import Window
+
+# Most rows or columns that pictures show.
+LONG_SIDE = 1400
+
+
+def factor_of(shape: tuple[int, int], long_side: int = LONG_SIDE) -> int:
+    """k, the smallest that brings a scene of `shape` (rows, cols) to `long_side`."""
+    return max(-(-max(shape) // long_side), 1)
+
+
+def small(shape: tuple[int, int], factor: int) -> tuple[int, int]:
+    """Rows and columns of the overview of a scene."""
+    return -(-shape[0] // factor), -(-shape[1] // factor)
+
+
+def block_means(
+    image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"], factor: int
+) -> Float32[np.ndarray, "band _row _col"]:
+    """Mean over the valid pixels of each block; NaN where there is none.
+
+    Args:
+        image: A window that starts at multiples of `factor`.
+        valid: Pixels that count.
+        factor: k.
+    """
+    if factor == 1:
+        return np.where(valid, image, np.nan).astype(np.float32)
+    known = torch.from_numpy(valid)
+    values = torch.where(known, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
+    # A mean over all, the valid ones' share being the same of both, keeps float32's digits.
+    share = _means(known[None].float(), factor)
+    means = _means(values, factor) / share
+    return torch.where(share > 0, means, torch.nan).numpy()
+
+
+def _means(images: Float[Tensor, "band row col"], factor: int) -> Float[Tensor, "band _row _col"]:
+    """Sums over blocks over k²; blocks that cross the edge are filled up with zeros."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (0, -width % factor, 0, -height % factor))
+    return functional.avg_pool2d(padded, factor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maximum:
+    """The largest value of each block, of windows that may lie anywhere.
+
+    Use it for scores: `overview > threshold` then holds exactly where any pixel of the block is
+    change, so that no change is too small to be seen.
+
+    Attributes:
+        factor: k.
+        array: The overview so far, NaN where nothing valid was seen.
+    """
+
+    factor: int
+    array: Float32[np.ndarray, "row col"] = field(repr=False)
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], long_side: int = LONG_SIDE) -> Maximum:
+        """An empty overview of a scene of `shape` (rows, cols)."""
+        factor = factor_of(shape, long_side)
+        return cls(factor=factor, array=np.full(small(shape, factor), np.nan, np.float32))
+
+    def add(self, window: Window, values: Float32[np.ndarray, "row col"]) -> None:
+        """Takes a window's values; NaN where not valid."""
+        k = self.factor
+        top, left = window.row // k, window.col // k
+        above, before = window.row % k, window.col % k
+        rows, cols = small((above + window.height, before + window.width), k)
+        padded = np.full((rows * k, cols * k), np.nan, np.float32)
+        padded[above : above + window.height, before : before + window.width] = values
+        blocks = padded.reshape(rows, k, cols, k)
+        target = self.array[top : top + rows, left : left + cols]
+        np.fmax(target, np.fmax.reduce(np.fmax.reduce(blocks, axis=1), axis=2), out=target)

@@ -1,0 +1,124 @@
+"""A pass over a scene: every window measured, and overviews of both dates made beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32
+
+from metriccd.histogram import Histogram
+from metriccd.layer import Layer
+from metriccd.measure import Fitted, tile_of
+from metriccd.overview import block_means, factor_of, small
+from metriccd.pair import Block, Source
+from metriccd.raster import Window
+from metriccd.stages import Stages
+from metriccd.tiling import Tile, tiles
+from metriccd.workspace import Workspace
+
+# Side of the windows in which a measured layer is read.
+READ_SIZE = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """What was measured of a scene.
+
+    Attributes:
+        distance: The change measure; NaN where not valid.
+        t1_rgb: Overview of the first image (red, green, blue) in its own unit, NaN where nothing
+            is valid.
+        t2_rgb: Of the second one.
+    """
+
+    distance: Layer
+    t1_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
+    t2_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
+
+    def histogram(self, stages: Stages, *, squared: bool = False) -> Histogram:
+        """Of the valid distances, or of their squares."""
+        histogram = Histogram()
+        windows = list(windows_of(self.distance.shape, READ_SIZE))
+        with stages.stage("threshold", len(windows)) as advance:
+            for window in windows:
+                values = self.distance.read(window)
+                histogram.update(values * values if squared else values)
+                advance(1)
+        return histogram
+
+
+def scan(
+    source: Source,
+    fitted: Fitted,
+    workspace: Workspace,
+    *,
+    rgb: tuple[int, int, int],
+    stages: Stages,
+) -> Scanned:
+    """Measures a scene tile by tile; tiles that the workspace has finished are left out.
+
+    Args:
+        source: The pair.
+        fitted: The method.
+        workspace: Where to keep the result.
+        rgb: Bands to show.
+        stages: Records time and reports progress.
+    """
+    shape = source.shape
+    factor = factor_of(shape)
+    # Blocks of the overview shall not cross tiles.
+    size, halo = tile_of(fitted, multiple=factor)
+    height, width = small(shape, factor)
+    distance = workspace.layer("distance", shape)
+    shown = workspace.layer("overview", (6 * height, width))
+    todo = list(enumerate(tiles(shape, size=size, halo=halo)))
+    with stages.stage("measure", len(todo)) as advance, source.reader() as read:
+        advance(sum(number in workspace.finished for number, _ in todo))
+        left = [(number, tile) for number, tile in todo if number not in workspace.finished]
+        for (number, tile), block in zip(left, _ahead(read, left), strict=True):
+            distance.write(tile.core, fitted.image(block)[tile.inner])
+            for band, means in enumerate(_colors(block, tile, rgb, factor)):
+                shown.write(_small_window(tile.core, factor, band * height), means)
+            workspace.finish(number)
+            advance(1)
+    whole = Window(row=0, col=0, height=6 * height, width=width)
+    one, other = shown.read(whole).reshape(2, 3, height, width)
+    return Scanned(distance=distance, t1_rgb=one, t2_rgb=other)
+
+
+def windows_of(shape: tuple[int, int], size: int) -> Iterator[Window]:
+    """Windows that cover a scene, row by row."""
+    return (tile.core for tile in tiles(shape, size=size, halo=0))
+
+
+def _ahead(read: Callable[[Window], Block], left: Iterable[tuple[int, Tile]]) -> Iterator[Block]:
+    """Blocks in order; the next one is read while the last one is worked on."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending: Future[Block] | None = None
+        for _, tile in left:
+            coming = reader.submit(read, tile.padded)
+            if pending is not None:
+                yield pending.result()
+            pending = coming
+        if pending is not None:
+            yield pending.result()
+
+
+def _colors(
+    block: Block, tile: Tile, rgb: tuple[int, int, int], factor: int
+) -> Float32[np.ndarray, "6 _row _col"]:
+    """Red, green and blue of both dates' part of the overview."""
+    bands = [min(band, len(block.t1) - 1) for band in rgb]
+    core = (..., *tile.inner)
+    both = np.concatenate([block.t1[bands][core], block.t2[bands][core]])
+    return block_means(both, block.valid[core], factor)
+
+
+def _small_window(core: Window, factor: int, first: int) -> Window:
+    height, width = small((core.height, core.width), factor)
+    return Window(
+        row=first + core.row // factor, col=core.col // factor, height=height, width=width
+    )
