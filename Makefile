@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow clean
+.PHONY: demo test check slow bench clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -21,6 +21,10 @@ check: $(VENV)/dev
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
+
+# Time and memory on scenes of up to 10,980 × 10,980 pixels; not a test. 2 GB of scratch, half an hour.
+bench: $(VENV)/demo
+	$(BIN)/python benchmarks/scenes.py -o docs/performance.json
 
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -244,7 +244,8 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["read", "color", "prediction", "adapt", "features", "measure", "checksums"]
+    stages = ["check", "color", "prediction", "adapt", "features"]
+    stages += ["measure", "threshold", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
 
@@ -324,7 +325,7 @@ def test_the_record_tells_all(out: Path, files) -> None:
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["settings"]["seed"] == 0
     assert record["threshold"] == {"value": 0.5, "rule": "rosin", "label_free": True}
-    assert [stage["name"] for stage in record["stages"]][-1] == "write"
+    assert [stage["name"] for stage in record["stages"]][-1] == "report"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
     assert record["settings"]["score"].startswith("d / (d + t)")
     assert "torch" in record["versions"]

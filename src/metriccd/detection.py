@@ -24,7 +24,7 @@ from metriccd.objects import require_areas, without_small
 from metriccd.overview import block_means, factor_of
 from metriccd.pair import BandNames, ImagePair, read_pair, several
 from metriccd.preset import Preset, choose, options_of, settings_of
-from metriccd.raster import Window
+from metriccd.raster import Window, bounded_cache
 from metriccd.record import code_digest, input_of, versions
 from metriccd.result import Result
 from metriccd.scan import scan
@@ -150,7 +150,10 @@ def detect_into(
     """
     target = Path(out)
     inputs = [each for each in (t1, t2, *several(masks)) if isinstance(each, str | Path)]
-    with unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial:
+    with (
+        bounded_cache(),
+        unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial,
+    ):
         task = Task.of(
             read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata),
             preset=preset,

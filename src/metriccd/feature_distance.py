@@ -12,7 +12,7 @@ from metriccd.nets.precision import autocast, place
 from metriccd.stages import Advance, Stages
 from metriccd.tiling import tiles
 
-TILE = 512
+TILE = 384
 # Feature values compared at once.
 STRIP = 2**19
 # Halo of extractors that do not say theirs, and the bilinear enlargement's reach in cells.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
+from torch.nn import functional
 
 from metriccd.smoothing import gaussian, reach
 from metriccd.standard import Part, inside
@@ -56,16 +57,18 @@ class Regression(NamedTuple):
     mean: Float[Tensor, "feature 1"]
     scale: Float[Tensor, "feature 1"]
     slopes: Float[Tensor, "ramp feature"]
-    kinks: Float[Tensor, "ramp 1"]
-    offset: Float[Tensor, "band 1"]
+    kinks: Float[Tensor, " ramp"]
+    offset: Float[Tensor, " band"]
     linear: Float[Tensor, "band feature"]
     bent: Float[Tensor, "band ramp"]
 
     def __call__(self, features: Float[Tensor, "feature pixel"]) -> Float[Tensor, "band pixel"]:
         """The prediction."""
         standard = ((features - self.mean) / self.scale).clamp_(-CUT, CUT)
-        ramps = torch.addmm(self.kinks, self.slopes, standard).relu_()
-        return torch.addmm(torch.addmm(self.offset, self.linear, standard), self.bent, ramps)
+        # Products of so few features are twice as fast pixel by pixel.
+        pixels = standard.T.contiguous()
+        ramps = functional.linear(pixels, self.slopes, self.kinks).relu_()
+        return functional.linear(pixels, self.linear, self.offset).addmm_(ramps, self.bent.T).T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +134,22 @@ def fit_prediction(parts: Sequence[Part], *, seed: int = 0) -> Prediction:
 
 def context(image: Float[Tensor, "band row col"]) -> Float[Tensor, "feature row col"]:
     """A pixel's bands, their means around it, and how much the mean band varies around it."""
+    bands, spreads = len(image), len(SPREAD_SIGMAS)
+    features = image.new_empty(
+        ((1 + len(MEAN_SIGMAS)) * bands + spreads, image.shape[1], image.shape[2])
+    )
+    features[:bands] = image
+    for index, sigma in enumerate(MEAN_SIGMAS, start=1):
+        gaussian(image, sigma, out=features[index * bands : (index + 1) * bands])
     brightness = image.mean(dim=0, keepdim=True)
     moments = torch.cat([brightness, brightness.square()])
-    means = [gaussian(image, sigma) for sigma in MEAN_SIGMAS]
-    spreads = [_spread(gaussian(moments, sigma)) for sigma in SPREAD_SIGMAS]
-    return torch.cat([image, *means, *spreads])
+    for index, sigma in enumerate(SPREAD_SIGMAS, start=len(features) - spreads):
+        features[index] = _spread(gaussian(moments, sigma))
+    return features
 
 
-def _spread(moments: Float[Tensor, "2 row col"]) -> Float[Tensor, "1 row col"]:
-    return (moments[1:] - moments[:1].square()).clamp_(min=1e-6).sqrt_()
+def _spread(moments: Float[Tensor, "2 row col"]) -> Float[Tensor, "row col"]:
+    return (moments[1] - moments[0].square()).clamp_(min=1e-6).sqrt_()
 
 
 def _target(bands: int) -> slice:
@@ -197,8 +207,8 @@ def _regression(
     ones = np.ones((1, standard.shape[1]), np.float32)
     matrix = _robust_least_squares(np.concatenate([ones, standard, ramps]), target).T
     features = len(standard)
-    parts = (source.mean, source.scale, slopes, kinks)
-    weights = (matrix[:, :1], matrix[:, 1 : features + 1], matrix[:, features + 1 :])
+    parts = (source.mean, source.scale, slopes, kinks[:, 0])
+    weights = (matrix[:, 0], matrix[:, 1 : features + 1], matrix[:, features + 1 :])
     return Regression(
         *(torch.from_numpy(np.ascontiguousarray(each, np.float32)) for each in (*parts, *weights))
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,10 +76,11 @@ def scan(
     distance = workspace.layer("distance", shape)
     shown = workspace.layer("overview", (6 * height, width))
     todo = list(enumerate(tiles(shape, size=size, halo=halo)))
-    with stages.stage("measure", len(todo)) as advance, source.reader() as read:
-        advance(sum(number in workspace.finished for number, _ in todo))
-        left = [(number, tile) for number, tile in todo if number not in workspace.finished]
-        for (number, tile), block in zip(left, _ahead(read, left), strict=True):
+    left = [(number, tile) for number, tile in todo if number not in workspace.finished]
+    blocks = _ahead(source, [tile.padded for _, tile in left])
+    with stages.stage("measure", len(todo)) as advance, closing(blocks):
+        advance(len(todo) - len(left))
+        for (number, tile), block in zip(left, blocks, strict=True):
             distance.write(tile.core, fitted.image(block)[tile.inner])
             for band, means in enumerate(_colors(block, tile, rgb, factor)):
                 shown.write(_small_window(tile.core, factor, band * height), means)
@@ -94,17 +96,25 @@ def windows_of(shape: tuple[int, int], size: int) -> Iterator[Window]:
     return (tile.core for tile in tiles(shape, size=size, halo=0))
 
 
-def _ahead(read: Callable[[Window], Block], left: Iterable[tuple[int, Tile]]) -> Iterator[Block]:
-    """Blocks in order; the next one is read while the last one is worked on."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        pending: Future[Block] | None = None
-        for _, tile in left:
-            coming = reader.submit(read, tile.padded)
+def _ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, None]:
+    """Blocks in order; the next one is read while the last one is worked on.
+
+    Files must be read in the thread that opened them, so the reader lives in the other one.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        context = thread.submit(source.reader).result()
+        read = thread.submit(context.__enter__).result()
+        try:
+            pending: Future[Block] | None = None
+            for window in windows:
+                coming = thread.submit(read, window)
+                if pending is not None:
+                    yield pending.result()
+                pending = coming
             if pending is not None:
                 yield pending.result()
-            pending = coming
-        if pending is not None:
-            yield pending.result()
+        finally:
+            thread.submit(context.__exit__, None, None, None).result()
 
 
 def _colors(

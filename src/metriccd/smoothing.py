@@ -24,13 +24,22 @@ def reach(sigma: float) -> int:
 
 
 def gaussian(
-    images: Float[Tensor, "channel row col"], sigma: float
+    images: Float[Tensor, "channel row col"],
+    sigma: float,
+    out: Float[Tensor, "channel row col"] | None = None,
 ) -> Float[Tensor, "channel row col"]:
-    """Images smoothed; their border is mirrored, as `scipy.ndimage.gaussian_filter` does it."""
+    """Images smoothed; their border is mirrored, as `scipy.ndimage.gaussian_filter` does it.
+
+    Args:
+        images: What to smooth.
+        sigma: In pixels.
+        out: Contiguous; where to put the result, if that exists already.
+    """
     images = images.contiguous()
     channels, height, width = images.shape
     device = str(images.device)
-    down, across = torch.empty_like(images), torch.empty_like(images)
+    down = torch.empty_like(images)
+    across = torch.empty_like(images) if out is None else out
     for start in range(0, height, BLOCK):
         stop = min(start + BLOCK, height)
         low, high, band = _band(height, start, stop, sigma, device)

@@ -51,19 +51,26 @@ def cog_writer(path: Path, grid: Grid, layer: CogLayer) -> Iterator[Write]:
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".cog-") as folder:
         tiled = Path(folder) / "tiled.tif"
+        with tiled_writer(tiled, grid, layer) as write:
+            yield write
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(tiled, "w", **_tiled_profile(grid, layer)) as target:
-                _describe(target, layer)
-
-                def write(window: Window, pixels: Shaped[np.ndarray, "band row col"]) -> None:
-                    area = rasterio.windows.Window(
-                        window.col, window.row, window.width, window.height
-                    )
-                    target.write(pixels.astype(layer.dtype, copy=False), window=area)
-
-                yield write
             shutil.copy(tiled, path, driver="COG", **_cog_options(layer))
+
+
+@contextmanager
+def tiled_writer(path: Path, grid: Grid, layer: CogLayer) -> Iterator[Write]:
+    """Yields a function that writes windows of a plain tiled GeoTIFF, not compressed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **_tiled_profile(grid, layer)) as target:
+            _describe(target, layer)
+
+            def write(window: Window, pixels: Shaped[np.ndarray, "band row col"]) -> None:
+                area = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+                target.write(pixels.astype(layer.dtype, copy=False), window=area)
+
+            yield write
 
 
 def _tiled_profile(grid: Grid, layer: CogLayer) -> dict[str, object]:
@@ -79,8 +86,6 @@ def _tiled_profile(grid: Grid, layer: CogLayer) -> dict[str, object]:
         "tiled": True,
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
-        "compress": "deflate",
-        "zlevel": 1,
         "BIGTIFF": "IF_SAFER",
     }
 
@@ -97,6 +102,8 @@ def _cog_options(layer: CogLayer) -> dict[str, object]:
     return {
         "BLOCKSIZE": BLOCK,
         "COMPRESS": "DEFLATE",
+        # Twice as fast as the default, for files 3 % larger.
+        "LEVEL": 1,
         "PREDICTOR": "YES",
         "OVERVIEW_RESAMPLING": layer.overviews.upper(),
         "BIGTIFF": "IF_SAFER",

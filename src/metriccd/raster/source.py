@@ -33,7 +33,10 @@ from metriccd.raster.naming import (
     two_images,
 )
 
-__all__ = ["Band", "Raster", "from_array", "open_raster"]
+__all__ = ["Band", "Raster", "bounded_cache", "from_array", "open_raster"]
+
+# Megabytes of blocks that GDAL keeps; its own default is a twentieth of the machine's memory.
+CACHE = 256
 
 # GDAL has no CRS-free warp; a plane without a name stands in when neither side has a CRS.
 UNNAMED_PLANE = CRS.from_epsg(3857)
@@ -112,12 +115,14 @@ class Raster:
 
             def read(window: Window) -> Pixels:
                 found = [part(window) for part in parts]
-                data = np.concatenate([pixels for pixels, _ in found])[places]
-                valid = np.logical_and.reduce([mask for _, mask in found])
-                filled = categorical | (data != 0).any(axis=0)
-                # False for NaN too.
-                possible = (np.abs(data) < IMPOSSIBLE).all(axis=0)
-                return data, valid & possible & filled
+                data, valid = found[0]
+                if len(found) > 1:
+                    data = np.concatenate([pixels for pixels, _ in found])
+                    valid = np.logical_and.reduce([mask for _, mask in found])
+                data = data if places == list(range(len(data))) else data[places]
+                if not categorical:
+                    valid &= (data != 0).any(axis=0)
+                return data, valid
 
             yield read
 
@@ -126,6 +131,13 @@ class Raster:
         for band in dict.fromkeys(self.bands):
             groups.setdefault(band.path, []).append(band)
         return list(groups.items())
+
+
+@contextmanager
+def bounded_cache() -> Iterator[None]:
+    """Bounds GDAL's block cache, for the process, if nothing was read before."""
+    with rasterio.Env(GDAL_CACHEMAX=CACHE):
+        yield
 
 
 def open_raster(source: str | os.PathLike[str]) -> Raster:
@@ -393,6 +405,9 @@ def _read(
             # ESRI's nodata of float64 is declared for float32 too, which cannot hold it.
             with np.errstate(over="ignore"):
                 valid &= layer != value
+    if raw.dtype.kind == "f":
+        # False for NaN too.
+        valid &= (np.abs(raw) < IMPOSSIBLE).all(axis=0)
     return raw.astype(np.float32, copy=False), valid
 
 
