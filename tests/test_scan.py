@@ -14,6 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 import metriccd as mcd
 from metriccd import measure, sampling
@@ -23,6 +24,7 @@ from metriccd.folder import FINISHED, LOCK, WORK, unfinished_path
 from metriccd.measure import Options
 from metriccd.methods import METHODS
 from metriccd.nets import precision
+from metriccd.nets.features import load_extractor
 from metriccd.pair import ArrayPair, Block, read_pair
 from metriccd.scan import scan
 from metriccd.stages import Stages
@@ -243,6 +245,26 @@ def test_the_key_tells_runs_apart(files) -> None:
     changed = task().key()
     os.utime(files[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert changed != task().key()
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_other_arrays_or_weights_do_not_go_on_with_what_was_left(tmp_path: Path) -> None:
+    scene, out = land_scene(300, 300, seed=3), tmp_path / "out"
+    extractor = load_extractor("embedded")
+    settings = {"preset": "fast", "extractor": extractor}
+    with pytest.raises(KeyboardInterrupt):
+        detect_into(out, scene.t1, scene.t2, progress=Stop(2), **settings)
+    with pytest.raises(KeyboardInterrupt):
+        detect_into(out, scene.t1, scene.t2, progress=(same := Stop(3)), **settings)
+    assert same.measured[:2] == [0, 2]
+    with torch.no_grad():
+        next(extractor.parameters())[0] += 1
+    with pytest.raises(KeyboardInterrupt):
+        detect_into(out, scene.t1, scene.t2, progress=(other := Stop(2)), **settings)
+    assert other.measured[:3] == [0, 0, 1]
+    again = Stop(-1)
+    detect_into(out, scene.t1 + 1, scene.t2, progress=again, **settings)
+    assert again.measured[:3] == [0, 0, 1]
 
 
 def test_a_method_that_needs_the_whole_is_written_the_same_way(files, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from metriccd.overview import block_means, factor_of
 from metriccd.pair import BandNames, ImagePair, read_pair, several
 from metriccd.preset import Preset, choose, options_of, settings_of
 from metriccd.raster import Window, bounded_cache
-from metriccd.record import code_digest, input_of, versions
+from metriccd.record import code_digest, content_of, input_of, state_of, versions
 from metriccd.result import Result
 from metriccd.scan import scan
 from metriccd.stages import Progress, Stages
@@ -227,14 +227,14 @@ class Task:
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
         rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
-        files = [
-            (str(file), file.stat().st_size, file.stat().st_mtime_ns)
-            for raster in rasters
-            for file in raster.files
-        ]
         # Sums are rounded otherwise by another number of threads.
         software = (versions(), code_digest(), torch.get_num_threads())
-        said = (self._settings(), str(self.pair), files, *software)
+        images = [
+            (content_of(raster), [(band.name, band.index) for band in raster.bands])
+            for raster in rasters
+        ]
+        weights = state_of(self.options.extractor)
+        said = (self._settings(), str(self.pair.grid), images, weights, *software)
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def run(self, workspace: Workspace) -> Result:

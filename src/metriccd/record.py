@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from metriccd.errors import WeightsError
 from metriccd.nets.weights import WEIGHTS, installed
 from metriccd.raster import Raster
@@ -24,6 +26,25 @@ def input_of(raster: Raster) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
     return {"path": raster.label, "files": files}
+
+
+def content_of(raster: Raster) -> list[tuple[str, ...]]:
+    """What tells a raster's content from another's at once: dates of files, or an array itself."""
+    if raster.memory is not None:
+        return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
+    stats = [(file, file.stat()) for file in raster.files]
+    return [(str(file), str(stat.st_size), str(stat.st_mtime_ns)) for file, stat in stats]
+
+
+def state_of(extractor: str | nn.Module) -> str:
+    """What tells the weights of one extractor from another's at once."""
+    if isinstance(extractor, nn.Module):
+        digest = hashlib.sha256()
+        for name, value in extractor.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+    path = Path(extractor)
+    return f"{extractor} {path.stat().st_mtime_ns if path.is_file() else ''}"
 
 
 def versions() -> dict[str, str]:
