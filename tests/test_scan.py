@@ -29,6 +29,7 @@ from metriccd.pair import ArrayPair, Block, read_pair
 from metriccd.scan import scan
 from metriccd.stages import Stages
 from metriccd.synthetic import land_scene
+from metriccd.threshold import threshold_of
 from metriccd.workspace import Memory
 from test_raster_source import write
 
@@ -75,6 +76,27 @@ def test_tiles_give_what_the_whole_gives(files, method: str, monkeypatch) -> Non
     scale = np.nanmedian(whole)
     score = lambda distance: distance / (distance + scale)  # noqa: E731  # a formula
     np.testing.assert_allclose(score(tiled), score(whole), atol=1e-3)
+
+
+def test_a_real_scene_has_no_seams(data: Path, monkeypatch) -> None:
+    pair = read_pair(data / "oscd/beirut/pair/img1.png", data / "oscd/beirut/pair/img2.png")
+    fitted = METHODS["fusion"].fit(pair.blocks(), Options())
+    scores = {}
+    for tile in (4096, 256):
+        monkeypatch.setattr(measure, "TILE", tile)
+        distance = scan(pair.blocks(), fitted, Memory(), rgb=pair.rgb, stages=Stages()).distance
+        level = threshold_of("rosin", distance.array)
+        scores[tile] = distance.array / (distance.array + level)
+    whole, tiled = scores[4096], scores[256]
+    assert whole.shape == (1180, 1070)
+    assert np.abs(tiled - whole).max() < 1e-4
+    for axis in (0, 1):
+        steps = {tile: np.abs(np.diff(score, axis=axis)) for tile, score in scores.items()}
+        borders = np.arange(256, whole.shape[axis], 256) - 1
+        across, same = (np.take(steps[tile], borders, axis=axis).mean() for tile in (256, 4096))
+        assert across == pytest.approx(same, rel=0.05)
+        inside = np.delete(steps[256], borders, axis=axis).mean()
+        assert across / inside == pytest.approx(same / inside, rel=0.05)
 
 
 @pytest.mark.parametrize("method", ["fusion", "irmad"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metriccd.change import Change
-    from metriccd.detection import detect
+    from metriccd.detection import detect, detect_into
     from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
     from metriccd.evaluation import evaluate
     from metriccd.methods import METHODS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # torch and matplotlib take seconds to import: a room is opened when something in it is asked for.
 _ROOMS = {
     "METHODS": "methods",
-    "PRESETS": "detection",
+    "PRESETS": "preset",
     "Change": "change",
     "DataError": "errors",
     "GridError": "errors",
@@ -31,6 +31,7 @@ _ROOMS = {
     "Scores": "metrics",
     "WeightsError": "errors",
     "detect": "detection",
+    "detect_into": "detection",
     "evaluate": "evaluation",
 }
 
@@ -45,6 +46,7 @@ __all__ = [
     "Scores",
     "WeightsError",
     "detect",
+    "detect_into",
     "evaluate",
 ]
 

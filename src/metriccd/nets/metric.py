@@ -7,6 +7,7 @@ arithmetic. `training/extractor.py` in the repository made the weights, without 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from importlib import resources
 
@@ -151,10 +152,22 @@ def halve(
 def enlarge(
     maps: Float[Tensor, "batch _ _"], size: tuple[int, int]
 ) -> Float[Tensor, "batch row col"]:
-    """Maps at full resolution, bilinear."""
+    """Maps at full resolution, bilinear.
+
+    Maps that were halved k times, rounded down, are enlarged 2ᵏ times and their last pixels
+    repeated: stretched to `size`, a window's maps would not lie where the whole image's do.
+    """
     if maps.shape[-2:] == size:
         return maps
-    return functional.interpolate(maps[:, None], size=size, mode="bilinear")[:, 0]
+    rows, cols = maps.shape[-2:]
+    factor = 2 ** round(math.log2(size[0] / rows))
+    missing = size[0] - factor * rows, size[1] - factor * cols
+    if not all(0 <= each < factor for each in missing):  # not made by halving
+        return functional.interpolate(maps[:, None], size=size, mode="bilinear")[:, 0]
+    full = functional.interpolate(maps[:, None], scale_factor=factor, mode="bilinear")
+    if any(missing):
+        full = functional.pad(full, (0, missing[1], 0, missing[0]), mode="replicate")
+    return full[:, 0]
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
