@@ -33,10 +33,7 @@ from metriccd.raster.naming import (
     two_images,
 )
 
-__all__ = ["Band", "Raster", "bounded_cache", "from_array", "open_raster"]
-
-# Megabytes of blocks that GDAL keeps; its own default is a twentieth of the machine's memory.
-CACHE = 256
+__all__ = ["Band", "Raster", "from_array", "open_raster"]
 
 # GDAL has no CRS-free warp; a plane without a name stands in when neither side has a CRS.
 UNNAMED_PLANE = CRS.from_epsg(3857)
@@ -131,13 +128,6 @@ class Raster:
         for band in dict.fromkeys(self.bands):
             groups.setdefault(band.path, []).append(band)
         return list(groups.items())
-
-
-@contextmanager
-def bounded_cache() -> Iterator[None]:
-    """Bounds GDAL's block cache, for the process, if nothing was read before."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE):
-        yield
 
 
 def open_raster(source: str | os.PathLike[str]) -> Raster:
