@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from torch.nn import functional
 
-from metriccd.nets.metric import LEVELS, WIDTHS, MetricExtractor, cosine_distance, embedded
+from metriccd.nets.metric import (
+    LEVELS,
+    WIDTHS,
+    MetricExtractor,
+    cosine_distance,
+    embedded,
+    enlarge,
+    halve,
+)
 
 WEIGHTS = resources.files("metriccd.nets").joinpath("extractor.safetensors")
 
@@ -93,3 +103,30 @@ def test_the_distance_is_one_less_the_cosine() -> None:
     one, other = 100 * torch.rand(2, 1, 8, 5, 5)
     expected = 1 - torch.nn.functional.cosine_similarity(one, other, dim=1)
     torch.testing.assert_close(cosine_distance(one, other), expected, atol=1e-4, rtol=0)
+
+
+def test_maps_of_a_window_lie_where_those_of_the_whole_do() -> None:
+    maps = torch.rand(1, 18, 18, generator=torch.Generator().manual_seed(0))
+    whole = enlarge(maps, (74, 75))
+    window = enlarge(maps[:, 2:, 3:], (66, 63))
+    np.testing.assert_allclose(window[:, 4:, 4:], whole[:, 12:, 16:], atol=1e-6)
+    # The pixels that rounding down left over repeat the last one.
+    np.testing.assert_array_equal(whole[:, 72:], whole[:, 71:72].expand(-1, 2, -1))
+
+
+def test_maps_that_were_not_halved_are_stretched() -> None:
+    maps = torch.rand(1, 10, 10)
+    expected = functional.interpolate(maps[None], size=(33, 47), mode="bilinear")[0]
+    np.testing.assert_allclose(enlarge(maps, (33, 47)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 12), (13, 7)])
+def test_halving_is_max_pooling(size: tuple[int, int]) -> None:
+    maps = torch.rand(2, 3, *size)
+    torch.testing.assert_close(halve(maps), functional.max_pool2d(maps, 2), rtol=0, atol=0)
+
+
+def test_folded_normalization_changes_nothing() -> None:
+    extractor = embedded()
+    for one, other in zip(extractor(image()), extractor.folded()(image()), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
