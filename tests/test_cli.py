@@ -23,6 +23,9 @@ from test_detection import FILES
 from test_pair import image
 from test_raster_source import TRANSFORM, write
 
+# Where the preset is not the point.
+FAST = ("--preset", "fast")
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch) -> Path:
@@ -57,7 +60,7 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
 @pytest.mark.usefixtures("here")
 def test_json_is_one_object_on_stdout(capsys) -> None:
     code, out, _ = run(
-        "detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "--json", capsys=capsys
+        *("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "--json"), *FAST, capsys=capsys
     )
     content = json.loads(out)
     assert code == 0
@@ -69,13 +72,13 @@ def test_json_is_one_object_on_stdout(capsys) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_quiet_prints_nothing(capsys) -> None:
-    result = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", capsys=capsys)
+    result = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
     assert result == (0, "", "")
 
 
 @pytest.mark.usefixtures("here")
 def test_evaluate_adds_figures_to_the_result(capsys) -> None:
-    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", capsys=capsys)
+    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
     code, out, _ = run("evaluate", "out", "--reference", "../in/truth.tif", "--json", capsys=capsys)
     content = json.loads(out)
     assert code == 0
@@ -256,7 +259,7 @@ def test_an_interrupted_benchmark_is_code_130_and_the_same_command_goes_on(capsy
 
 @pytest.mark.usefixtures("here")
 def test_a_result_is_replaced_only_when_asked(capsys) -> None:
-    pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q")
+    pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST)
     assert run(*pair, capsys=capsys)[0] == 0
     before = Path("out/run.json").read_bytes()
     code, _, err = run(*pair, capsys=capsys)
@@ -320,7 +323,8 @@ def test_some_values_that_are_no_numbers_are_only_left_out(bad, value, capsys) -
         pixels = dataset.read().astype(np.float32)
     pixels[1, 10:20, 30:40] = value
     write(bad / "some.tif", pixels)
-    assert run("detect", bad / "t1.tif", bad / "some.tif", "-o", "out", "-q", capsys=capsys)[0] == 0
+    some = ("detect", bad / "t1.tif", bad / "some.tif")
+    assert run(*some, "-o", "out", "-q", *FAST, capsys=capsys)[0] == 0
     with rasterio.open("out/score.tif") as dataset:
         assert np.isnan(dataset.read(1)).sum() == 100
 
