@@ -142,7 +142,7 @@ def halve(
 ) -> Float[Tensor, "batch channel _row _col"]:
     """Maxima over 2 × 2 pixels, rows and columns halved, rounded down.
 
-    `max_pool2d` computes indices, which only gradients need, and takes eight times as long on a CPU.
+    `max_pool2d` computes indices, which only gradients need, and takes eight times as long.
     """
     if maps.requires_grad:
         return functional.max_pool2d(maps, 2)
