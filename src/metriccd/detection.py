@@ -248,10 +248,14 @@ class Task:
         return self._whole(method)
 
     @property
+    def _wanted(self) -> str | float:
+        """The rule or the score that decides."""
+        return self.chosen.threshold if self.threshold == "auto" else self.threshold
+
+    @property
     def _rule(self) -> str:
         """The rule that makes a distance a score."""
-        wanted = self.chosen.threshold if self.threshold == "auto" else self.threshold
-        rules = (wanted, self.chosen.threshold, "otsu")
+        rules = (self._wanted, self.chosen.threshold, "otsu")
         return next(rule for rule in rules if isinstance(rule, str))
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
@@ -259,11 +263,11 @@ class Task:
         found = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
         histogram = found.histogram(stages, squared=rule == "chi2")
         level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
-        fixed = None if isinstance(self.threshold, str) else float(self.threshold)
+        by_rule = isinstance(self._wanted, str)
         return self._result(
             lambda window: score_of(found.distance.read(window), level),
-            threshold=0.5 if fixed is None else fixed,
-            rule=rule if fixed is None else "fixed",
+            threshold=0.5 if by_rule else float(self._wanted),
+            rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
             shown=(found.t1_rgb, found.t2_rgb),
             history=fitted.history,
