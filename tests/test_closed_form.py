@@ -29,14 +29,18 @@ def test_it_is_the_geometric_mean_of_the_smoothed_sum(monkeypatch) -> None:
     extractor = load_extractor("embedded")
     with torch.inference_mode():
         dates = torch.from_numpy(np.stack([T1[[2, 1, 0]], T2[[2, 1, 0]]]))
-        cosines = [
+        enlarged = [
             functional.interpolate(
-                cosine_distance(level[:1], level[1:])[None],
-                size=ALL.shape,
-                mode="bilinear",
+                cosine_distance(level[:1], level[1:])[None], scale_factor=factor, mode="bilinear"
             )[0, 0].numpy()
-            for level in extractor(dates)
+            for level, factor in zip(extractor(dates), (1, 2, 4), strict=True)
         ]
+    # A quarter of 90 rows is 22: two rows are left over, and repeat the last one.
+    missing = [tuple(np.subtract(ALL.shape, each.shape)) for each in enlarged]
+    cosines = [
+        np.pad(each, ((0, rows), (0, cols)), mode="edge")
+        for each, (rows, cols) in zip(enlarged, missing, strict=True)
+    ]
     spectral = np.linalg.norm(T1 - T2, axis=0)
     total = sum(part / part.mean() for part in (spectral, spectral, *cosines))
     expected = np.sqrt(
