@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from skimage.measure import block_reduce
 
-from metriccd.overview import Maximum, block_means, factor_of, small
+from metriccd.overview import Maximum, factor_of, small
 from metriccd.raster import Window
+from metriccd.scan import block_means
 
 RNG = np.random.default_rng(0)
 

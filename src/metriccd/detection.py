@@ -21,13 +21,13 @@ from metriccd.image import Image
 from metriccd.measure import Fitted, Method, Options, WindowedMethod
 from metriccd.methods import METHODS
 from metriccd.objects import require_areas, without_small
-from metriccd.overview import block_means, factor_of
+from metriccd.overview import factor_of
 from metriccd.pair import BandNames, ImagePair, read_pair, several
 from metriccd.preset import Preset, choose, options_of, settings_of
 from metriccd.raster import Window, bounded_cache
 from metriccd.record import code_digest, content_of, input_of, state_of, versions
 from metriccd.result import Result
-from metriccd.scan import scan
+from metriccd.scan import block_means, scan
 from metriccd.stages import Progress, Stages
 from metriccd.workspace import Files, Memory, Workspace
 

@@ -22,6 +22,7 @@ from skimage.measure import block_reduce
 
 from metriccd import style
 from metriccd.metrics import Ranking
+from metriccd.overview import LONG_SIDE, factor_of
 
 COLOR_MAP = "magma"
 # Each date is stretched between these percentiles for display.
@@ -54,7 +55,7 @@ _MARGIN, _GAP, _HEADER, _LABEL, _FOOTER = 28, 24, 84, 30, 62  # pixels of the pr
 def reduce(
     array: Float[np.ndarray, "*band row col"],
     *,
-    long_side: int = 1400,
+    long_side: int = LONG_SIDE,
     statistic: Literal["mean", "max"] = "mean",
 ) -> Float[np.ndarray, "*band small_row small_col"]:
     """Overview of an array: one pixel for each block of k×k, k the smallest that fits.
@@ -76,8 +77,9 @@ def reduce(
     """
     if long_side < 1:
         raise ValueError(f"long_side must be at least 1, got {long_side}: pass a size in pixels")
-    factor = -(-max(array.shape[-2:]) // long_side)
-    if factor <= 1:
+    height, width = array.shape[-2:]
+    factor = factor_of((height, width), long_side)
+    if factor == 1:
         return array
     block = (1,) * (array.ndim - 2) + (factor, factor)
     valid = ~np.isnan(array)

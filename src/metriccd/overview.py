@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Float32
-from torch import Tensor
-from torch.nn import functional
+from jaxtyping import Float32
 
 from metriccd.raster import Window
 
@@ -24,33 +21,6 @@ def factor_of(shape: tuple[int, int], long_side: int = LONG_SIDE) -> int:
 def small(shape: tuple[int, int], factor: int) -> tuple[int, int]:
     """Rows and columns of the overview of a scene."""
     return -(-shape[0] // factor), -(-shape[1] // factor)
-
-
-def block_means(
-    image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"], factor: int
-) -> Float32[np.ndarray, "band _row _col"]:
-    """Mean over the valid pixels of each block; NaN where there is none.
-
-    Args:
-        image: A window that starts at multiples of `factor`.
-        valid: Pixels that count.
-        factor: k.
-    """
-    if factor == 1:
-        return np.where(valid, image, np.nan).astype(np.float32)
-    known = torch.from_numpy(valid)
-    values = torch.where(known, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
-    # A mean over all, the valid ones' share being the same of both, keeps float32's digits.
-    share = _means(known[None].float(), factor)
-    means = _means(values, factor) / share
-    return torch.where(share > 0, means, torch.nan).numpy()
-
-
-def _means(images: Float[Tensor, "band row col"], factor: int) -> Float[Tensor, "band _row _col"]:
-    """Sums over blocks over k²; blocks that cross the edge are filled up with zeros."""
-    height, width = images.shape[-2:]
-    padded = functional.pad(images, (0, -width % factor, 0, -height % factor))
-    return functional.avg_pool2d(padded, factor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+from torch.nn import functional
 
 from metriccd.histogram import Histogram
 from metriccd.layer import Layer
 from metriccd.measure import Fitted, tile_of
-from metriccd.overview import block_means, factor_of, small
+from metriccd.overview import factor_of, small
 from metriccd.pair import Block, Source
 from metriccd.raster import Window
 from metriccd.stages import Stages
@@ -42,10 +45,10 @@ class Scanned:
     def histogram(self, stages: Stages, *, squared: bool = False) -> Histogram:
         """Of the valid distances, or of their squares."""
         histogram = Histogram()
-        windows = list(windows_of(self.distance.shape, READ_SIZE))
-        with stages.stage("threshold", len(windows)) as advance:
-            for window in windows:
-                values = self.distance.read(window)
+        parts = list(tiles(self.distance.shape, size=READ_SIZE, halo=0))
+        with stages.stage("threshold", len(parts)) as advance:
+            for part in parts:
+                values = self.distance.read(part.core)
                 histogram.update(values * values if squared else values)
                 advance(1)
         return histogram
@@ -91,9 +94,31 @@ def scan(
     return Scanned(distance=distance, t1_rgb=one, t2_rgb=other)
 
 
-def windows_of(shape: tuple[int, int], size: int) -> Iterator[Window]:
-    """Windows that cover a scene, row by row."""
-    return (tile.core for tile in tiles(shape, size=size, halo=0))
+def block_means(
+    image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"], factor: int
+) -> Float32[np.ndarray, "band _row _col"]:
+    """Mean over the valid pixels of each block; NaN where there is none.
+
+    Args:
+        image: A window that starts at multiples of `factor`.
+        valid: Pixels that count.
+        factor: k.
+    """
+    if factor == 1:
+        return np.where(valid, image, np.nan).astype(np.float32)
+    known = torch.from_numpy(valid)
+    values = torch.where(known, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
+    # A mean over all, the valid ones' share being the same of both, keeps float32's digits.
+    share = _means(known[None].float(), factor)
+    means = _means(values, factor) / share
+    return torch.where(share > 0, means, torch.nan).numpy()
+
+
+def _means(images: Float[Tensor, "band row col"], factor: int) -> Float[Tensor, "band _row _col"]:
+    """Sums over blocks over k²; blocks that cross the edge are filled up with zeros."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (0, -width % factor, 0, -height % factor))
+    return functional.avg_pool2d(padded, factor)
 
 
 def _ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, None]:
