@@ -20,7 +20,7 @@ from metriccd.image import Image, as_raster, on_lattice
 from metriccd.judgment import Entry, Judge, Measured
 from metriccd.measure import Options
 from metriccd.methods import METHODS
-from metriccd.pair import BandNames, ImagePair, read_pair
+from metriccd.pair import BandNames, ImagePair, colors_of, read_pair
 from metriccd.preset import PRESETS, options_of
 from metriccd.preset import choose as choose_preset
 from metriccd.record import input_of, versions
@@ -169,25 +169,19 @@ def compare(
     for name in names:
         entry = Entry(name=name, preset=choose_preset("default", name, "auto"), rules=rules)
         measured[name] = judge.measure(entry, block, options, stages)
+    one, other = (
+        figures.stretched(np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan)))
+        for image in (block.t1, block.t2)
+    )
     return Comparison(
         methods=measured,
         rules=rules,
         changed=changed,
         judged=judge.judged,
-        t1_rgb=_shown(block.t1, block.valid, pair.rgb),
-        t2_rgb=_shown(block.t2, block.valid, pair.rgb),
+        t1_rgb=one,
+        t2_rgb=other,
         record=_record(pair, reference, options, rules, judge, measured, stages),
     )
-
-
-def _shown(
-    image: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    rgb: tuple[int, int, int],
-) -> Float[np.ndarray, "3 row col"]:
-    """Red, green and blue of an image for display."""
-    colors = image[[min(band, len(image) - 1) for band in rgb]]
-    return figures.stretched(np.where(valid, colors, np.float32(np.nan)))
 
 
 def choose(

@@ -78,14 +78,19 @@ def decide(
             distance a score ("otsu" if this is a score, too).
         seed: Of the pixels that k-means looks at.
     """
-    wanted = automatic if asked == "auto" else asked
+    wanted, rule = rules(asked, automatic)
     if found.probability and wanted != "adaptive":
         return _probability(found, valid, wanted)
-    rule = next((name for name in (wanted, automatic) if isinstance(name, str)), "otsu")
     scored = _scored(found, valid, rule, seed)
     if isinstance(wanted, str):
         return scored
     return replace(scored, threshold=float(wanted), rule="fixed", level=None)
+
+
+def rules(asked: str | float, automatic: str | float) -> tuple[str | float, str]:
+    """The rule or score that decides, and the rule that makes a distance a score."""
+    wanted = automatic if asked == "auto" else asked
+    return wanted, next((name for name in (wanted, automatic) if isinstance(name, str)), "otsu")
 
 
 def _probability(

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 from torch import nn
 
 from metriccd.change import Change
-from metriccd.decision import decide, level_by, measure_of, score_of, takes_all
+from metriccd.decision import decide, level_by, measure_of, rules, score_of, takes_all
 from metriccd.figures import stretched
 from metriccd.folder import unfinished_folder
 from metriccd.image import Image
@@ -22,7 +22,7 @@ from metriccd.measure import Fitted, Method, Options, WindowedMethod
 from metriccd.methods import METHODS
 from metriccd.objects import require_areas, without_small
 from metriccd.overview import factor_of
-from metriccd.pair import BandNames, ImagePair, read_pair, several
+from metriccd.pair import BandNames, ImagePair, colors_of, read_pair, several
 from metriccd.preset import Preset, choose, options_of, settings_of
 from metriccd.raster import Window, bounded_cache
 from metriccd.record import code_digest, content_of, input_of, state_of, versions
@@ -239,34 +239,25 @@ class Task:
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
-        stages, method = self.options.stages, METHODS[self.chosen.method]
-        self.pair.check(stages)
+        method = METHODS[self.chosen.method]
         if isinstance(method, WindowedMethod):
+            self.pair.check(self.options.stages)
             fitted = method.fit(self.pair.blocks(), self.options)
-            if not takes_all(self._rule, fitted.components):
+            _, rule = rules(self.threshold, self.chosen.threshold)
+            if not takes_all(rule, fitted.components):
                 return self._windowed(fitted, workspace)
         return self._whole(method)
 
-    @property
-    def _wanted(self) -> str | float:
-        """The rule or the score that decides."""
-        return self.chosen.threshold if self.threshold == "auto" else self.threshold
-
-    @property
-    def _rule(self) -> str:
-        """The rule that makes a distance a score."""
-        rules = (self._wanted, self.chosen.threshold, "otsu")
-        return next(rule for rule in rules if isinstance(rule, str))
-
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
-        stages, rule = self.options.stages, self._rule
+        stages = self.options.stages
+        wanted, rule = rules(self.threshold, self.chosen.threshold)
         found = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
         histogram = found.histogram(stages, squared=rule == "chi2")
         level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
-        by_rule = isinstance(self._wanted, str)
+        by_rule = isinstance(wanted, str)
         return self._result(
             lambda window: score_of(found.distance.read(window), level),
-            threshold=0.5 if by_rule else float(self._wanted),
+            threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
             shown=(found.t1_rgb, found.t2_rgb),
@@ -285,10 +276,10 @@ class Task:
             automatic=self.chosen.threshold,
             seed=self.options.seed,
         )
-        bands = [min(band, len(block.t1) - 1) for band in self.pair.rgb]
         factor = factor_of(block.valid.shape)
         one, other = (
-            block_means(image[bands], block.valid, factor) for image in (block.t1, block.t2)
+            block_means(colors_of(image, self.pair.rgb), block.valid, factor)
+            for image in (block.t1, block.t2)
         )
         return self._result(
             lambda window: decision.score[window.slices],

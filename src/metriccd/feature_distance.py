@@ -40,7 +40,9 @@ def feature_distances(
     """
     dates = np.stack([t1[list(rgb)], t2[list(rgb)]])
     network = place(extractor, device).eval()
-    with (stages or Stages()).stage("features", _tiles(dates.shape[-2:])) as advance:
+    height, width = dates.shape[-2:]
+    count = sum(1 for _ in tiles((height, width), size=TILE, halo=0))
+    with (stages or Stages()).stage("features", count) as advance:
         found = level_distances(network, torch.from_numpy(dates).to(device), advance)
     return found.cpu().numpy()
 
@@ -94,11 +96,6 @@ def _in_strips(
     rows = max(STRIP // (one.shape[1] * one.shape[3]), 1)
     strips = (slice(start, start + rows) for start in range(0, one.shape[2], rows))
     return torch.cat([cosine_distance(one[:, :, s], other[:, :, s]) for s in strips], dim=1)
-
-
-def _tiles(shape: tuple[int, ...]) -> int:
-    height, width = shape
-    return -(-height // TILE) * -(-width // TILE)
 
 
 def halo_of(network: nn.Module) -> int:

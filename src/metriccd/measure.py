@@ -6,9 +6,10 @@ Most are fitted on a source first, which may be larger than memory, and then mea
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from metriccd.fit import PAPER, FitSettings
 from metriccd.pair import ArrayPair, Block, Source
 from metriccd.raster import Window
 from metriccd.stages import Stages
-from metriccd.tiling import map_tiles
+from metriccd.tiling import map_tiles, tiles
 
 # Side of the tiles in which scenes are measured. With a halo of 60 pixels a fifth of the work is
 # for context; larger tiles have less of it, but leave the cache and take longer.
@@ -97,7 +98,7 @@ class Fitted:
         measure: (t1, t2, valid) of a window with its context → components (component, row, col).
         merge: Components → one value a pixel, larger = more change.
         components: How many there are.
-        halo: Context that a window needs on each side, in pixels.
+        halo: Context that a window needs on each side, in pixels; a multiple of `stride`.
         stride: Windows must start at multiples of it.
         floor: As of a `Difference`, and so are all that follow.
         chi2_dof: Degrees of freedom.
@@ -127,8 +128,7 @@ class Fitted:
         return np.where(block[2], self.merge(self.measure(*block)), np.nan).astype(np.float32)
 
 
-@runtime_checkable
-class Method(Protocol):
+class Method(ABC):
     """A change detector: two images on one grid → a difference image."""
 
     def __call__(
@@ -140,11 +140,21 @@ class Method(Protocol):
         options: Options | None = None,
     ) -> Difference:
         """Measures change at every pixel that is valid (all, by default)."""
+        return self.on(_usable(t1, t2, valid), options or Options())
+
+    @abstractmethod
+    def on(self, block: Block, options: Options) -> Difference:
+        """Measures change on arrays of float32 without NaN."""
 
 
 @dataclass(frozen=True)
-class WholeMethod:
-    """A method that needs the whole pair in memory."""
+class WholeMethod(Method):
+    """A method that needs the whole pair in memory.
+
+    Attributes:
+        measure: (t1, t2, valid, options) → what it measured; pixels that are not valid may hold
+            anything.
+    """
 
     measure: Callable[
         [
@@ -156,22 +166,14 @@ class WholeMethod:
         Difference,
     ]
 
-    def __call__(
-        self,
-        t1: Real[np.ndarray, "band row col"],
-        t2: Real[np.ndarray, "band row col"],
-        valid: Bool[np.ndarray, "row col"] | None = None,
-        *,
-        options: Options | None = None,
-    ) -> Difference:
-        """Measures change at every pixel that is valid."""
-        block = _usable(t1, t2, valid)
-        found = self.measure(*block, options or Options())
+    def on(self, block: Block, options: Options) -> Difference:
+        """Measures all of it at once."""
+        found = self.measure(*block, options)
         return replace(found, image=np.where(block.valid, found.image, np.nan).astype(np.float32))
 
 
 @dataclass(frozen=True)
-class WindowedMethod:
+class WindowedMethod(Method):
     """A method that is fitted on a source of any size and then measures windows.
 
     Attributes:
@@ -180,28 +182,25 @@ class WindowedMethod:
 
     fit: Callable[[Source, Options], Fitted]
 
-    def __call__(
-        self,
-        t1: Real[np.ndarray, "band row col"],
-        t2: Real[np.ndarray, "band row col"],
-        valid: Bool[np.ndarray, "row col"] | None = None,
-        *,
-        options: Options | None = None,
-    ) -> Difference:
-        """Measures change at every pixel that is valid."""
-        block, chosen = _usable(t1, t2, valid), options or Options()
-        fitted = self.fit(ArrayPair(block=block), chosen)
-        shape = block.valid.shape
+    def on(self, block: Block, options: Options) -> Difference:
+        """Fits it on the arrays and measures them tile by tile."""
+        source = ArrayPair(block=block)
+        fitted = self.fit(source, options)
+        side = side_of(fitted)
+        count = sum(1 for _ in tiles(source.shape, size=side, halo=0))
+        with options.stages.stage("measure", count) as advance, source.reader() as read:
 
-        def measure(window: Window) -> Float32[np.ndarray, "component _row _col"]:
-            part = Block(*(each[..., *window.slices] for each in block))
-            return np.where(part.valid, fitted.measure(*part), np.nan).astype(np.float32)
+            def measure(window: Window) -> Float32[np.ndarray, "component _row _col"]:
+                part = read(window)
+                return np.where(part.valid, fitted.measure(*part), np.nan).astype(np.float32)
 
-        size, halo = tile_of(fitted)
-        count = -(-shape[0] // size) * -(-shape[1] // size)
-        with chosen.stages.stage("measure", count) as advance:
             components = map_tiles(
-                measure, shape, channels=fitted.components, size=size, halo=halo, advance=advance
+                measure,
+                source.shape,
+                channels=fitted.components,
+                size=side,
+                halo=fitted.halo,
+                advance=advance,
             )
         return Difference(
             image=fitted.merge(components).astype(np.float32),
@@ -213,15 +212,15 @@ class WindowedMethod:
         )
 
 
-def tile_of(fitted: Fitted, *, multiple: int = 1) -> tuple[int, int]:
-    """Side and halo, in pixels, of the tiles in which a fitted method measures a scene.
+def side_of(fitted: Fitted, *, multiple: int = 1) -> int:
+    """Side, in pixels, of the tiles in which a fitted method measures a scene.
 
     Args:
         fitted: The method.
         multiple: The side is a multiple of it.
     """
-    step, stride = math.lcm(fitted.stride, multiple), fitted.stride
-    return max(TILE // step, 1) * step, -(-fitted.halo // stride) * stride
+    step = math.lcm(fitted.stride, multiple)
+    return max(TILE // step, 1) * step
 
 
 def _usable(

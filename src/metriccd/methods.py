@@ -24,7 +24,7 @@ from metriccd.measure import (
     choose_device,
 )
 from metriccd.nets.features import load_extractor
-from metriccd.pair import Block, Source
+from metriccd.pair import Block, Source, three
 from metriccd.sampling import representative
 
 
@@ -33,7 +33,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
     parts = representative(source, seed=options.seed, stages=options.stages)
     found = fusion.fit_fusion(
         parts,
-        rgb=_three(options.rgb, len(parts[0].t1)),
+        rgb=three(options.rgb, len(parts[0].t1)),
         extractor=load_extractor(options.extractor),
         adaptation=options.adaptation,
         color_factor=options.color_factor,
@@ -70,7 +70,7 @@ def _metric(
         one,
         other,
         valid,
-        rgb=_three(options.rgb, len(t1)),
+        rgb=three(options.rgb, len(t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         settings=options.fit,
         seed=options.seed,
@@ -92,7 +92,7 @@ def _closed_form(
         one,
         other,
         valid,
-        rgb=_three(options.rgb, len(t1)),
+        rgb=three(options.rgb, len(t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         device=choose_device(options.device),
         stages=options.stages,
@@ -112,7 +112,7 @@ def _deep_cva(
         t1,
         t2,
         valid,
-        rgb=_three(options.rgb, len(t1)),
+        rgb=three(options.rgb, len(t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         device=choose_device(options.device),
         stages=options.stages,
@@ -189,12 +189,6 @@ def in_one_range(
             np.where(valid, one, 0).astype(np.float32),
             np.where(valid, other, 0).astype(np.float32),
         )
-
-
-def _three(rgb: tuple[int, int, int], bands: int) -> tuple[int, int, int]:
-    """Red, green and blue for images of fewer than three bands: the last one repeats."""
-    red, green, blue = (min(band, bands - 1) for band in rgb)
-    return red, green, blue
 
 
 METHODS: dict[str, Method] = {

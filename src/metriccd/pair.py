@@ -315,6 +315,20 @@ def common_grid(first: Raster, second: Raster) -> Grid:
     return one.crop(overlap)
 
 
+def three(rgb: tuple[int, int, int], bands: int) -> tuple[int, int, int]:
+    """Red, green and blue for images of fewer than three bands: the last one repeats."""
+    red, green, blue = (min(band, bands - 1) for band in rgb)
+    return red, green, blue
+
+
+def colors_of(
+    image: Float32[np.ndarray, "band row col"], rgb: tuple[int, int, int]
+) -> Float32[np.ndarray, "3 row col"]:
+    """Red, green and blue of an image."""
+    colors: Float32[np.ndarray, "3 row col"] = image[list(three(rgb, len(image)))]
+    return colors
+
+
 def _tokens(names: BandNames | None) -> list[str] | None:
     """Band names as a list: "4,3,2" and [4, 3, 2] mean the same."""
     if names is None:

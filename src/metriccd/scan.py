@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from metriccd.histogram import Histogram
 from metriccd.layer import Layer
-from metriccd.measure import Fitted, tile_of
+from metriccd.measure import Fitted, side_of
 from metriccd.overview import factor_of, small
-from metriccd.pair import Block, Source
+from metriccd.pair import Block, Source, colors_of
 from metriccd.raster import Window
 from metriccd.stages import Stages
 from metriccd.tiling import Tile, tiles
@@ -74,11 +74,11 @@ def scan(
     shape = source.shape
     factor = factor_of(shape)
     # Blocks of the overview shall not cross tiles.
-    size, halo = tile_of(fitted, multiple=factor)
+    side = side_of(fitted, multiple=factor)
     height, width = small(shape, factor)
     distance = workspace.layer("distance", shape)
     shown = workspace.layer("overview", (6 * height, width))
-    todo = list(enumerate(tiles(shape, size=size, halo=halo)))
+    todo = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
     left = [(number, tile) for number, tile in todo if number not in workspace.finished]
     blocks = _ahead(source, [tile.padded for _, tile in left])
     with stages.stage("measure", len(todo)) as advance, closing(blocks):
@@ -146,9 +146,8 @@ def _colors(
     block: Block, tile: Tile, rgb: tuple[int, int, int], factor: int
 ) -> Float32[np.ndarray, "6 _row _col"]:
     """Red, green and blue of both dates' part of the overview."""
-    bands = [min(band, len(block.t1) - 1) for band in rgb]
     core = (..., *tile.inner)
-    both = np.concatenate([block.t1[bands][core], block.t2[bands][core]])
+    both = np.concatenate([colors_of(image[core], rgb) for image in (block.t1, block.t2)])
     return block_means(both, block.valid[core], factor)
 
 
