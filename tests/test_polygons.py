@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from skimage.measure import label, regionprops
 
-from metriccd.polygons import change_polygons, scene_polygons, write_polygons
+from metriccd.polygons import scene_polygons, write_polygons
 from metriccd.raster import Grid
 
 UTM = Grid(
@@ -23,6 +23,10 @@ DEGREES = Grid(
     height=60, width=80, transform=Affine(1e-3, 0, 10, 0, -1e-3, 45), crs=CRS.from_epsg(4326)
 )
 NOWHERE = Grid(height=60, width=80, transform=Affine.identity(), crs=None)
+
+
+def change_polygons(change: np.ndarray, score: np.ndarray, grid: Grid) -> gpd.GeoDataFrame:
+    return scene_polygons(lambda window: (change[window.slices], score[window.slices]), grid)
 
 
 @pytest.fixture

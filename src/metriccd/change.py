@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from metriccd import figures
 from metriccd.folder import output_folder
-from metriccd.polygons import scene_polygons
 from metriccd.raster import Grid, Window
 from metriccd.result import Judgment, Result, Tally
 from metriccd.stages import Stages
@@ -55,21 +54,11 @@ class Change:
 
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon for each change object: `id`, `area_m2`, `score_mean`, `score_max`."""
-        return self._polygons.copy()
-
-    @cached_property
-    def _polygons(self) -> gpd.GeoDataFrame:
-        return scene_polygons(self._read, self.grid)
+        return self._result.polygons.copy()
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
-        tally = self._tally()
-        return tally.summary(self.grid) | {
-            "objects": len(self._polygons),
-            "threshold": self.threshold,
-            "rule": self.rule,
-            "warnings": list(self.record.get("warnings", ())),
-        }
+        return self._result.summary(self._tally())
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draws the change, outlined and tinted, on the second image."""
@@ -111,7 +100,11 @@ class Change:
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
         """
-        Result(
+        self._result.write(folder, name=name, judgment=judgment)
+
+    @cached_property
+    def _result(self) -> Result:
+        return Result(
             read=self._read,
             threshold=self.threshold,
             rule=self.rule,
@@ -121,7 +114,7 @@ class Change:
             history=self.history,
             record=self.record,
             stages=self.stages,
-        ).write(folder, name=name, judgment=judgment)
+        )
 
     def _read(
         self, window: Window

@@ -47,10 +47,7 @@ def output_folder(
     Raises:
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
-    out = out.resolve()
-    _refuse_inputs(out, inputs)
-    _check(out, overwrite)
-    made = _make_parents(out.parent)
+    out, made = _prepare(out, overwrite, inputs)
     try:
         partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     except OSError as error:
@@ -63,8 +60,7 @@ def output_folder(
         _check(out, overwrite)
         _swap(partial, out)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        _remove_empty(made)
+        _abandon(partial, made)
         raise
 
 
@@ -106,10 +102,7 @@ def unfinished_folder(
     Raises:
         OutputError: `out` exists and may not be replaced, cannot be written, or is being made.
     """
-    out = out.resolve()
-    _refuse_inputs(out, inputs)
-    _check(out, overwrite)
-    made = _make_parents(out.parent)
+    out, made = _prepare(out, overwrite, inputs)
     partial = unfinished_path(out)
     try:
         partial.mkdir(exist_ok=True)
@@ -127,12 +120,10 @@ def unfinished_folder(
         _swap(partial, out)
     except KeyboardInterrupt:
         if not (partial / WORK / FINISHED).exists():
-            shutil.rmtree(partial, ignore_errors=True)
-            _remove_empty(made)
+            _abandon(partial, made)
         raise
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        _remove_empty(made)
+        _abandon(partial, made)
         raise
 
 
@@ -197,10 +188,20 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
         raise OutputError(_unwritable(folder, error)) from None
 
 
-def _refuse_inputs(out: Path, inputs: Sequence[str | Path]) -> None:
+def _prepare(out: Path, overwrite: bool, inputs: Sequence[str | Path]) -> tuple[Path, list[Path]]:
+    """Checks that `out` may be written and makes its parents; returns it and those made."""
+    out = out.resolve()
     for path in inputs:
         if Path(path).resolve().is_relative_to(out):
             raise OutputError(f"OUT must not hold the images: {path} lies in it; choose another")
+    _check(out, overwrite)
+    return out, _make_parents(out.parent)
+
+
+def _abandon(partial: Path, made: list[Path]) -> None:
+    """Removes an unfinished result and the parents made for it."""
+    shutil.rmtree(partial, ignore_errors=True)
+    _remove_empty(made)
 
 
 def _check(out: Path, overwrite: bool) -> None:

@@ -6,12 +6,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import geopandas as gpd
 import numpy as np
 import shapely
 from affine import Affine
-from jaxtyping import Bool, Float32, Float64, Int32, Shaped
+from jaxtyping import Float64, Int32, Shaped
 from pyproj.enums import WktVersion
 from pyproj.exceptions import CRSError
 from shapely.geometry import Polygon, shape
@@ -19,6 +20,8 @@ from shapely.geometry import Polygon, shape
 from metriccd.objects import BLOCK, Objects, Read, find_objects
 from metriccd.raster import Grid, Window, outlines
 
+# A table of change objects.
+Polygons: TypeAlias = gpd.GeoDataFrame
 COLUMNS = ("id", "area_m2", "score_mean", "score_max")
 
 
@@ -48,13 +51,6 @@ def scene_polygons(read: Read, grid: Grid, *, size: int = BLOCK) -> gpd.GeoDataF
         geometry=shapes[order],
         crs=None if grid.crs is None else grid.crs.to_wkt(),
     )
-
-
-def change_polygons(
-    change: Bool[np.ndarray, "row col"], score: Float32[np.ndarray, "row col"], grid: Grid
-) -> gpd.GeoDataFrame:
-    """The same of arrays."""
-    return scene_polygons(lambda window: (change[window.slices], score[window.slices]), grid)
 
 
 def write_polygons(polygons: gpd.GeoDataFrame, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from metriccd.errors import OutputError
 from metriccd.folder import RECORD
 from metriccd.objects import BLOCK
 from metriccd.overview import Maximum
-from metriccd.polygons import scene_polygons, write_polygons
+from metriccd.polygons import Polygons, scene_polygons, write_polygons
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
 from metriccd.report import TOP_LEVEL, ReportData, preview, quantize, render
 from metriccd.stac import stac_item
@@ -84,11 +85,24 @@ class Result:
                 f"OUT must be writable: {error}; free space, or choose another folder"
             ) from error
 
+    @cached_property
+    def polygons(self) -> Polygons:
+        """The change objects, see `scene_polygons`."""
+        return scene_polygons(self.read, self.grid)
+
+    def summary(self, tally: Tally) -> dict[str, Any]:
+        """The result in numbers: share, area, objects, threshold, warnings."""
+        return tally.summary(self.grid) | {
+            "objects": len(self.polygons),
+            "threshold": self.threshold,
+            "rule": self.rule,
+            "warnings": list(self.record.get("warnings", ())),
+        }
+
     def _write(self, folder: Path, name: str, judgment: Judgment | None) -> dict[str, Any]:
         created = datetime.now(UTC)
         with self.stages.stage("polygons") as advance:
-            polygons = scene_polygons(self.read, self.grid)
-            write_polygons(polygons, folder / "change.gpkg")
+            write_polygons(self.polygons, folder / "change.gpkg")
             advance(1)
         tally = self._write_rasters(folder)
         (folder / "change.qml").write_text(style.qml())
@@ -100,12 +114,7 @@ class Result:
             advance(1)
             (folder / "report.html").write_text(render(data), encoding="utf-8")
             advance(1)
-        summary = tally.summary(self.grid) | {
-            "objects": len(polygons),
-            "threshold": self.threshold,
-            "rule": self.rule,
-            "warnings": list(self.record.get("warnings", ())),
-        }
+        summary = self.summary(tally)
         record = dict(self.record) | {
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
