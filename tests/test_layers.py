@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "metriccd"
 # From the ground up, as docs/architecture.md has it. A room imports from its own layer or below,
 # never in a circle.
 LAYERS = [
-    {"errors", "stages", "style", "histogram"},
+    {"errors", "stages", "style", "histogram", "workers"},
     {
         "raster",
         "color",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from metriccd.pair import Block, Source, colors_of
 from metriccd.raster import Window
 from metriccd.stages import Stages
 from metriccd.tiling import Tile, tiles
+from metriccd.workers import map_ahead, workers
 from metriccd.workspace import Workspace
 
 # Side of the windows in which a measured layer is read.
@@ -44,14 +45,20 @@ class Scanned:
 
     def histogram(self, stages: Stages, *, squared: bool = False) -> Histogram:
         """Of the valid distances, or of their squares."""
-        histogram = Histogram()
+
+        def counted(part: Tile) -> Histogram:
+            values = self.distance.read(part.core)
+            histogram = Histogram()
+            histogram.update(values * values if squared else values)
+            return histogram
+
+        total = Histogram()
         parts = list(tiles(self.distance.shape, size=READ_SIZE, halo=0))
-        with stages.stage("threshold", len(parts)) as advance:
-            for part in parts:
-                values = self.distance.read(part.core)
-                histogram.update(values * values if squared else values)
+        with stages.stage("threshold", len(parts)) as advance, workers(len(parts)) as pool:
+            for histogram in map_ahead(counted, parts, pool=pool):
+                total += histogram
                 advance(1)
-        return histogram
+        return total
 
 
 def scan(
@@ -80,12 +87,23 @@ def scan(
     shown = workspace.layer("overview", (6 * height, width))
     todo = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
     left = [(number, tile) for number, tile in todo if number not in workspace.finished]
+
+    def measured(given: tuple[Tile, Block]) -> tuple[np.ndarray, np.ndarray]:
+        tile, block = given
+        return fitted.image(block)[tile.inner], _colors(block, tile, rgb, factor)
+
     blocks = _ahead(source, [tile.padded for _, tile in left])
-    with stages.stage("measure", len(todo)) as advance, closing(blocks):
+    with (
+        stages.stage("measure", len(todo)) as advance,
+        closing(blocks),
+        workers(len(left)) as pool,
+    ):
         advance(len(todo) - len(left))
-        for (number, tile), block in zip(left, blocks, strict=True):
-            distance.write(tile.core, fitted.image(block)[tile.inner])
-            for band, means in enumerate(_colors(block, tile, rgb, factor)):
+        given = zip((tile for _, tile in left), blocks, strict=True)
+        found = map_ahead(measured, given, pool=pool)
+        for (number, tile), (image, colors) in zip(left, found, strict=True):
+            distance.write(tile.core, image)
+            for band, means in enumerate(colors):
                 shown.write(_small_window(tile.core, factor, band * height), means)
             workspace.finish(number)
             advance(1)
@@ -130,14 +148,7 @@ def _ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, 
         context = thread.submit(source.reader).result()
         read = thread.submit(context.__enter__).result()
         try:
-            pending: Future[Block] | None = None
-            for window in windows:
-                coming = thread.submit(read, window)
-                if pending is not None:
-                    yield pending.result()
-                pending = coming
-            if pending is not None:
-                yield pending.result()
+            yield from map_ahead(read, windows, pool=thread, ahead=1)
         finally:
             thread.submit(context.__exit__, None, None, None).result()
 

@@ -15,7 +15,7 @@ ROUNDING = 1e-4
 TRUNCATE = 3.0
 # Rows or columns made at once. A block of n needs n + 2·reach of input: few more products than
 # the Gaussian has taps, and a matrix product runs at twenty times the speed of a loop over taps.
-BLOCK = 96
+BLOCK = 32
 
 
 def reach(sigma: float) -> int:
