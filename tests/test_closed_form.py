@@ -10,7 +10,7 @@ from torch.nn import functional
 from metriccd.closed_form import deep_distance
 from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
-from metriccd.nets.metric import cosine_distance
+from metriccd.nets.cosine import cosine_distance
 
 RNG = np.random.default_rng(0)
 T1 = RNG.random((4, 90, 110)).astype(np.float32)

@@ -15,7 +15,6 @@ from metriccd.nets.metric import (
     LEVELS,
     WIDTHS,
     MetricExtractor,
-    cosine_distance,
     embedded,
     enlarge,
     halve,
@@ -88,21 +87,6 @@ def test_levels_share_their_weights() -> None:
     for one, other in zip(some(image()), every(image()), strict=False):
         torch.testing.assert_close(one, other)
     assert every.levels == LEVELS
-
-
-def test_a_distance_of_nothing_from_nothing_is_zero_with_a_finite_gradient() -> None:
-    nothing = torch.zeros(1, 4, 2, 2, requires_grad=True)
-    distance = cosine_distance(nothing, torch.zeros(1, 4, 2, 2))
-    distance.sum().backward()
-    assert distance.abs().max() < 1e-6
-    assert nothing.grad is not None
-    assert torch.isfinite(nothing.grad).all()
-
-
-def test_the_distance_is_one_less_the_cosine() -> None:
-    one, other = 100 * torch.rand(2, 1, 8, 5, 5)
-    expected = 1 - torch.nn.functional.cosine_similarity(one, other, dim=1)
-    torch.testing.assert_close(cosine_distance(one, other), expected, atol=1e-4, rtol=0)
 
 
 def test_maps_of_a_window_lie_where_those_of_the_whole_do() -> None:

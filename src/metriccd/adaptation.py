@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metriccd.augmentation import jitter
-from metriccd.nets.metric import Readout, cosine_distance
+from metriccd.nets.cosine import pair_distances
+from metriccd.nets.metric import Readout
 from metriccd.nets.precision import autocast
 from metriccd.stages import Stages
 
@@ -150,11 +151,10 @@ def change_logit(
     t2: Float[Tensor, "batch 3 row col"],
 ) -> Float[Tensor, "batch row col"]:
     """Logit of change of a batch of pairs."""
-    count = len(t1)
     with autocast(t1.device.type):
         both = torch.cat([t1, t2]).contiguous(memory_format=torch.channels_last)
         levels = extractor(both)
-    distances = [cosine_distance(level[:count], level[count:]) for level in levels]
+    distances = [pair_distances(level) for level in levels]
     logit: Tensor = readout(distances, (t1.shape[-2], t1.shape[-1]))
     return logit
 

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from metriccd.nets.metric import cosine_distance, enlarge
+from metriccd.nets.cosine import cosine_distance
+from metriccd.nets.metric import enlarge
 from metriccd.nets.precision import autocast, place
 from metriccd.stages import Advance, Stages
 from metriccd.tiling import tiles

@@ -1,4 +1,4 @@
-"""The embedded feature extractor: small, self-trained, and a distance between its features.
+"""The embedded feature extractor: small, self-trained.
 
 Three levels like VGG-16's first ones (full, half and quarter resolution), with a third of the
 arithmetic. `training/extractor.py` in the repository made the weights, without labels.
@@ -25,8 +25,6 @@ WEIGHTS = "extractor.safetensors"
 MEAN, SPREAD = 0.3, 0.15
 # Distances are averaged over as many pixels before they are read out.
 WINDOW = 5
-# The component that every feature vector gets; a trained channel is of the order of 1.
-NOTHING = 0.1
 
 
 class Readout(nn.Module):
@@ -120,21 +118,6 @@ def embedded(levels: tuple[int, ...] = LEVELS) -> MetricExtractor:
         stored |= {f"readout.{name}": value for name, value in net.readout.state_dict().items()}
     net.load_state_dict({name: stored[name] for name in net.state_dict()})
     return net.eval()
-
-
-def cosine_distance(
-    one: Float[Tensor, "batch channel row col"], other: Float[Tensor, "batch channel row col"]
-) -> Float[Tensor, "batch row col"]:
-    """1 − cosine of the angle between two dates' features, in [0, 2].
-
-    Every feature vector gets one more component, the same small constant, so that two vectors of
-    zeros are alike and the gradient is finite.
-    """
-    one, other = one.float(), other.float()
-    product = (one * other).sum(dim=1) + NOTHING**2
-    squares = [features.square().sum(dim=1) + NOTHING**2 for features in (one, other)]
-    distance: Tensor = 1 - product * (squares[0] * squares[1]).rsqrt()
-    return distance.clamp(min=0)
 
 
 def halve(
