@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from metriccd.closed_form import deep_distance
 from metriccd.nets import precision
-from metriccd.nets.features import load_extractor
 from metriccd.nets.cosine import cosine_distance
+from metriccd.nets.features import load_extractor
 
 RNG = np.random.default_rng(0)
 T1 = RNG.random((4, 90, 110)).astype(np.float32)

@@ -46,7 +46,8 @@ def test_the_gradient_written_out_is_that_of_the_distance(
     (found * weights).sum().backward()
     # Where both dates are the same the distance is 0 or a rounding error below it, cut to 0.
     differ = (expected > 1e-6).repeat(2, 1, 1)[:, None]
-    assert slow.grad is not None and fast.grad is not None
+    assert slow.grad is not None
+    assert fast.grad is not None
     torch.testing.assert_close(
         (fast.grad * differ).float(), (slow.grad * differ).float(), atol=tolerance, rtol=tolerance
     )

@@ -11,7 +11,7 @@ import torch
 from metriccd.workers import WORKERS, map_ahead, workers
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def four_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(4)
@@ -19,7 +19,7 @@ def four_threads():
     torch.set_num_threads(before)
 
 
-def test_results_come_in_order_whichever_is_ready_first(four_threads) -> None:
+def test_results_come_in_order_whichever_is_ready_first() -> None:
     def late(number: int) -> int:
         time.sleep(0.02 if number % 2 == 0 else 0)
         return number
@@ -28,7 +28,7 @@ def test_results_come_in_order_whichever_is_ready_first(four_threads) -> None:
         assert list(map_ahead(late, range(8), pool=pool)) == list(range(8))
 
 
-def test_workers_share_the_threads_and_give_them_back(four_threads) -> None:
+def test_workers_share_the_threads_and_give_them_back() -> None:
     both = threading.Barrier(WORKERS)
 
     def threads(_number: int) -> int:
@@ -40,12 +40,12 @@ def test_workers_share_the_threads_and_give_them_back(four_threads) -> None:
     assert torch.get_num_threads() == 4
 
 
-def test_one_task_has_all_threads(four_threads) -> None:
+def test_one_task_has_all_threads() -> None:
     with workers(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == 4
 
 
-def test_no_more_is_taken_than_is_worked_on(four_threads) -> None:
+def test_no_more_is_taken_than_is_worked_on() -> None:
     taken: list[int] = []
 
     def given():
@@ -59,7 +59,7 @@ def test_no_more_is_taken_than_is_worked_on(four_threads) -> None:
         assert len(taken) == 3
 
 
-def test_what_fails_in_a_worker_fails_here(four_threads) -> None:
+def test_what_fails_in_a_worker_fails_here() -> None:
     def fail(number: int) -> int:
         raise ValueError(f"no {number}")
 
