@@ -21,7 +21,7 @@ from skimage.io import imread as read_image
 from skimage.transform import downscale_local_mean
 
 from metriccd import figures
-from metriccd.report import ReportData, preview, quantize, render
+from metriccd.report import ReportData, draw_preview, quantize, render
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -148,7 +148,7 @@ def test_page_without_javascript_shows_the_preview_and_hides_the_controls() -> N
     visible = page.all("img")[0]
     assert visible["alt"].startswith("Four pictures")
     jpeg = b64decode(visible["src"].removeprefix("data:image/jpeg;base64,"))
-    assert imread(BytesIO(jpeg), format="jpeg").shape[1] == 1000
+    assert imread(BytesIO(jpeg), format="jpeg").shape[1] == 1600
 
 
 def test_embedded_score_decodes_within_one_level_and_marks_nodata() -> None:
@@ -237,7 +237,7 @@ def test_names_from_outside_are_text_never_markup_or_formulas() -> None:
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in clean.elements]
     assert not [e for _, e in page.elements if "onerror" in e]
     assert page.words.count(evil) >= 9
-    assert preview(hostile).startswith(b"\x89PNG")
+    assert draw_preview(hostile).shape[2] == 1600
 
 
 FLAT = np.full((40, 30), 0.25)
@@ -285,7 +285,7 @@ def test_help_of_a_reference_is_said_in_badge_text_and_preview() -> None:
     assert [e["class"] for e in oracle.all("span") if "badge" in e.get("class", "")] == [
         "badge oracle"
     ]
-    assert preview(scene()) != preview(scene(label_free=False))
+    assert (draw_preview(scene()) != draw_preview(scene(label_free=False))).any()
 
 
 def test_sections_appear_only_when_there_is_something_to_show() -> None:
@@ -320,7 +320,8 @@ def test_preview_is_a_png_whose_changed_area_stands_out() -> None:
     score[:, :30] = 0.9
     gray = np.full((3, 60, 60), 0.5, np.float32)
     gray[:, :20, 40:] = np.nan
-    image = picture(preview(scene(rows=60, cols=60, score=score, t1=gray, t2=gray)))
+    drawn = draw_preview(scene(rows=60, cols=60, score=score, t1=gray, t2=gray))
+    image = picture(figures.encode(drawn, "png"))
     rows, cols = image.shape[:2]
     assert cols == 1600
     assert 1500 < rows < 1800
@@ -330,6 +331,11 @@ def test_preview_is_a_png_whose_changed_area_stands_out() -> None:
     low, high = image[int(0.75 * rows), [int(0.4 * cols), int(0.1 * cols)]]
     assert high.sum() > low.sum() + 300
     np.testing.assert_array_equal(image[int(0.15 * rows), int(0.45 * cols)], figures.NODATA_RGB)
+
+
+def test_page_shows_the_preview_that_it_is_given() -> None:
+    assert render(scene()) == render(scene(), draw_preview(scene()))
+    assert render(scene()) != render(scene(), np.zeros((3, 40, 40), np.uint8))
 
 
 def test_overview_is_the_mean_or_maximum_of_the_valid_pixels_of_each_block() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.patches import Patch
@@ -194,7 +195,9 @@ def encode(
     """
     buffer = BytesIO()
     picture = np.moveaxis(rgb, 0, -1)
-    imsave(buffer, picture, format=file_format, pil_kwargs={"quality": quality})
+    # PNG's default compression takes 2.6 times as long and saves a tenth.
+    options = {"compress_level": 1} if file_format == "png" else {"quality": quality}
+    imsave(buffer, picture, format=file_format, pil_kwargs=options)
     return buffer.getvalue()
 
 
@@ -228,7 +231,7 @@ def panels(
     title: str,
     caption: str,
     width: int = 1600,
-) -> Figure:
+) -> UInt8[np.ndarray, "3 _row _col"]:
     """Four labeled panels: before, after, score with its scale, change on the after image.
 
     Two by two, or four in a row where the scene is much taller than wide.
@@ -243,7 +246,7 @@ def panels(
         width: Pixels.
 
     Returns:
-        Figure of exactly `width` pixels at 100 dots per inch.
+        Picture of exactly `width` pixels.
     """
     columns = 4 if score.shape[0] > 1.6 * score.shape[1] else 2
     figure, axes = _panel_grid(width, columns, score.shape[0] / score.shape[1])
@@ -258,7 +261,11 @@ def panels(
     axes[3].imshow(np.moveaxis(overlay(t2, score > threshold), 0, -1))
     _draw_score(figure, axes[2], score, threshold)
     axes[3].set_xlabel("tinted: score above the threshold", fontsize=11, labelpad=6)
-    return figure
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn: UInt8[np.ndarray, "3 _row _col"]
+    drawn = np.moveaxis(np.asarray(canvas.buffer_rgba())[..., :3], -1, 0)
+    return drawn
 
 
 def error_panel(

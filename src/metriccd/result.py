@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
-from metriccd import style
+from metriccd import figures, style
 from metriccd.errors import OutputError
 from metriccd.folder import RECORD
 from metriccd.objects import BLOCK
 from metriccd.overview import Maximum
 from metriccd.polygons import Polygons, scene_polygons, write_polygons
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
-from metriccd.report import TOP_LEVEL, ReportData, preview, quantize, render
+from metriccd.report import TOP_LEVEL, ReportData, draw_preview, quantize, render
 from metriccd.stac import stac_item
 from metriccd.stages import Stages
 
@@ -110,9 +110,10 @@ class Result:
             item = stac_item(name, self.grid, created=created, sources=self._source_names())
             (folder / "item.json").write_text(json.dumps(item, indent=2))
             data = self._report_data(tally, judgment)
-            (folder / "preview.png").write_bytes(preview(data))
+            preview = draw_preview(data)
+            (folder / "preview.png").write_bytes(figures.encode(preview, "png"))
             advance(1)
-            (folder / "report.html").write_text(render(data), encoding="utf-8")
+            (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
             advance(1)
         summary = self.summary(tally)
         record = dict(self.record) | {
