@@ -23,16 +23,22 @@ def distances(t1=T1, t2=T2, extractor=None) -> np.ndarray:
 
 def test_tiles_leave_no_seam(monkeypatch) -> None:
     whole = distances()
-    monkeypatch.setattr(feature_distance, "TILE", 32)
+    monkeypatch.setitem(feature_distance.TILE, "cpu", 32)
     # Convolutions of other sizes round otherwise: bfloat16 has 8 bits.
     np.testing.assert_allclose(distances(), whole, atol=2e-3)
 
 
 def test_tiles_without_their_halo_would_leave_seams(monkeypatch) -> None:
     whole = distances()
-    monkeypatch.setattr(feature_distance, "TILE", 32)
+    monkeypatch.setitem(feature_distance.TILE, "cpu", 32)
     monkeypatch.setattr(feature_distance, "halo_of", lambda _network: 4)
     assert np.abs(distances() - whole).max() > 8e-3
+
+
+def test_both_dates_in_a_batch_give_what_they_give_one_by_one(monkeypatch) -> None:
+    apart = distances()
+    monkeypatch.setattr(feature_distance, "TILE", {})
+    np.testing.assert_allclose(distances(), apart, atol=2e-3)
 
 
 def test_equal_dates_have_no_distance_and_their_order_does_not_matter() -> None:

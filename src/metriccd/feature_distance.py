@@ -13,7 +13,9 @@ from metriccd.nets.precision import autocast, place
 from metriccd.stages import Advance, Stages
 from metriccd.tiling import tiles
 
-TILE = 384
+# Side of the tiles: on a CPU, what stays in its cache.
+TILE = {"cpu": 384}
+TILE_ELSEWHERE = 2048
 # Feature values compared at once.
 STRIP = 2**19
 # Halo of extractors that do not say theirs, and the bilinear enlargement's reach in cells.
@@ -42,7 +44,7 @@ def feature_distances(
     dates = np.stack([t1[list(rgb)], t2[list(rgb)]])
     network = place(extractor, device).eval()
     height, width = dates.shape[-2:]
-    count = sum(1 for _ in tiles((height, width), size=TILE, halo=0))
+    count = sum(1 for _ in tiles((height, width), size=_side(device), halo=0))
     with (stages or Stages()).stage("features", count) as advance:
         found = level_distances(network, torch.from_numpy(dates).to(device), advance)
     return found.cpu().numpy()
@@ -63,7 +65,7 @@ def level_distances(
     shape = (dates.shape[-2], dates.shape[-1])
     result: Tensor | None = None
     with torch.inference_mode():
-        for tile in tiles(shape, size=TILE, halo=halo_of(network)):
+        for tile in tiles(shape, size=_side(dates.device.type), halo=halo_of(network)):
             found = _distances(network, dates[..., *tile.padded.slices])
             if result is None:
                 result = found.new_empty((len(found), *shape))
@@ -78,25 +80,32 @@ def _distances(
 ) -> Float[Tensor, "level row col"]:
     """The same without tiles."""
     size = (dates.shape[-2], dates.shape[-1])
+    # One date after the other: half the memory, and on a CPU what stays in its cache.
+    batches = dates.chunk(2 if dates.device.type in TILE else 1)
     with autocast(dates.device.type):
-        # One date after the other: half the memory, and on a CPU what stays in its cache.
-        one, other = (
-            network(date[None].contiguous(memory_format=torch.channels_last)) for date in dates
-        )
-    return torch.cat(
-        [enlarge(_in_strips(*levels), size) for levels in zip(one, other, strict=True)]
+        found = [network(batch.contiguous(memory_format=torch.channels_last)) for batch in batches]
+    # Level by level, one date and the other, whether in one batch or in two.
+    levels = (
+        [date for batch in level for date in batch.chunk(len(batch))]
+        for level in zip(*found, strict=True)
     )
+    return torch.cat([enlarge(_in_strips(one, other), size) for one, other in levels])
 
 
 def _in_strips(
     one: Float[Tensor, "1 channel row col"], other: Float[Tensor, "1 channel row col"]
 ) -> Float[Tensor, "1 row col"]:
     """Cosine distance, a few rows at once where that keeps them in the cache."""
-    if one.device.type != "cpu":
+    if one.device.type not in TILE:
         return cosine_distance(one, other)
     rows = max(STRIP // (one.shape[1] * one.shape[3]), 1)
     strips = (slice(start, start + rows) for start in range(0, one.shape[2], rows))
     return torch.cat([cosine_distance(one[:, :, s], other[:, :, s]) for s in strips], dim=1)
+
+
+def _side(device: str) -> int:
+    """Side of a tile on a device."""
+    return TILE.get(torch.device(device).type, TILE_ELSEWHERE)
 
 
 def halo_of(network: nn.Module) -> int:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from metriccd.nets.metric import MEAN, SPREAD
+from metriccd.nets.precision import on_device
 
 # A mean distance is taken over as many pixels, or a few more, in windows of this side.
 MEAN_PIXELS, SIDE = 2**17, 128
@@ -69,10 +70,9 @@ class Standard:
         device: str = "cpu",
     ) -> Part:
         """Both dates standardized, on a device; 0.3 where not valid."""
-        mask = torch.from_numpy(valid).to(device)
-        mean = torch.from_numpy(self.mean).to(device)
+        mask, mean = on_device(valid, device), on_device(self.mean, device)
         one, other = (
-            torch.where(mask, (torch.from_numpy(image).to(device) - mean) * self.gain, 0.0) + MEAN
+            torch.where(mask, (on_device(image, device) - mean) * self.gain, 0.0) + MEAN
             for image in (t1, t2)
         )
         return Part(one, other, mask)
