@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from metriccd.standard import MEAN_PIXELS, Part, Standard, inside, mean_of, thinned
+from metriccd.standard import Standard, inside, mean_of
 
 RNG = np.random.default_rng(0)
 T1, T2 = (RNG.random((3, 60, 70)).astype(np.float32) * 9 for _ in range(2))
@@ -57,32 +57,3 @@ def test_means_are_over_what_is_valid_of_all_parts() -> None:
     pixels = torch.cat([m[v] for m, v in zip(maps, valids, strict=True)])
     assert mean_of(maps, valids) == pytest.approx(float(pixels.mean()), rel=1e-5)
     assert inside(maps[0][None], valids[0]).shape == (1, int(valids[0].sum()))
-
-
-def part(shape: tuple[int, int], first: float = 0.0) -> Part:
-    numbers = first + torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, *shape)
-    return Part(numbers, -numbers, torch.ones(shape, dtype=torch.bool))
-
-
-def test_windows_for_a_mean_are_few_of_a_large_scene_and_lie_all_over_it() -> None:
-    whole = part((1180, 1070))
-    windows = thinned([whole])
-    pixels = sum(window.valid.numel() for window in windows)
-    assert MEAN_PIXELS <= pixels < 1.5 * MEAN_PIXELS
-    assert len(np.unique(torch.cat([window.t1.flatten() for window in windows]))) == pixels
-    found = mean_of([window.t1[0] for window in windows], [window.valid for window in windows])
-    assert found == pytest.approx(float(whole.t1.double().mean()), rel=0.02)
-
-
-def test_windows_for_a_mean_are_of_every_part() -> None:
-    parts = [part((256, 256), first=1e6 * number) for number in range(8)]
-    assert {int(window.t1.min() // 1e6) for window in thinned(parts)} == set(range(8))
-
-
-def test_small_parts_and_parts_valid_elsewhere_only_are_taken_whole() -> None:
-    small = [part((60, 70)), part((100, 200))]
-    assert thinned(small) == small
-    large = part((900, 900))
-    large.valid[:] = False
-    large.valid[0, 0] = True
-    assert [each.valid.shape for each in thinned([large])] == [(900, 900)]

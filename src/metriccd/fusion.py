@@ -28,7 +28,7 @@ from metriccd.nets.metric import MetricExtractor
 from metriccd.nets.precision import place
 from metriccd.smoothing import ROUNDING, reach, smooth
 from metriccd.stages import Advance, Stages
-from metriccd.standard import Part, Standard, mean_of, thinned
+from metriccd.standard import Part, Standard, mean_of
 
 # Standard deviations, in pixels, of the Gaussians.
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
@@ -150,16 +150,17 @@ def fit_fusion(
         standard, shown = _standardized(parts, ranged, device)
     with recorder.stage("prediction"), torch.inference_mode():
         closed_form = ClosedForm.fit(shown, seed=seed)
-        thin = thinned(shown)
-        means = _means(closed_form, thin)
+        found = [closed_form(part) for part in shown]
+        valids = [part.valid for part in shown]
+        means = {name: mean_of([each[name] for each in found], valids) for name in found[0]}
     network = place(copy.deepcopy(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
-        with torch.inference_mode():
-            scores = [
-                fuse(_over_means(closed_form(part), means), part).cpu().numpy() for part in shown
-            ]
-        targets = pseudo_labels(scores, [part.valid.cpu().numpy() for part in shown], adaptation)
+        scores = [
+            fuse(_over_means(each, means), part).cpu().numpy()
+            for each, part in zip(found, shown, strict=True)
+        ]
+        targets = pseudo_labels(scores, [valid.cpu().numpy() for valid in valids], adaptation)
         scenes = []
         for part, target in zip(shown, targets, strict=True):
             one, other = _dates(part, rgb).cpu()
@@ -167,8 +168,8 @@ def fit_fusion(
         history = adapt(network, scenes, adaptation, seed=seed, device=device, stages=recorder)
     if isinstance(network, MetricExtractor):
         network = place(network.folded(), device)
-    with recorder.stage("features", len(thin)) as advance:
-        level_means = _level_means(network, thin, rgb, advance)
+    with recorder.stage("features", len(shown)) as advance:
+        level_means = _level_means(network, shown, rgb, advance)
     return Fusion(
         ranged=ranged,
         standard=standard,
@@ -219,13 +220,6 @@ def _standardized(
     dates = [image for part in inside for image in part[:2]]
     standard = Standard.fit(dates, [part[2] for part in inside for _ in range(2)])
     return standard, [standard(*part, device) for part in inside]
-
-
-def _means(closed_form: ClosedForm, parts: Sequence[Part]) -> dict[str, float]:
-    """Mean distance of each witness that needs no network over parts of a scene."""
-    found = [closed_form(part) for part in parts]
-    valids = [part.valid for part in parts]
-    return {name: mean_of([each[name] for each in found], valids) for name in found[0]}
 
 
 def _level_means(

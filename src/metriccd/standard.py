@@ -14,9 +14,6 @@ from torch import Tensor
 from metriccd.nets.metric import MEAN, SPREAD
 from metriccd.nets.precision import on_device
 
-# A mean distance is taken over as many pixels, or a few more, in windows of this side.
-MEAN_PIXELS, SIDE = 2**17, 128
-
 
 class Part(NamedTuple):
     """A window of a scene.
@@ -94,26 +91,3 @@ def mean_of(
         for each, valid in zip(maps, valids, strict=True)
     )
     return total / max(sum(int(valid.sum()) for valid in valids), 1)
-
-
-def thinned(parts: Sequence[Part]) -> list[Part]:
-    """Windows of parts of a scene, spread over them evenly: enough for a mean.
-
-    All of the parts where they are small, or where the windows hold nothing valid.
-    """
-    total = sum(part.valid.numel() for part in parts)
-    apart = int(SIDE * (total / MEAN_PIXELS) ** 0.5)
-    windows = [
-        Part(*(each[..., row : row + SIDE, col : col + SIDE] for each in part))
-        for part in parts
-        for row in _places(part.valid.shape[0], apart)
-        for col in _places(part.valid.shape[1], apart)
-    ]
-    kept = [window for window in windows if window.valid.any()]
-    return kept if apart > SIDE and kept else list(parts)
-
-
-def _places(length: int, apart: int) -> list[int]:
-    """Where windows start along an axis, so that as much is left out at both of its ends."""
-    room = max(length - SIDE, 0)
-    return list(range(room % apart // 2, room + 1, apart))
