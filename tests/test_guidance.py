@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from metriccd.guidance import FLAT, HALO, SIGMA, guided
+from metriccd.guidance import FLAT, SIGMA, guided, halo_of
 
 RANDOM = torch.Generator().manual_seed(0)
 ALL = torch.ones(60, 70, dtype=torch.bool)
@@ -59,5 +59,5 @@ def test_a_window_needs_its_halo_and_no_more() -> None:
     whole = guided(NOISE, T1, T2, ALL)
     rows, cols = slice(5, 55), slice(10, 65)
     window = guided(NOISE[rows, cols], T1[:, rows, cols], T2[:, rows, cols], ALL[rows, cols])
-    inner = slice(HALO, -HALO)
+    inner = slice(halo_of(SIGMA), -halo_of(SIGMA))
     np.testing.assert_allclose(window[inner, inner], whole[rows, cols][inner, inner], atol=1e-4)

@@ -31,7 +31,7 @@ LAYERS = [
     {"image", "pair", "record", "stac", "folder", "figures", "synthetic", "tiling", "overview"},
     {"layer", "objects"},
     {"standard", "sampling", "polygons", "workspace"},
-    {"prediction", "structure", "guidance"},
+    {"prediction", "structure", "guidance", "scale"},
     {"fit", "feature_distance", "closed_form", "adaptation", "fusion", "deep_cva", "report"},
     {"measure", "result"},
     {"methods", "change", "scan"},

@@ -262,6 +262,7 @@ class Task:
             measure=measure_of(level, rule),
             shown=(found.t1_rgb, found.t2_rgb),
             history=fitted.history,
+            facts=fitted.facts,
             warnings=(*fitted.warnings, *warnings),
         )
 
@@ -301,6 +302,7 @@ class Task:
         shown: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         warnings: Sequence[str],
+        facts: Mapping[str, float] | None = None,
     ) -> Result:
         stages = self.options.stages
 
@@ -321,7 +323,7 @@ class Task:
             history=history,
             record={
                 **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure},
+                "settings": self._settings() | {"rule": rule, "score": measure} | dict(facts or {}),
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
                 "warnings": list(warnings),
                 "versions": versions(),

@@ -262,9 +262,10 @@ def panels(
     _draw_score(figure, axes[2], score, threshold)
     axes[3].set_xlabel("tinted: score above the threshold", fontsize=11, labelpad=6)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves both unannotated
     drawn: UInt8[np.ndarray, "3 _row _col"]
-    drawn = np.moveaxis(np.asarray(canvas.buffer_rgba())[..., :3], -1, 0)
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    drawn = np.moveaxis(pixels[..., :3], -1, 0)
     return drawn
 
 

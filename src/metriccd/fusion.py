@@ -26,8 +26,9 @@ from metriccd.color import Samples, UnitRange
 from metriccd.feature_distance import halo_of, level_distances
 from metriccd.nets.metric import MetricExtractor
 from metriccd.nets.precision import place
+from metriccd.scale import scale_of
 from metriccd.smoothing import ROUNDING, reach, smooth
-from metriccd.stages import Advance, Stages
+from metriccd.stages import Stages
 from metriccd.standard import Part, Standard, mean_of
 
 # Standard deviations, in pixels, of the Gaussians.
@@ -80,6 +81,7 @@ class Fusion:
         means: Of their distances, over the scene.
         network: Feature extractor, on the device where windows are measured.
         level_means: Of the feature distances at each of its levels.
+        scale: Of the scene's changes: a factor of all standard deviations.
         rgb: Bands that it sees.
         history: Curves of the adaptation, step by step.
     """
@@ -90,6 +92,7 @@ class Fusion:
     means: Mapping[str, float]
     network: nn.Module = field(repr=False)
     level_means: tuple[float, ...]
+    scale: float
     rgb: tuple[int, int, int]
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
 
@@ -102,7 +105,7 @@ class Fusion:
     def halo(self) -> int:
         """Context that a window needs on each side, in pixels."""
         seen = max(prediction.HALO, structure.HALO, halo_of(self.network))
-        seen += reach(max(SIGMAS)) + guidance.HALO
+        seen += reach(self.scale * max(SIGMAS)) + guidance.halo_of(self.scale * guidance.SIGMA)
         return -(-seen // self.stride) * self.stride
 
     def __call__(
@@ -118,7 +121,7 @@ class Fusion:
             evidence = _over_means(self.closed_form(part), self.means)
             levels = level_distances(self.network, _dates(part, self.rgb))
             evidence["features"] = _mean_over_means(levels, self.level_means)
-            return fuse(evidence, part).cpu().numpy()
+            return fuse(evidence, part, scale=self.scale).cpu().numpy()
 
 
 def fit_fusion(
@@ -168,8 +171,19 @@ def fit_fusion(
         history = adapt(network, scenes, adaptation, seed=seed, device=device, stages=recorder)
     if isinstance(network, MetricExtractor):
         network = place(network.folded(), device)
-    with recorder.stage("features", len(shown)) as advance:
-        level_means = _level_means(network, shown, rgb, advance)
+    with recorder.stage("features", len(shown)) as advance, torch.inference_mode():
+        levels = []
+        for part in shown:
+            levels.append(level_distances(network, _dates(part, rgb)))
+            advance(1)
+        level_means = tuple(mean_of(level, valids) for level in zip(*levels, strict=True))
+    with recorder.stage("scale"), torch.inference_mode():
+        looks = []
+        for part, each, maps in zip(shown, found, levels, strict=True):
+            evidence = _over_means(each, means)
+            evidence["features"] = _mean_over_means(maps, level_means)
+            looks.append(fuse(evidence, part).cpu().numpy())
+        scale = scale_of(looks, [valid.cpu().numpy() for valid in valids])
     return Fusion(
         ranged=ranged,
         standard=standard,
@@ -177,6 +191,7 @@ def fit_fusion(
         means=means,
         network=network,
         level_means=level_means,
+        scale=scale,
         rgb=rgb,
         history=history,
     )
@@ -188,6 +203,7 @@ def fuse(
     *,
     weights: Mapping[str, float] = WEIGHTS,
     sigmas: Sequence[float] = SIGMAS,
+    scale: float = 1.0,
 ) -> Float32[Tensor, "row col"]:
     """∏ over witnesses k and scales σ of (G_σ * d_k)^(w_k / |σ|), fitted to outlines.
 
@@ -195,7 +211,8 @@ def fuse(
         evidence: Name → distance over its mean.
         part: Where it was measured; its logarithm is smoothed along what both dates show.
         weights: Name → w_k.
-        sigmas: Of the Gaussians, in pixels.
+        sigmas: Of the Gaussians, in pixels, at a scale of 1.
+        scale: A factor of them and of the width of the guided filter.
 
     Returns:
         Distance ≥ 0, larger = more change, around 1 where nothing special happens; 0 where not
@@ -205,10 +222,11 @@ def fuse(
     powers = torch.tensor([weights[name] / len(sigmas) for name in evidence], device=stack.device)
     log = torch.zeros_like(stack[0])
     for sigma in sigmas:
-        smoothed = smooth(stack, part.valid, sigma).clamp_(min=1e-9)
+        smoothed = smooth(stack, part.valid, scale * sigma).clamp_(min=1e-9)
         log += torch.einsum("k,krc->rc", powers, smoothed.log_())
     # A glint may be far outside what its window's regression knows: it shall not run away.
-    log = torch.minimum(guidance.guided(log, part.t1, part.t2, part.valid), log + LIMIT)
+    followed = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
+    log = torch.minimum(followed, log + LIMIT)
     return torch.where(part.valid, log.exp_(), 0)
 
 
@@ -220,18 +238,6 @@ def _standardized(
     dates = [image for part in inside for image in part[:2]]
     standard = Standard.fit(dates, [part[2] for part in inside for _ in range(2)])
     return standard, [standard(*part, device) for part in inside]
-
-
-def _level_means(
-    network: nn.Module, parts: Sequence[Part], rgb: tuple[int, int, int], advance: Advance
-) -> tuple[float, ...]:
-    """Mean feature distance at every level over parts of a scene."""
-    maps = []
-    for part in parts:
-        maps.append(level_distances(network, _dates(part, rgb)))
-        advance(1)
-    valids = [part.valid for part in parts]
-    return tuple(mean_of(level, valids) for level in zip(*maps, strict=True))
 
 
 def _dates(part: Part, rgb: tuple[int, int, int]) -> Float[Tensor, "2 3 row col"]:

@@ -16,7 +16,11 @@ from metriccd.smoothing import reach, smooth
 SIGMA = 2.0
 # Variance of a guide below which its pattern guides nothing; standardized dates vary by 0.15².
 FLAT = 2e-3
-HALO = 2 * reach(SIGMA)
+
+
+def halo_of(sigma: float) -> int:
+    """Context, in pixels, that a window needs: the means of means."""
+    return 2 * reach(sigma)
 
 
 def guided(

@@ -103,6 +103,7 @@ class Fitted:
         floor: As of a `Difference`, and so are all that follow.
         chi2_dof: Degrees of freedom.
         history: Curves of the fit.
+        facts: What the fit found out about the scene, for the record.
         warnings: What the user should know.
     """
 
@@ -121,6 +122,7 @@ class Fitted:
     floor: float = 0.0
     chi2_dof: int | None = None
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def image(self, block: Images) -> Float32[np.ndarray, "row col"]:

@@ -49,6 +49,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         # Around 1 where nothing special happens, unless all distances are rounding errors.
         floor=1.0,
         history=found.history,
+        facts={"scale": round(found.scale, 3)},
     )
 
 
