@@ -39,6 +39,7 @@ from metriccd.nets.precision import autocast, place
 from metriccd.raster import CogLayer, Grid, crs_of, tiled_writer
 from metriccd.structure import structural_dissimilarity
 from metriccd.synthetic import land_scene
+from metriccd.workers import WORKERS, map_ahead, workers
 
 SIZES = (512, 1024, 2000, 4000, 8000, 10_980)
 BLOCK = 1024
@@ -141,7 +142,7 @@ def roofline() -> dict[str, Any]:
     side = TILE + 120
     dates = torch.rand(2, 3, side, side)
     flops = 2 * side**2 * flops_of(network)
-    seconds = timed(lambda: level_distances(folded, dates))
+    seconds = beside(lambda: level_distances(folded, dates))
     reached = flops / seconds / 1e9
     attainable = flops_of(network) / sum(
         level_flops / best[f"{width}→{width}"]
@@ -218,7 +219,7 @@ def copy_rate() -> float:
 
 
 def stage_costs() -> dict[str, float]:
-    """Nanoseconds per pixel of what is done to a tile, context not counted."""
+    """Nanoseconds per pixel of what is done to a tile, beside another one; context not counted."""
     side = TILE
     block = land_scene(BLOCK, BLOCK, seed=1)
     tiled = [
@@ -249,9 +250,18 @@ def stage_costs() -> dict[str, float]:
             "guidance": lambda: guided(levels[0], part.t1, part.t2, part.valid),
             "all": lambda: fitted(*tiled, valid),
         }
-        return {
-            name: round(timed(stage, repeat=2) / side**2 * 1e9, 1) for name, stage in stages.items()
-        }
+        return {name: round(beside(stage) / side**2 * 1e9, 1) for name, stage in stages.items()}
+
+
+def beside(work: Callable[[], object]) -> float:
+    """Seconds a call takes where tiles are measured beside each other, over their number."""
+
+    def one(_number: int) -> object:
+        with torch.inference_mode():
+            return work()
+
+    with workers(WORKERS) as pool:
+        return timed(lambda: list(map_ahead(one, range(WORKERS), pool=pool))) / WORKERS
 
 
 def timed(work: Callable[[], object], repeat: int = 3) -> float:
