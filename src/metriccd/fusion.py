@@ -156,18 +156,11 @@ def fit_fusion(
         found = [closed_form(part) for part in shown]
         valids = [part.valid for part in shown]
         means = {name: mean_of([each[name] for each in found], valids) for name in found[0]}
+        relative = [_over_means(each, means) for each in found]
     network = place(copy.deepcopy(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
-        scores = [
-            fuse(_over_means(each, means), part).cpu().numpy()
-            for each, part in zip(found, shown, strict=True)
-        ]
-        targets = pseudo_labels(scores, [valid.cpu().numpy() for valid in valids], adaptation)
-        scenes = []
-        for part, target in zip(shown, targets, strict=True):
-            one, other = _dates(part, rgb).cpu()
-            scenes.append(Scene(one, other, torch.from_numpy(target)))
+        scenes = _lessons(shown, relative, rgb, adaptation)
         history = adapt(network, scenes, adaptation, seed=seed, device=device, stages=recorder)
     if isinstance(network, MetricExtractor):
         network = place(network.folded(), device)
@@ -178,12 +171,9 @@ def fit_fusion(
             advance(1)
         level_means = tuple(mean_of(level, valids) for level in zip(*levels, strict=True))
     with recorder.stage("scale"), torch.inference_mode():
-        looks = []
-        for part, each, maps in zip(shown, found, levels, strict=True):
-            evidence = _over_means(each, means)
+        for evidence, maps in zip(relative, levels, strict=True):
             evidence["features"] = _mean_over_means(maps, level_means)
-            looks.append(fuse(evidence, part).cpu().numpy())
-        scale = scale_of(looks, [valid.cpu().numpy() for valid in valids])
+        scale = scale_of(_fused(relative, shown), [valid.cpu().numpy() for valid in valids])
     return Fusion(
         ranged=ranged,
         standard=standard,
@@ -228,6 +218,29 @@ def fuse(
     followed = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
     log = torch.minimum(followed, log + LIMIT)
     return torch.where(part.valid, log.exp_(), 0)
+
+
+def _lessons(
+    parts: Sequence[Part],
+    evidence: Sequence[Evidence],
+    rgb: tuple[int, int, int],
+    adaptation: Adaptation,
+) -> list[Scene]:
+    """Parts of a scene with pseudo-labels by the witnesses that need no network."""
+    valids = [part.valid.cpu().numpy() for part in parts]
+    targets = pseudo_labels(_fused(evidence, parts), valids, adaptation)
+    lessons = []
+    for part, target in zip(parts, targets, strict=True):
+        one, other = _dates(part, rgb).cpu()
+        lessons.append(Scene(one, other, torch.from_numpy(target)))
+    return lessons
+
+
+def _fused(
+    evidence: Sequence[Evidence], parts: Sequence[Part]
+) -> list[Float32[np.ndarray, "_row _col"]]:
+    """A first look at parts of a scene, at a scale of 1."""
+    return [fuse(*each).cpu().numpy() for each in zip(evidence, parts, strict=True)]
 
 
 def _standardized(
