@@ -18,11 +18,11 @@ from metriccd.decision import decide, level_by, measure_of, rules, score_of, tak
 from metriccd.figures import stretched
 from metriccd.folder import unfinished_folder
 from metriccd.image import Image
-from metriccd.measure import Fitted, Method, Options, WindowedMethod
+from metriccd.measure import Difference, Fitted, Options, WindowedMethod
 from metriccd.methods import METHODS
 from metriccd.objects import require_areas, without_small
 from metriccd.overview import factor_of
-from metriccd.pair import BandNames, ImagePair, colors_of, read_pair, several
+from metriccd.pair import BandNames, Block, ImagePair, colors_of, read_pair, several
 from metriccd.preset import Preset, choose, options_of, settings_of
 from metriccd.raster import Window, bounded_cache
 from metriccd.record import code_digest, content_of, input_of, state_of, versions
@@ -240,13 +240,14 @@ class Task:
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
         method = METHODS[self.chosen.method]
-        if isinstance(method, WindowedMethod):
-            self.pair.check(self.options.stages)
-            fitted = method.fit(self.pair.blocks(), self.options)
-            _, rule = rules(self.threshold, self.chosen.threshold)
-            if not takes_all(rule, fitted.components):
-                return self._windowed(fitted, workspace)
-        return self._whole(method)
+        if not isinstance(method, WindowedMethod):
+            return self._whole(lambda block: method(*block, options=self.options))
+        self.pair.check(self.options.stages)
+        fitted = method.fit(self.pair.blocks(), self.options)
+        _, rule = rules(self.threshold, self.chosen.threshold)
+        if takes_all(rule, fitted.components):
+            return self._whole(lambda block: method.measured(block, fitted, self.options))
+        return self._windowed(fitted, workspace)
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
         stages = self.options.stages
@@ -266,10 +267,10 @@ class Task:
             warnings=(*fitted.warnings, *warnings),
         )
 
-    def _whole(self, method: Method) -> Result:
+    def _whole(self, measure: Callable[[Block], Difference]) -> Result:
         stages = self.options.stages
         block = self.pair.load(stages)
-        found = method(*block, options=self.options)
+        found = measure(block)
         decision = decide(
             found,
             block.valid,

@@ -186,9 +186,11 @@ class WindowedMethod(Method):
 
     def on(self, block: Block, options: Options) -> Difference:
         """Fits it on the arrays and measures them tile by tile."""
-        source = ArrayPair(block=block)
-        fitted = self.fit(source, options)
-        side = side_of(fitted)
+        return self.measured(block, self.fit(ArrayPair(block=block), options), options)
+
+    def measured(self, block: Block, fitted: Fitted, options: Options) -> Difference:
+        """Measures arrays tile by tile, once it is fitted."""
+        source, side = ArrayPair(block=block), side_of(fitted)
         count = sum(1 for _ in tiles(source.shape, size=side, halo=0))
         with options.stages.stage("measure", count) as advance, source.reader() as read:
 
