@@ -226,9 +226,10 @@ def _lessons(
     rgb: tuple[int, int, int],
     adaptation: Adaptation,
 ) -> list[Scene]:
-    """Parts of a scene with pseudo-labels by the witnesses that need no network."""
+    """Parts of a scene with pseudo-labels by the witnesses that need no network, at their scale."""
     valids = [part.valid.cpu().numpy() for part in parts]
-    targets = pseudo_labels(_fused(evidence, parts), valids, adaptation)
+    scale = scale_of(_fused(evidence, parts), valids)
+    targets = pseudo_labels(_fused(evidence, parts, scale=scale), valids, adaptation)
     lessons = []
     for part, target in zip(parts, targets, strict=True):
         one, other = _dates(part, rgb).cpu()
@@ -237,10 +238,10 @@ def _lessons(
 
 
 def _fused(
-    evidence: Sequence[Evidence], parts: Sequence[Part]
+    evidence: Sequence[Evidence], parts: Sequence[Part], *, scale: float = 1.0
 ) -> list[Float32[np.ndarray, "_row _col"]]:
-    """A first look at parts of a scene, at a scale of 1."""
-    return [fuse(*each).cpu().numpy() for each in zip(evidence, parts, strict=True)]
+    """Fused distances of parts of a scene."""
+    return [fuse(*each, scale=scale).cpu().numpy() for each in zip(evidence, parts, strict=True)]
 
 
 def _standardized(
