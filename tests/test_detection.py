@@ -328,6 +328,7 @@ def test_the_record_tells_all(out: Path, files) -> None:
     assert [stage["name"] for stage in record["stages"]][-1] == "report"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
     assert record["settings"]["score"].startswith("d / (d + t)")
+    assert 0.7 <= record["settings"]["scale"] <= 2
     assert "torch" in record["versions"]
 
 

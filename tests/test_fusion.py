@@ -15,6 +15,7 @@ from metriccd.adaptation import Adaptation
 from metriccd.fusion import Fusion, fit_fusion, fuse
 from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
+from metriccd.scale import LARGEST, SMALLEST
 from metriccd.standard import Part
 from metriccd.synthetic import land_scene
 
@@ -93,16 +94,38 @@ def test_units_of_the_images_do_not_matter(land) -> None:
     assert np.corrcoef(np.log(found.ravel()), np.log(expected.ravel()))[0, 1] > 0.999
 
 
-def test_a_window_with_its_halo_is_measured_as_in_the_whole(land, monkeypatch) -> None:
+@pytest.mark.parametrize("scale", [SMALLEST, 1.2])
+def test_a_window_with_its_halo_is_measured_as_in_the_whole(
+    land, scale: float, monkeypatch
+) -> None:
     monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
     t1, t2, reference = land
-    found = fitted(land)
+    found = replace(fitted(land), scale=scale)
     assert found.halo % found.stride == 0
     whole = found(t1, t2, np.ones_like(reference))
     rows, cols = slice(16, 176), slice(8, 160)
     window = found(t1[:, rows, cols], t2[:, rows, cols], np.ones((160, 152), bool))
     inner = slice(found.halo, -found.halo)
     np.testing.assert_allclose(window[inner, inner], whole[rows, cols][inner, inner], rtol=2e-3)
+
+
+def test_a_larger_scale_smooths_more_and_needs_more_context(land) -> None:
+    t1, t2, reference = land
+    fine, coarse = (replace(fitted(land), scale=scale) for scale in (SMALLEST, LARGEST))
+    assert fine.halo < coarse.halo
+    one, other = (np.log(each(t1, t2, np.ones_like(reference))) for each in (fine, coarse))
+    assert np.abs(np.diff(other)).mean() < 0.7 * np.abs(np.diff(one)).mean()
+
+
+def test_the_scale_is_that_of_a_first_look(land, monkeypatch) -> None:
+    looks = []
+    monkeypatch.setattr(fusion, "scale_of", lambda *look: looks.append(look) or 1.3)
+    found = fitted(land)
+    t1, t2, reference = land
+    assert found.scale == 1.3
+    ((first,), _) = looks[-1]
+    expected = replace(found, scale=1.0)(t1, t2, np.ones_like(reference))
+    np.testing.assert_allclose(first, expected, rtol=1e-4)
 
 
 def test_the_extractor_that_was_given_is_not_changed(land) -> None:
