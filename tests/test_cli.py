@@ -17,7 +17,7 @@ import rasterio
 from affine import Affine
 from rio_cogeo import cog_validate
 
-from metriccd.cli import main
+from metriccd.cli import SPINS, main
 from metriccd.synthetic import land_scene
 from test_detection import FILES
 from test_pair import image
@@ -466,3 +466,15 @@ def test_real_pairs_give_valid_products_on_t1s_grid(data, tmp_path, monkeypatch,
     polygons = gpd.read_file("out/change.gpkg", layer="change")
     assert len(polygons) > 0
     assert Path("out/report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, SPINS), ("7", "7")])
+def test_threads_wait_asleep_unless_the_user_wants_otherwise(
+    set_by_user: str | None, expected: str, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", set_by_user or "")
+    if set_by_user is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert main(["weights", "list"]) == 0
+    assert "embedded" in capsys.readouterr().out
+    assert os.environ["GOMP_SPINCOUNT"] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -48,6 +49,11 @@ from metriccd.console import (
 )
 
 # torch takes seconds to import; each command imports what it needs, so that --help is at once.
+
+# Rounds, some tens of microseconds, that a thread of torch waits for another one before it sleeps.
+# By default it is fifteen times that: beside another busy program a detection took ten times as
+# long, because threads spun on the cores that those they waited for needed.
+SPINS = "20000"
 
 app = typer.Typer(
     help="Finds what changed between two images of one place, without labels.",
@@ -359,6 +365,7 @@ def import_weights(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # Whoever started us with a signal ignored, as nohup does, wants it ignored.

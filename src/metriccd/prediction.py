@@ -210,29 +210,36 @@ def _regression(
     standard = ((source.sample - source.mean) / source.scale).astype(np.float32).clip(-CUT, CUT)
     ramps = np.maximum(slopes @ standard + kinks, 0)
     ones = np.ones((1, standard.shape[1]), np.float32)
-    matrix = _robust_least_squares(np.concatenate([ones, standard, ramps]), target).T
+    terms = torch.from_numpy(np.concatenate([ones, standard, ramps]))
+    matrix = _robust_least_squares(terms, torch.from_numpy(target)).T
     features = len(standard)
-    parts = (source.mean, source.scale, slopes, kinks[:, 0])
-    weights = (matrix[:, 0], matrix[:, 1 : features + 1], matrix[:, features + 1 :])
+    mean, scale = (torch.from_numpy(each).float() for each in (source.mean, source.scale))
     return Regression(
-        *(torch.from_numpy(np.ascontiguousarray(each, np.float32)) for each in (*parts, *weights))
+        mean=mean,
+        scale=scale,
+        slopes=torch.from_numpy(slopes),
+        kinks=torch.from_numpy(kinks[:, 0]),
+        offset=matrix[:, 0].contiguous(),
+        linear=matrix[:, 1 : features + 1].contiguous(),
+        bent=matrix[:, features + 1 :].contiguous(),
     )
 
 
 def _robust_least_squares(
-    terms: Float32[np.ndarray, "term pixel"], target: Float32[np.ndarray, "band pixel"]
-) -> Float32[np.ndarray, "term band"]:
+    terms: Float[Tensor, "term pixel"], target: Float[Tensor, "band pixel"]
+) -> Float[Tensor, "term band"]:
     """Maximum likelihood of a multivariate t distribution, by re-weighting (Lange et al. 1989)."""
     bands, pixels = target.shape
-    weights = np.ones(pixels, np.float32)
-    smallest = NOISE_SHARE**2 * float(target.var(axis=1).mean()) + float(np.finfo(np.float32).tiny)
+    weights = torch.ones(pixels)
+    smallest = NOISE_SHARE**2 * float(target.var(dim=1, correction=0).mean())
+    smallest += float(np.finfo(np.float32).tiny)
     for _ in range(REWEIGHTINGS + 1):
         weighted = terms * weights
-        normal = (weighted @ terms.T).astype(np.float64)
-        normal[np.diag_indices_from(normal)] += RIDGE * pixels
-        matrix = np.linalg.solve(normal, weighted @ target.T).astype(np.float32)
-        squares = np.square(target - matrix.T @ terms).sum(axis=0)
+        normal = (weighted @ terms.T).double()
+        normal.diagonal().add_(RIDGE * pixels)
+        matrix: Tensor = torch.linalg.solve(normal, (weighted @ target.T).double()).float()
+        squares = (target - matrix.T @ terms).square_().sum(dim=0)
         # The median of χ² with k degrees of freedom is about k − 0.6.
-        scale = max(float(np.median(squares)) / (bands - 0.6), smallest)
-        weights = ((FREEDOM + bands) / (FREEDOM + squares / scale)).astype(np.float32)
+        scale = max(float(squares.median()) / (bands - 0.6), smallest)
+        weights = (FREEDOM + bands) / (FREEDOM + squares / scale)
     return matrix
