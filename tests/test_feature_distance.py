@@ -10,6 +10,7 @@ from torch import nn
 from metriccd import feature_distance
 from metriccd.feature_distance import feature_distances, halo_of
 from metriccd.nets.features import load_extractor
+from metriccd.nets.precision import Size
 
 RNG = np.random.default_rng(0)
 T1 = RNG.random((3, 90, 110)).astype(np.float32)
@@ -23,21 +24,21 @@ def distances(t1=T1, t2=T2, extractor=None) -> np.ndarray:
 
 def test_tiles_leave_no_seam(monkeypatch) -> None:
     whole = distances()
-    monkeypatch.setitem(feature_distance.TILE, "cpu", 32)
+    monkeypatch.setattr(feature_distance, "TILE", Size(cpu=32, elsewhere=32))
     # Convolutions of other sizes round otherwise: bfloat16 has 8 bits.
     np.testing.assert_allclose(distances(), whole, atol=2e-3)
 
 
 def test_tiles_without_their_halo_would_leave_seams(monkeypatch) -> None:
     whole = distances()
-    monkeypatch.setitem(feature_distance.TILE, "cpu", 32)
+    monkeypatch.setattr(feature_distance, "TILE", Size(cpu=32, elsewhere=32))
     monkeypatch.setattr(feature_distance, "halo_of", lambda _network: 4)
     assert np.abs(distances() - whole).max() > 8e-3
 
 
 def test_both_dates_in_a_batch_give_what_they_give_one_by_one(monkeypatch) -> None:
     apart = distances()
-    monkeypatch.setattr(feature_distance, "TILE", {})
+    monkeypatch.setattr(feature_distance, "on_cpu", lambda _device: False)
     np.testing.assert_allclose(distances(), apart, atol=2e-3)
 
 

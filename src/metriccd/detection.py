@@ -290,6 +290,7 @@ class Task:
             measure=decision.measure,
             shown=(one, other),
             history=found.history,
+            facts=found.facts,
             warnings=(*found.warnings, *decision.warnings),
         )
 
@@ -302,8 +303,8 @@ class Task:
         measure: str,
         shown: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
+        facts: Mapping[str, float],
         warnings: Sequence[str],
-        facts: Mapping[str, float] | None = None,
     ) -> Result:
         stages = self.options.stages
 
@@ -324,7 +325,7 @@ class Task:
             history=history,
             record={
                 **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure} | dict(facts or {}),
+                "settings": self._settings() | {"rule": rule, "score": measure, **facts},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
                 "warnings": list(warnings),
                 "versions": versions(),

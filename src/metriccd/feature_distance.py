@@ -9,13 +9,12 @@ from torch import Tensor, nn
 
 from metriccd.nets.cosine import cosine_distance
 from metriccd.nets.metric import enlarge
-from metriccd.nets.precision import autocast, place
+from metriccd.nets.precision import Size, autocast, on_cpu, on_device, place
 from metriccd.stages import Advance, Stages
 from metriccd.tiling import tiles
 
-# Side of the tiles: on a CPU, what stays in its cache.
-TILE = {"cpu": 384}
-TILE_ELSEWHERE = 2048
+# Side of the tiles.
+TILE = Size(cpu=384, elsewhere=2048)
 # Feature values compared at once.
 STRIP = 2**19
 # Halo of extractors that do not say theirs, and the bilinear enlargement's reach in cells.
@@ -44,9 +43,9 @@ def feature_distances(
     dates = np.stack([t1[list(rgb)], t2[list(rgb)]])
     network = place(extractor, device).eval()
     height, width = dates.shape[-2:]
-    count = sum(1 for _ in tiles((height, width), size=_side(device), halo=0))
+    count = sum(1 for _ in tiles((height, width), size=TILE.on(device), halo=0))
     with (stages or Stages()).stage("features", count) as advance:
-        found = level_distances(network, torch.from_numpy(dates).to(device), advance)
+        found = level_distances(network, on_device(dates, device), advance)
     return found.cpu().numpy()
 
 
@@ -65,7 +64,7 @@ def level_distances(
     shape = (dates.shape[-2], dates.shape[-1])
     result: Tensor | None = None
     with torch.inference_mode():
-        for tile in tiles(shape, size=_side(dates.device.type), halo=halo_of(network)):
+        for tile in tiles(shape, size=TILE.on(dates.device), halo=halo_of(network)):
             found = _distances(network, dates[..., *tile.padded.slices])
             if result is None:
                 result = found.new_empty((len(found), *shape))
@@ -81,7 +80,7 @@ def _distances(
     """The same without tiles."""
     size = (dates.shape[-2], dates.shape[-1])
     # One date after the other: half the memory, and on a CPU what stays in its cache.
-    batches = dates.chunk(2 if dates.device.type in TILE else 1)
+    batches = dates.chunk(2 if on_cpu(dates.device) else 1)
     with autocast(dates.device.type):
         found = [network(batch.contiguous(memory_format=torch.channels_last)) for batch in batches]
     # Level by level, one date and the other, whether in one batch or in two.
@@ -96,16 +95,11 @@ def _in_strips(
     one: Float[Tensor, "1 channel row col"], other: Float[Tensor, "1 channel row col"]
 ) -> Float[Tensor, "1 row col"]:
     """Cosine distance, a few rows at once where that keeps them in the cache."""
-    if one.device.type not in TILE:
+    if not on_cpu(one.device):
         return cosine_distance(one, other)
     rows = max(STRIP // (one.shape[1] * one.shape[3]), 1)
     strips = (slice(start, start + rows) for start in range(0, one.shape[2], rows))
     return torch.cat([cosine_distance(one[:, :, s], other[:, :, s]) for s in strips], dim=1)
-
-
-def _side(device: str) -> int:
-    """Side of a tile on a device."""
-    return TILE.get(torch.device(device).type, TILE_ELSEWHERE)
 
 
 def halo_of(network: nn.Module) -> int:

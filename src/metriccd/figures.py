@@ -50,6 +50,7 @@ ERROR_MEANING = {
 }
 
 _DPI = 100
+WIDTH = 1600  # pixels of the preview
 _MARGIN, _GAP, _HEADER, _LABEL, _FOOTER = 28, 24, 84, 30, 62  # pixels of the preview
 
 
@@ -230,7 +231,6 @@ def panels(
     *,
     title: str,
     caption: str,
-    width: int = 1600,
 ) -> UInt8[np.ndarray, "3 _row _col"]:
     """Four labeled panels: before, after, score with its scale, change on the after image.
 
@@ -243,13 +243,12 @@ def panels(
         threshold: Score above which a pixel is change.
         title: First line; taken literally and shortened in its middle if long.
         caption: Second line.
-        width: Pixels.
 
     Returns:
-        Picture of exactly `width` pixels.
+        Picture `WIDTH` pixels wide.
     """
     columns = 4 if score.shape[0] > 1.6 * score.shape[1] else 2
-    figure, axes = _panel_grid(width, columns, score.shape[0] / score.shape[1])
+    figure, axes = _panel_grid(WIDTH, columns, score.shape[0] / score.shape[1])
     _write_header(figure, title, caption)
     for ax, label in zip(
         axes, ("Before (t1)", "After (t2)", "Change score", "Change"), strict=True

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from metriccd import losses
 from metriccd.augmentation import jitter
 from metriccd.nets.generators import GENERATORS, freeze_normalization
+from metriccd.nets.precision import on_device
 from metriccd.stages import Stages
 
 Term = Literal["image", "feature", "context", "balance"]
@@ -153,8 +154,7 @@ class _Problem:
         seed: int,
     ) -> None:
         self.settings = settings
-        self.valid = torch.from_numpy(valid).to(device)
-        self.t1, self.t2 = (torch.from_numpy(image).to(device) for image in (t1, t2))
+        self.valid, self.t1, self.t2 = (on_device(each, device) for each in (valid, t1, t2))
         self.dates = torch.stack([self.t1[list(rgb)], self.t2[list(rgb)]])
         self.extractor = extractor.to(device).requires_grad_(settings.train_extractor)
         self.random = torch.Generator(device=device).manual_seed(seed)

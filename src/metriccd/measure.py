@@ -71,6 +71,7 @@ class Difference:
         chi2_dof: Degrees of freedom where the square of `image` is χ²-distributed on unchanged
             pixels.
         history: Curves of the fit, step by step.
+        facts: What the fit found out about the scene, for the record.
         warnings: What the user should know, a line each.
     """
 
@@ -80,6 +81,7 @@ class Difference:
     probability: bool = False
     chi2_dof: int | None = None
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -103,7 +105,7 @@ class Fitted:
         floor: As of a `Difference`, and so are all that follow.
         chi2_dof: Degrees of freedom.
         history: Curves of the fit.
-        facts: What the fit found out about the scene, for the record.
+        facts: What it found out.
         warnings: What the user should know.
     """
 
@@ -212,6 +214,7 @@ class WindowedMethod(Method):
             floor=fitted.floor,
             chi2_dof=fitted.chi2_dof,
             history=fitted.history,
+            facts=fitted.facts,
             warnings=fitted.warnings,
         )
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
+from metriccd.nets.precision import Size
 from metriccd.smoothing import gaussian, reach
 from metriccd.standard import Part, inside
 
@@ -35,9 +36,8 @@ RIDGE = 1e-4
 NOISE_SHARE = 0.01
 # Features are cut at this many standard deviations: glints would rule the fit.
 CUT = 6.0
-# Pixels predicted at once: on a CPU, what stays in its cache.
-CHUNK = {"cpu": 2**12}
-CHUNK_ELSEWHERE = 2**20
+# Pixels predicted at once.
+CHUNK = Size(cpu=2**12, elsewhere=2**20)
 
 
 class Regression(NamedTuple):
@@ -64,7 +64,7 @@ class Regression(NamedTuple):
     def __call__(self, features: Float[Tensor, "feature pixel"]) -> Float[Tensor, "band pixel"]:
         """The prediction."""
         pixels = features.shape[1]
-        size = min(CHUNK.get(features.device.type, CHUNK_ELSEWHERE), pixels)
+        size = min(CHUNK.on(features.device), pixels)
         gain, shift = 1 / self.scale, -self.mean / self.scale
         ramps = features.new_empty((len(self.slopes), size))
         predicted = features.new_empty((len(self.offset), pixels))

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from metriccd.nets.precision import Size
+
 # Mean distances below this are rounding errors, which no division may blow up.
 ROUNDING = 1e-4
 # Standard deviations after which a Gaussian is cut: 0.3 % of its weight lies beyond.
@@ -16,8 +18,7 @@ TRUNCATE = 3.0
 # Rows or columns made at once. A block of n needs n + 2·reach of input: few more products than
 # the Gaussian has taps, and a matrix product runs at twenty times the speed of a loop over taps.
 # On a CPU small blocks waste little; elsewhere each takes a call of its own.
-BLOCK = {"cpu": 32}
-BLOCK_ELSEWHERE = 256
+BLOCK = Size(cpu=32, elsewhere=256)
 
 
 def reach(sigma: float) -> int:
@@ -39,7 +40,7 @@ def gaussian(
     """
     images = images.contiguous()
     channels, height, width = images.shape
-    device, block = str(images.device), BLOCK.get(images.device.type, BLOCK_ELSEWHERE)
+    device, block = str(images.device), BLOCK.on(images.device)
     down = torch.empty_like(images)
     across = torch.empty_like(images) if out is None else out
     for start in range(0, height, block):

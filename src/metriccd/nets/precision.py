@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
+
+
+class Size(NamedTuple):
+    """How much is worked on at once.
+
+    Attributes:
+        cpu: What stays in its cache.
+        elsewhere: What keeps an accelerator busy.
+    """
+
+    cpu: int
+    elsewhere: int
+
+    def on(self, device: torch.device | str) -> int:
+        """The one that suits a device."""
+        return self.cpu if on_cpu(device) else self.elsewhere
+
+
+def on_cpu(device: torch.device | str) -> bool:
+    """Whether a device is the CPU."""
+    return torch.device(device).type == "cpu"
 
 
 def autocast(device: str) -> torch.autocast:
