@@ -49,7 +49,7 @@ def make_demo(
         change = detect(before, after, progress=progress)
         scores = evaluate(change, reference)
         change.write(folder, name=out.resolve().name, judgment=(scene.reference, shown(scores)))
-        scores = evaluate_folder(folder, [str(reference)])
+        scores = evaluate_folder(folder, [str(reference)], name=out.resolve().name)
         for record in ("run.json", "evaluation.json"):
             _rename(folder / record, folder, out.resolve())
         return scores

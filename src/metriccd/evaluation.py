@@ -38,7 +38,7 @@ def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
     return score(change.score, change.map, changed, judged_pixels(change.valid, known))[0]
 
 
-def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
+def evaluate_folder(out: Path, references: Sequence[str], *, name: str | None = None) -> Scores:
     """Compares what `detect` wrote with a reference, and writes the comparison beside it.
 
     Writes `evaluation.json`, `errors.png` (error map in the paper's colors) and `curves.png`
@@ -47,6 +47,7 @@ def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
     Args:
         out: Folder of a result.
         references: One reference, or a mask of change and one of no change.
+        name: What the curves are called; the folder's name by default.
 
     Raises:
         DataError: `out` is no result, or the reference cannot be read or knows no pixel of it.
@@ -69,7 +70,7 @@ def evaluate_folder(out: Path, references: Sequence[str]) -> Scores:
         {
             "evaluation.json": json.dumps(content, indent=2).encode(),
             "errors.png": figures.encode(errors, "png"),
-            "curves.png": figures.curves({out.name: ranking}),
+            "curves.png": figures.curves({name or out.name: ranking}),
         },
     )
     return scores
