@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from metriccd.nets.cosine import cosine_distance, pair_distances
+from metriccd.nets import cosine
+from metriccd.nets.cosine import NOTHING, cosine_distance, pair_distances
+from metriccd.nets.precision import Size
+
+
+def reference(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The same distance, plain."""
+    one, other = (
+        torch.nn.functional.pad(each.float(), (0, 0, 0, 0, 0, 1), value=NOTHING)
+        for each in (one, other)
+    )
+    norms = one.square().sum(dim=1) * other.square().sum(dim=1)
+    return (1 - (one * other).sum(dim=1) * norms.rsqrt()).clamp(min=0)
 
 
 def features(dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -23,12 +35,24 @@ def test_the_distance_is_one_less_the_cosine() -> None:
 
 
 def test_a_distance_of_nothing_from_nothing_is_zero_with_a_finite_gradient() -> None:
-    nothing = torch.zeros(1, 4, 2, 2, requires_grad=True)
-    distance = cosine_distance(nothing, torch.zeros(1, 4, 2, 2))
+    nothing = torch.zeros(2, 4, 2, 2, requires_grad=True)
+    distance = pair_distances(nothing)
     distance.sum().backward()
     assert distance.abs().max() < 1e-6
     assert nothing.grad is not None
     assert torch.isfinite(nothing.grad).all()
+
+
+@pytest.mark.parametrize("part", [1, 20, 2**18])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_the_distance_does_not_depend_on_parts_or_layout(
+    part: int, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosine, "PART", Size(cpu=part, elsewhere=part))
+    given = features().detach().contiguous(memory_format=layout)
+    expected = reference(given[:3], given[3:])
+    torch.testing.assert_close(cosine_distance(given[:3], given[3:]), expected)
+    torch.testing.assert_close(pair_distances(given), expected)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +63,7 @@ def test_the_gradient_written_out_is_that_of_the_distance(
 ) -> None:
     slow, fast = features(dtype), features(dtype)
     weights = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(1))
-    expected = cosine_distance(slow[:3], slow[3:])
+    expected = reference(slow[:3], slow[3:])
     found = pair_distances(fast)
     torch.testing.assert_close(found, expected)
     (expected * weights).sum().backward()

@@ -15,8 +15,6 @@ from metriccd.tiling import tiles
 
 # Side of the tiles.
 TILE = Size(cpu=384, elsewhere=2048)
-# Feature values compared at once.
-STRIP = 2**19
 # Halo of extractors that do not say theirs, and the bilinear enlargement's reach in cells.
 UNKNOWN_HALO, ENLARGEMENT = 30, 1
 
@@ -88,18 +86,7 @@ def _distances(
         [date for batch in level for date in batch.chunk(len(batch))]
         for level in zip(*found, strict=True)
     )
-    return torch.cat([enlarge(_in_strips(one, other), size) for one, other in levels])
-
-
-def _in_strips(
-    one: Float[Tensor, "1 channel row col"], other: Float[Tensor, "1 channel row col"]
-) -> Float[Tensor, "1 row col"]:
-    """Cosine distance, a few rows at once where that keeps them in the cache."""
-    if not on_cpu(one.device):
-        return cosine_distance(one, other)
-    rows = max(STRIP // (one.shape[1] * one.shape[3]), 1)
-    strips = (slice(start, start + rows) for start in range(0, one.shape[2], rows))
-    return torch.cat([cosine_distance(one[:, :, s], other[:, :, s]) for s in strips], dim=1)
+    return torch.cat([enlarge(cosine_distance(one, other), size) for one, other in levels])
 
 
 def halo_of(network: nn.Module) -> int:
