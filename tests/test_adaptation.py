@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from metriccd.adaptation import UNKNOWN, Adaptation, Scene, adapt, change_logit, pseudo_labels
+from metriccd.adaptation import Adaptation, adapt, change_logit, pseudo_labels
+from metriccd.crops import UNKNOWN, Lesson
 from metriccd.nets.features import Vgg16, load_extractor
 from metriccd.nets.metric import Readout
 
@@ -18,7 +19,7 @@ QUICK = Adaptation(steps=12, batch=4, crop=32, zoom=(0.9, 1.1), learning_rate=2e
 RNG = np.random.default_rng(0)
 
 
-def scene(seed: int = 0) -> Scene:
+def scene(seed: int = 0) -> Lesson:
     """Noise that repeats on both dates but for one square, which is change."""
     random = torch.Generator().manual_seed(seed)
     t1 = 0.3 + 0.15 * torch.randn(3, 64, 72, generator=random)
@@ -26,10 +27,10 @@ def scene(seed: int = 0) -> Scene:
     t2[:, 20:40, 20:44] = 0.3 + 0.15 * torch.randn(3, 20, 24, generator=random)
     target = torch.zeros(64, 72)
     target[20:40, 20:44] = 1
-    return Scene(t1, t2, target)
+    return Lesson(t1, t2, target)
 
 
-def separation(extractor: nn.Module, pair: Scene) -> float:
+def separation(extractor: nn.Module, pair: Lesson) -> float:
     readout = getattr(extractor, "readout", None) or Readout(2)
     with torch.no_grad():
         logit = change_logit(extractor.eval(), readout, pair.t1[None], pair.t2[None])[0]
@@ -103,7 +104,7 @@ def test_same_seed_same_weights_and_the_global_random_state_is_left_alone() -> N
 @pytest.mark.parametrize("shape", [(16, 16), (16, 200), (40, 33)])
 def test_scenes_smaller_than_a_crop_are_enlarged(shape: tuple[int, int]) -> None:
     images = [torch.rand(3, *shape) for _ in range(2)]
-    pair = Scene(*images, (torch.rand(shape) > 0.9).float())
+    pair = Lesson(*images, (torch.rand(shape) > 0.9).float())
     history = adapt(load_extractor("embedded"), [pair], replace(QUICK, steps=2))
     assert all(np.isfinite(values).all() for values in history.values())
 

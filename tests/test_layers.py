@@ -30,7 +30,7 @@ LAYERS = [
     },
     {"image", "pair", "record", "stac", "folder", "figures", "synthetic", "tiling", "overview"},
     {"layer", "objects"},
-    {"standard", "sampling", "polygons", "workspace"},
+    {"standard", "sampling", "crops", "polygons", "workspace"},
     {"prediction", "structure", "guidance", "scale"},
     {"fit", "feature_distance", "closed_form", "adaptation", "fusion", "deep_cva", "report"},
     {"measure", "result"},

@@ -22,8 +22,9 @@ import torch
 from safetensors.torch import save_file
 
 from metriccd import fusion
-from metriccd.adaptation import Adaptation, Scene, adapt, pseudo_labels
+from metriccd.adaptation import Adaptation, adapt, pseudo_labels
 from metriccd.color import UnitRange
+from metriccd.crops import Lesson
 from metriccd.datasets import oscd
 from metriccd.nets.metric import MetricExtractor
 from metriccd.pair import read_pair
@@ -82,7 +83,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def scene(t1: Path, t2: Path) -> Scene:
+def scene(t1: Path, t2: Path) -> Lesson:
     """A pair with pseudo-labels; no reference is read."""
     block = read_pair(t1, t2).load()
     dates = UnitRange.fit([block])(*block)
@@ -94,7 +95,7 @@ def scene(t1: Path, t2: Path) -> Scene:
     }
     score = (fusion.fuse(evidence, part) * prior(part)).numpy()
     (target,) = pseudo_labels([score], [block.valid], SETTINGS)
-    return Scene(part.t1, part.t2, torch.from_numpy(target))
+    return Lesson(part.t1, part.t2, torch.from_numpy(target))
 
 
 def prior(part: Part) -> torch.Tensor:

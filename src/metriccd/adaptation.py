@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,13 +21,14 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metriccd.augmentation import jitter
+from metriccd.crops import UNKNOWN, Crops, Lesson
 from metriccd.nets.cosine import pair_distances
 from metriccd.nets.metric import Readout
 from metriccd.nets.precision import autocast
+from metriccd.nets.replay import Replay
 from metriccd.stages import Stages
 
-UNKNOWN = -1.0
+CURVES = ("loss", "change", "no change")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +58,6 @@ class Adaptation:
     no_change: float = 0.85
 
 
-class Scene(NamedTuple):
-    """A pair to learn from.
-
-    Attributes:
-        t1: First image, RGB, standardized.
-        t2: Second image.
-        target: 1 on change, 0 on no change, `UNKNOWN` elsewhere.
-    """
-
-    t1: Float[Tensor, "3 row col"]
-    t2: Float[Tensor, "3 row col"]
-    target: Float[Tensor, "row col"]
-
-
 def pseudo_labels(
     scores: Sequence[Float[np.ndarray, "_row _col"]],
     valids: Sequence[Bool[np.ndarray, "_row _col"]],
@@ -92,7 +78,7 @@ def pseudo_labels(
 
 def adapt(
     extractor: nn.Module,
-    scenes: Sequence[Scene],
+    lessons: Sequence[Lesson],
     settings: Adaptation,
     *,
     seed: int = 0,
@@ -104,7 +90,7 @@ def adapt(
     Args:
         extractor: (batch, 3, row, col) → feature maps, one a level; on `device`. Its `readout`,
             if it has one, is where the logit starts from.
-        scenes: Pairs with pseudo-labels, of at least 16 pixels a side.
+        lessons: Pairs with pseudo-labels, of at least 16 pixels a side.
         settings: How long and on what.
         seed: Of crops and augmentations.
         device: Where to compute.
@@ -115,7 +101,14 @@ def adapt(
         mode, and its normalization layers have running statistics of what it saw.
     """
     random = torch.Generator().manual_seed(seed)
-    crops = _Crops(scenes, settings, random, device)
+    crops = Crops(
+        lessons,
+        side=settings.crop,
+        zoom=settings.zoom,
+        same=settings.same,
+        random=random,
+        device=device,
+    )
     readout = getattr(extractor, "readout", None) or _new_readout(extractor, device)
     parameters = list(dict.fromkeys([*extractor.parameters(), *readout.parameters()]))
     optimizer = torch.optim.AdamW(
@@ -126,22 +119,29 @@ def adapt(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=total, pct_start=max(0.1, 2 / total)
     )
-    history: dict[str, list[float]] = {"loss": [], "change": [], "no change": []}
+
+    def teach(*batch: Tensor) -> Float[Tensor, " curve"]:
+        """Gradients of a batch, and its point of the curves."""
+        t1, t2, target = batch
+        optimizer.zero_grad()
+        logit = change_logit(extractor, readout, t1, t2)
+        loss = _loss(logit, target)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        return _point(loss, logit, target)
+
     extractor.train()
+    points = []
     with (stages or Stages()).stage("adapt", settings.steps) as advance:
+        step = Replay(teach)
         for _ in range(settings.steps):
-            t1, t2, target = crops.draw()
-            logit = change_logit(extractor, readout, t1, t2)
-            loss = _loss(logit, target)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            points.append(step(*crops.draw(settings.batch)))
             optimizer.step()
             schedule.step()
-            _record(history, loss, logit, target)
             advance(1)
+    optimizer.zero_grad()
     extractor.eval()
-    return {name: tuple(values) for name, values in history.items()}
+    return _curves(points)
 
 
 def change_logit(
@@ -165,82 +165,6 @@ def _new_readout(extractor: nn.Module, device: str) -> Readout:
     return Readout(levels).to(device)
 
 
-class _Crops:
-    """Random crops of random scenes."""
-
-    def __init__(
-        self, scenes: Sequence[Scene], settings: Adaptation, random: torch.Generator, device: str
-    ) -> None:
-        self.scenes, self.settings, self.random, self.device = scenes, settings, random, device
-        # A scene is drawn as often as its side is long: large ones do not drown small ones.
-        self.weights = torch.tensor([math.sqrt(scene.target.numel()) for scene in scenes])
-
-    def draw(self) -> Scene:
-        """A batch: images (batch, 3, row, col), targets (batch, row, col)."""
-        scenes = torch.multinomial(
-            self.weights, self.settings.batch, replacement=True, generator=self.random
-        )
-        parts = [self._crop(self.scenes[index]) for index in scenes.tolist()]
-        t1, t2, target = (torch.stack(each) for each in zip(*parts, strict=True))
-        images = jitter(torch.cat([t1, t2]), self.random).to(self.device)
-        return Scene(images[: len(t1)], images[len(t1) :], target.to(self.device))
-
-    def _crop(self, scene: Scene) -> Scene:
-        grid = self._grid(scene.target.shape)
-        flips = self._integer(4)
-        if self._uniform() < self.settings.same:
-            one = scene.t1 if self._uniform() < 0.5 else scene.t2
-            # Half a pixel beside: no change either.
-            beside = grid + 0.8 * torch.randn(2, generator=self.random) / torch.tensor(
-                [scene.target.shape[1], scene.target.shape[0]]
-            )
-            pair = [_sample(one, grid), self._lit(_sample(one, beside))]
-            target = torch.zeros(grid.shape[:2])
-        else:
-            pair = [_sample(scene.t1, grid), _sample(scene.t2, grid)]
-            target = _sample(scene.target[None], grid, mode="nearest")[0]
-        t1, t2, turned = (
-            torch.rot90(each.flip(-1) if flips % 2 else each, flips // 2, (-2, -1))
-            for each in (*pair, target)
-        )
-        return Scene(t1, t2, turned)
-
-    def _grid(self, shape: torch.Size) -> Float[Tensor, "row col 2"]:
-        """Positions of a crop in a scene, as `grid_sample` counts them: −1 to 1 over the scene."""
-        smallest, largest = self.settings.zoom
-        zoom = smallest * (largest / smallest) ** self._uniform()
-        half = [min(zoom * self.settings.crop / side, 1.0) for side in shape]
-        rows, cols = (
-            (2 * self._uniform() - 1) * (1 - part)
-            + part * (2 * (torch.arange(self.settings.crop) + 0.5) / self.settings.crop - 1)
-            for part in half
-        )
-        return torch.stack(torch.meshgrid(rows, cols, indexing="ij")[::-1], dim=-1)
-
-    def _lit(self, image: Float[Tensor, "3 row col"]) -> Float[Tensor, "3 row col"]:
-        """An image in uneven light: thin cloud, slope, shadow."""
-        coarse = 1 + 0.2 * torch.randn(1, 1, 4, 4, generator=self.random)
-        light = functional.interpolate(coarse, size=image.shape[-2:], mode="bilinear")[0]
-        return image * light
-
-    def _uniform(self) -> float:
-        return float(torch.rand((), generator=self.random))
-
-    def _integer(self, below: int) -> int:
-        return int(torch.randint(below, (), generator=self.random))
-
-
-def _sample(
-    image: Float[Tensor, "channel row col"],
-    grid: Float[Tensor, "_row _col 2"],
-    mode: str = "bilinear",
-) -> Float[Tensor, "channel _row _col"]:
-    sampled: Tensor = functional.grid_sample(
-        image[None], grid[None], mode=mode, padding_mode="border", align_corners=False
-    )
-    return sampled[0]
-
-
 def _loss(
     logit: Float[Tensor, "batch row col"], target: Float[Tensor, "batch row col"]
 ) -> Float[Tensor, ""]:
@@ -250,10 +174,22 @@ def _loss(
     return losses * known.numel() / known.sum().clamp(min=1)
 
 
-def _record(history: dict[str, list[float]], loss: Tensor, logit: Tensor, target: Tensor) -> None:
+def _point(
+    loss: Float[Tensor, ""],
+    logit: Float[Tensor, "batch row col"],
+    target: Float[Tensor, "batch row col"],
+) -> Float[Tensor, " curve"]:
+    """Loss and mean probability of each class, NaN where it is missing; nobody waits for it."""
     probability = torch.sigmoid(logit.detach())
-    history["loss"].append(float(loss.detach()))
-    for name, value in (("change", 1), ("no change", 0)):
-        inside = target == value
-        before = history[name][-1] if history[name] else 0.5
-        history[name].append(float(probability[inside].mean()) if inside.any() else before)
+    means = [(probability * inside).sum() / inside.sum() for inside in (target == 1, target == 0)]
+    return torch.stack([loss.detach(), *means])
+
+
+def _curves(points: Sequence[Float[Tensor, " curve"]]) -> dict[str, tuple[float, ...]]:
+    """Curves by name; where a batch had no pixel of a class, the value before holds."""
+    curves: dict[str, list[float]] = {name: [] for name in CURVES}
+    for point in points:
+        for curve, value in zip(curves.values(), point.tolist(), strict=True):
+            before = curve[-1] if curve else 0.5
+            curve.append(before if math.isnan(value) else value)
+    return {name: tuple(curve) for name, curve in curves.items()}

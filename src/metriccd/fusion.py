@@ -21,8 +21,9 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from metriccd import guidance, prediction, structure
-from metriccd.adaptation import Adaptation, Scene, adapt, pseudo_labels
+from metriccd.adaptation import Adaptation, adapt, pseudo_labels
 from metriccd.color import Samples, UnitRange
+from metriccd.crops import Lesson
 from metriccd.feature_distance import halo_of, level_distances
 from metriccd.nets.metric import MetricExtractor
 from metriccd.nets.precision import place
@@ -160,8 +161,8 @@ def fit_fusion(
     network = place(copy.deepcopy(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
-        scenes = _lessons(shown, relative, rgb, adaptation)
-        history = adapt(network, scenes, adaptation, seed=seed, device=device, stages=recorder)
+        lessons = _lessons(shown, relative, rgb, adaptation)
+        history = adapt(network, lessons, adaptation, seed=seed, device=device, stages=recorder)
     if isinstance(network, MetricExtractor):
         network = place(network.folded(), device)
     with recorder.stage("features", len(shown)) as advance, torch.inference_mode():
@@ -225,15 +226,15 @@ def _lessons(
     evidence: Sequence[Evidence],
     rgb: tuple[int, int, int],
     adaptation: Adaptation,
-) -> list[Scene]:
+) -> list[Lesson]:
     """Parts of a scene with pseudo-labels by the witnesses that need no network, at their scale."""
     valids = [part.valid.cpu().numpy() for part in parts]
     scale = scale_of(_fused(evidence, parts), valids)
     targets = pseudo_labels(_fused(evidence, parts, scale=scale), valids, adaptation)
     lessons = []
     for part, target in zip(parts, targets, strict=True):
-        one, other = _dates(part, rgb).cpu()
-        lessons.append(Scene(one, other, torch.from_numpy(target)))
+        one, other = _dates(part, rgb)
+        lessons.append(Lesson(one, other, torch.from_numpy(target)))
     return lessons
 
 

@@ -1,0 +1,114 @@
+"""A training step that CUDA replays as one graph: the same results, whatever the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from metriccd.nets.replay import WARM_UP, Replay
+
+
+class Step:
+    """Gradients of a small network, and its loss."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 3)).to(device)
+        self.calls = 0
+
+    def __call__(self, images: Tensor, target: Tensor) -> Tensor:
+        self.calls += 1
+        self.network.zero_grad()
+        loss = (self.network(images) - target).square().mean()
+        loss.backward()
+        return loss.detach()
+
+    def gradients(self) -> Tensor:
+        return torch.cat([each.grad.flatten() for each in self.network.parameters()])  # type: ignore[union-attr]
+
+
+def batch(seed: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, 3, 9, 9, generator=random).to(device)
+    return images, torch.rand(2, 1, 5, 5, generator=random).to(device)
+
+
+def test_on_a_cpu_the_work_just_runs_once_a_call() -> None:
+    step, expected = Step(), Step()
+    replay = Replay(step)
+    for seed in range(3):
+        torch.testing.assert_close(replay(*batch(seed)), expected(*batch(seed)))
+        torch.testing.assert_close(step.gradients(), expected.gradients())
+    assert step.calls == 3
+
+
+class OnCuda(torch.Tensor):
+    """A tensor of the CPU that says it is on CUDA."""
+
+    device = property(lambda _self: torch.device("cuda"))  # type: ignore[assignment]
+
+
+class Stream:
+    def wait_stream(self, _other: Stream) -> None:
+        pass
+
+
+class Graph:
+    """Runs the work again where CUDA would run its kernels: on what they were captured with."""
+
+    owner: Replay
+
+    def replay(self) -> None:
+        self.owner.output.copy_(self.owner.work(*self.owner.inputs))
+
+
+def test_after_a_warm_up_and_a_capture_every_call_replays_on_its_own_inputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    captured = []
+
+    @contextmanager
+    def capture(graph: Graph) -> Iterator[None]:
+        captured.append(graph)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    step, expected = Step(), Step()
+    replay = Replay(step)
+    Graph.owner = replay
+    losses = []
+    for seed in range(3):
+        given = (each.as_subclass(OnCuda) for each in batch(seed))
+        losses.append(replay(*given))
+        torch.testing.assert_close(step.gradients(), expected_after(expected, seed))
+    assert len(captured) == 1
+    assert step.calls == WARM_UP + 1 + 3
+    # A later replay does not change what an earlier one gave.
+    kept = torch.stack(losses).as_subclass(Tensor)
+    torch.testing.assert_close(kept, torch.stack([expected(*batch(seed)) for seed in range(3)]))
+
+
+def expected_after(step: Step, seed: int) -> Tensor:
+    step(*batch(seed))
+    return step.gradients()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_a_replay_gives_what_the_cpu_gives() -> None:
+    step, expected = Step("cuda"), Step()
+    replay = Replay(step)
+    for seed in range(5):
+        loss = replay(*batch(seed, "cuda"))
+        torch.testing.assert_close(loss.cpu(), expected(*batch(seed)), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            step.gradients().cpu(), expected.gradients(), rtol=1e-2, atol=1e-3
+        )
+    assert step.calls == WARM_UP + 1
