@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 from metriccd import fusion, guidance
 from metriccd.adaptation import Adaptation
@@ -134,3 +135,39 @@ def test_the_extractor_that_was_given_is_not_changed(land) -> None:
     fitted(land, extractor=extractor, adaptation=replace(NONE, steps=2, batch=2, crop=32))
     for name, value in extractor.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_what_is_adapted_has_no_statistics_that_a_few_crops_could_move(land) -> None:
+    network = fitted(land, adaptation=replace(NONE, steps=2, batch=2, crop=32)).network
+    assert not [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+    untaught = load_extractor("embedded")
+    moved = network.state_dict()["blocks.0.0.weight"] - folded_weight(untaught)
+    assert 0 < moved.abs().max() < 0.1
+
+
+def folded_weight(extractor: nn.Module) -> torch.Tensor:
+    convolution, normalization = extractor.blocks[0][:2]
+    gain = normalization.weight / (normalization.running_var + normalization.eps).sqrt()
+    return (convolution.weight * gain[:, None, None, None]).detach()
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def scores(land, device: str, steps: int) -> np.ndarray:
+    t1, t2, reference = land
+    found = fitted(land, adaptation=replace(NONE, steps=steps), device=device)
+    distance = found(t1, t2, np.ones_like(reference))
+    return distance / (distance + 3)  # about the threshold that Rosin's rule finds
+
+
+@needs_gpu
+def test_a_gpu_measures_what_the_cpu_measures(land) -> None:
+    np.testing.assert_allclose(scores(land, "cuda", 0), scores(land, "cpu", 0), atol=1e-2)
+
+
+@needs_gpu
+def test_a_gpu_learns_what_the_cpu_learns(land) -> None:
+    # Every step adds to what was rounded otherwise in the one before: alike, not equal.
+    one, other = (scores(land, device, 60) for device in ("cpu", "cuda"))
+    assert np.abs(one - other).mean() < 2e-2

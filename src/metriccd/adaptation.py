@@ -48,7 +48,7 @@ class Adaptation:
     """
 
     steps: int = 60
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch: int = 8
     crop: int = 64

@@ -158,13 +158,11 @@ def fit_fusion(
         valids = [part.valid for part in shown]
         means = {name: mean_of([each[name] for each in found], valids) for name in found[0]}
         relative = [_over_means(each, means) for each in found]
-    network = place(copy.deepcopy(extractor), device).eval()
+    network = place(_copied(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
         lessons = _lessons(shown, relative, rgb, adaptation)
         history = adapt(network, lessons, adaptation, seed=seed, device=device, stages=recorder)
-    if isinstance(network, MetricExtractor):
-        network = place(network.folded(), device)
     with recorder.stage("features", len(shown)) as advance, torch.inference_mode():
         levels = []
         for part in shown:
@@ -219,6 +217,17 @@ def fuse(
     followed = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
     log = torch.minimum(followed, log + LIMIT)
     return torch.where(part.valid, log.exp_(), 0)
+
+
+def _copied(extractor: nn.Module) -> nn.Module:
+    """A copy that may be taught, its normalization folded into the convolutions.
+
+    Statistics of a few crops are noise, in the lesson and afterwards: they stay as they were
+    learned (docs/decisions/013-frozen-statistics.md).
+    """
+    if isinstance(extractor, MetricExtractor):
+        return extractor.folded()
+    return copy.deepcopy(extractor)
 
 
 def _lessons(
