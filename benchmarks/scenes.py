@@ -10,6 +10,7 @@ this machine's own convolutions reach, the time of a size against that of the on
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -186,7 +187,11 @@ def flops_of(network: MetricExtractor) -> float:
 
 
 def fitting(attainable: float) -> dict[str, float]:
-    """A step of the adaptation: forward and twice as much backward, against convolutions' rate."""
+    """A step of the adaptation, forward and twice as much backward, against convolutions' rate.
+
+    Twice: of its own layers alone, forward and backward on its own shapes, and of what inference
+    attains on large images.
+    """
     scene = land_scene(512, 512)
     t1, t2 = (image.astype(np.float32) for image in (scene.t1, scene.t2))
     valid = np.ones(scene.reference.shape, bool)
@@ -206,11 +211,41 @@ def fitting(attainable: float) -> dict[str, float]:
     fit(1)  # torch imports its compiler when the first optimizer is made
     step, settings = min((fit(50) - fit(10)) / 40 for _ in range(3)), Adaptation()
     flops = 3 * 2 * settings.batch * settings.crop**2 * flops_of(network)
+    alone = sum(layer_seconds(*shape) for shape in layer_shapes(network, settings))
     return {
         "seconds_per_step": round(step, 4),
         "gflops": round(flops / step / 1e9),
-        "share": round(flops / step / 1e9 / attainable, 3),
+        "convolutions_gflops": round(flops / alone / 1e9),
+        "share": round(alone / step, 3),
+        "share_of_inference": round(flops / step / 1e9 / attainable, 3),
     }
+
+
+def layer_shapes(network: MetricExtractor, settings: Adaptation) -> list[tuple[nn.Conv2d, int]]:
+    """Every convolution and the side of the crops at its level."""
+    return [
+        (layer, settings.crop >> level)
+        for level, block in enumerate(network.blocks)
+        for layer in block.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+
+
+def layer_seconds(layer: nn.Conv2d, side: int) -> float:
+    """A convolution of a batch of crops of both dates, forward and backward, and nothing else."""
+    batch = 2 * Adaptation().batch
+    copied = place(copy.deepcopy(layer), "cpu").to(torch.bfloat16)
+    shape = batch, layer.in_channels, side, side
+    image = torch.rand(shape).bfloat16().contiguous(memory_format=torch.channels_last)
+    # Nobody asks for the gradient of the colors.
+    image.requires_grad_(layer.in_channels > 3)
+    asked = [each for each in (image, *copied.parameters()) if each.requires_grad]
+    upstream = torch.ones_like(copied(image))
+
+    def both_ways() -> object:
+        return torch.autograd.grad(copied(image), asked, upstream)
+
+    return timed(both_ways, repeat=20)
 
 
 def copy_rate() -> float:
