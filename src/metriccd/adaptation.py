@@ -48,7 +48,7 @@ class Adaptation:
     """
 
     steps: int = 60
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.02
     batch: int = 8
     crop: int = 64

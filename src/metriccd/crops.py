@@ -107,8 +107,8 @@ class Crops:
     ) -> Float[Tensor, "batch 3 row col"]:
         """Crops of the first date of pairs, or of the second one."""
         images = grid.new_empty(len(grid), 3, self.side, self.side)
-        for index, lesson in enumerate(self.lessons):
-            for date, image in ((False, lesson.t1), (True, lesson.t2)):
+        for index in set(owners.tolist()):
+            for date, image in enumerate(self.lessons[index][:2]):
                 chosen = torch.nonzero((owners == index) & (dates == date))[:, 0].to(self.device)
                 if len(chosen):
                     images[chosen] = _sampled(image, grid[chosen])
@@ -118,10 +118,10 @@ class Crops:
         self, owners: Int[Tensor, " batch"], grid: Float[Tensor, "batch row col 2"]
     ) -> Float[Tensor, "batch row col"]:
         targets = grid.new_empty(len(grid), self.side, self.side)
-        for index, lesson in enumerate(self.lessons):
+        for index in set(owners.tolist()):
             chosen = torch.nonzero(owners == index)[:, 0].to(self.device)
-            if len(chosen):
-                targets[chosen] = _sampled(lesson.target[None], grid[chosen], mode="nearest")[:, 0]
+            target = self.lessons[index].target[None]
+            targets[chosen] = _sampled(target, grid[chosen], mode="nearest")[:, 0]
         return targets
 
     def _light(self, uneven: Bool[Tensor, " batch"]) -> Float[Tensor, "batch 1 row col"]:
