@@ -211,7 +211,10 @@ def fitting(attainable: float) -> dict[str, float]:
     fit(1)  # torch imports its compiler when the first optimizer is made
     step, settings = min((fit(50) - fit(10)) / 40 for _ in range(3)), Adaptation()
     flops = 3 * 2 * settings.batch * settings.crop**2 * flops_of(network)
-    alone = sum(layer_seconds(*shape) for shape in layer_shapes(network, settings))
+    alone = sum(
+        layer_seconds(layer, side, 2 * settings.batch)
+        for layer, side in layer_shapes(network.folded(), settings)
+    )
     return {
         "seconds_per_step": round(step, 4),
         "gflops": round(flops / step / 1e9),
@@ -231,19 +234,21 @@ def layer_shapes(network: MetricExtractor, settings: Adaptation) -> list[tuple[n
     ]
 
 
-def layer_seconds(layer: nn.Conv2d, side: int) -> float:
-    """A convolution of a batch of crops of both dates, forward and backward, and nothing else."""
-    batch = 2 * Adaptation().batch
-    copied = place(copy.deepcopy(layer), "cpu").to(torch.bfloat16)
+def layer_seconds(layer: nn.Conv2d, side: int, batch: int) -> float:
+    """A convolution of a batch of crops, forward and backward, and nothing else."""
+    copied = place(copy.deepcopy(layer), "cpu")
     shape = batch, layer.in_channels, side, side
-    image = torch.rand(shape).bfloat16().contiguous(memory_format=torch.channels_last)
+    image = torch.rand(shape).contiguous(memory_format=torch.channels_last)
+    with autocast("cpu"):
+        upstream = torch.ones_like(copied(image))
     # Nobody asks for the gradient of the colors.
-    image.requires_grad_(layer.in_channels > 3)
+    image = image.to(upstream.dtype).requires_grad_(layer.in_channels > 3)
     asked = [each for each in (image, *copied.parameters()) if each.requires_grad]
-    upstream = torch.ones_like(copied(image))
 
     def both_ways() -> object:
-        return torch.autograd.grad(copied(image), asked, upstream)
+        with autocast("cpu"):
+            made = copied(image)
+        return torch.autograd.grad(made, asked, upstream)
 
     return timed(both_ways, repeat=20)
 

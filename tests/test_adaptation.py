@@ -19,7 +19,7 @@ QUICK = Adaptation(steps=12, batch=4, crop=32, zoom=(0.9, 1.1), learning_rate=2e
 RNG = np.random.default_rng(0)
 
 
-def scene(seed: int = 0) -> Lesson:
+def lesson(seed: int = 0) -> Lesson:
     """Noise that repeats on both dates but for one square, which is change."""
     random = torch.Generator().manual_seed(seed)
     t1 = 0.3 + 0.15 * torch.randn(3, 64, 72, generator=random)
@@ -63,22 +63,22 @@ def test_windows_share_one_ranking() -> None:
 
 
 def test_an_untrained_extractor_learns_to_tell_change_from_no_change_on_another_scene() -> None:
-    extractor, other = Vgg16((1, 2)), scene(1)
+    extractor, other = Vgg16((1, 2)), lesson(1)
     before = separation(copy.deepcopy(extractor), other)
-    history = adapt(extractor, [scene(0)], replace(QUICK, steps=40))
+    history = adapt(extractor, [lesson(0)], replace(QUICK, steps=40))
     assert separation(extractor, other) > before
     assert np.mean(history["loss"][-5:]) < np.mean(history["loss"][:5])
 
 
 def test_the_embedded_extractor_gets_better_at_a_scene_it_is_taught() -> None:
-    history = adapt(load_extractor("embedded"), [scene(0)], replace(QUICK, steps=40))
+    history = adapt(load_extractor("embedded"), [lesson(0)], replace(QUICK, steps=40))
     assert np.mean(history["loss"][-5:]) < np.mean(history["loss"][:5])
     apart = np.array(history["change"]) - np.array(history["no change"])
     assert apart[-5:].mean() > apart[:5].mean()
 
 
 def test_unknown_pixels_teach_nothing() -> None:
-    pair = scene()
+    pair = lesson()
     unknown = pair._replace(target=torch.full_like(pair.target, UNKNOWN))
     settings = replace(QUICK, same=0.0, weight_decay=0.0, steps=3)
     taught = load_extractor("embedded")
@@ -94,7 +94,7 @@ def test_same_seed_same_weights_and_the_global_random_state_is_left_alone() -> N
     results = []
     for seed in (0, 0, 1):
         extractor = load_extractor("embedded")
-        adapt(extractor, [scene(), scene(3)], replace(QUICK, steps=3), seed=seed)
+        adapt(extractor, [lesson(), lesson(3)], replace(QUICK, steps=3), seed=seed)
         results.append(torch.cat([p.flatten() for p in extractor.parameters()]))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
@@ -109,9 +109,24 @@ def test_scenes_smaller_than_a_crop_are_enlarged(shape: tuple[int, int]) -> None
     assert all(np.isfinite(values).all() for values in history.values())
 
 
+def test_a_loss_that_is_no_number_is_not_hidden() -> None:
+    pair = lesson()
+    pair.t1[:] = float("nan")
+    history = adapt(load_extractor("embedded"), [pair], replace(QUICK, same=0.0, steps=2))
+    assert all(np.isnan(values).all() for values in history.values())
+
+
+def test_where_a_class_is_missing_its_curve_goes_on_as_it_was() -> None:
+    pair = lesson()
+    nothing = pair._replace(target=torch.zeros_like(pair.target))
+    history = adapt(load_extractor("embedded"), [nothing], replace(QUICK, steps=2))
+    assert history["change"] == (0.5, 0.5)
+    assert np.isfinite(history["loss"]).all()
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 11])
 def test_any_number_of_steps_will_do_and_every_curve_has_one_value_a_step(steps: int) -> None:
-    history = adapt(load_extractor("embedded"), [scene()], replace(QUICK, steps=steps))
+    history = adapt(load_extractor("embedded"), [lesson()], replace(QUICK, steps=steps))
     assert {name: len(values) for name, values in history.items()} == {
         "loss": steps,
         "change": steps,

@@ -55,12 +55,14 @@ def test_the_distance_does_not_depend_on_parts_or_layout(
     torch.testing.assert_close(pair_distances(given), expected)
 
 
+@pytest.mark.parametrize("part", [20, 2**18])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)], ids=str
 )
 def test_the_gradient_written_out_is_that_of_the_distance(
-    dtype: torch.dtype, tolerance: float
+    dtype: torch.dtype, tolerance: float, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cosine, "PART", Size(cpu=part, elsewhere=part))
     slow, fast = features(dtype), features(dtype)
     weights = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(1))
     expected = reference(slow[:3], slow[3:])

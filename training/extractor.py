@@ -45,7 +45,7 @@ def main() -> None:
     pairs = oscd(arguments.root)
     kept = [pair for index, pair in enumerate(pairs) if arguments.fold in (None, index % 2)]
     print("pairs:", ", ".join(pair.name for pair in kept), flush=True)
-    scenes = [scene(pair.t1, pair.t2) for pair in kept]
+    lessons = [lesson(pair.t1, pair.t2) for pair in kept]
     torch.manual_seed(arguments.seed)
     network = MetricExtractor().to(memory_format=torch.channels_last)
     settings = replace(SETTINGS, steps=arguments.steps or SETTINGS.steps)
@@ -55,7 +55,7 @@ def main() -> None:
         if done % 100 == 0:
             print(f"{stage}: {done} of {total}, {time.monotonic() - start:.0f} s", flush=True)
 
-    history = adapt(network, scenes, settings, seed=arguments.seed, stages=Stages(progress))
+    history = adapt(network, lessons, settings, seed=arguments.seed, stages=Stages(progress))
     print(f"loss, mean of the last 100 steps: {np.mean(history['loss'][-100:]):.4f}")
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     record = {
@@ -83,7 +83,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def scene(t1: Path, t2: Path) -> Lesson:
+def lesson(t1: Path, t2: Path) -> Lesson:
     """A pair with pseudo-labels; no reference is read."""
     block = read_pair(t1, t2).load()
     dates = UnitRange.fit([block])(*block)

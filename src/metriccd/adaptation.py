@@ -23,7 +23,8 @@ from torch.nn import functional
 
 from metriccd.crops import UNKNOWN, Crops, Lesson
 from metriccd.nets.cosine import pair_distances
-from metriccd.nets.metric import Readout
+from metriccd.nets.features import Vgg16
+from metriccd.nets.metric import MetricExtractor, Readout
 from metriccd.nets.precision import autocast
 from metriccd.nets.replay import Replay
 from metriccd.stages import Stages
@@ -107,7 +108,8 @@ def adapt(
         zoom=settings.zoom,
         same=settings.same,
         random=random,
-        device=device,
+        # Before torch 2.13 MPS cannot repeat an image's border.
+        device=device if device.startswith("cuda") else "cpu",
     )
     readout = getattr(extractor, "readout", None) or _new_readout(extractor, device)
     parameters = list(dict.fromkeys([*extractor.parameters(), *readout.parameters()]))
@@ -133,15 +135,18 @@ def adapt(
     extractor.train()
     points = []
     with (stages or Stages()).stage("adapt", settings.steps) as advance:
-        step = Replay(teach)
+        # What others wrote may look at values, which a graph cannot.
+        step = Replay(teach) if isinstance(extractor, MetricExtractor | Vgg16) else teach
         for _ in range(settings.steps):
-            points.append(step(*crops.draw(settings.batch)))
+            batch = crops.draw(settings.batch)
+            points.append(step(*(each.to(device) for each in batch)))
             optimizer.step()
             schedule.step()
             advance(1)
+        curves = _curves(points)
     optimizer.zero_grad()
     extractor.eval()
-    return _curves(points)
+    return curves
 
 
 def change_logit(
@@ -186,10 +191,14 @@ def _point(
 
 
 def _curves(points: Sequence[Float[Tensor, " curve"]]) -> dict[str, tuple[float, ...]]:
-    """Curves by name; where a batch had no pixel of a class, the value before holds."""
+    """Curves by name; where a batch had no pixel of a class, the value before holds.
+
+    A loss that is no number stays one, and so do the classes then.
+    """
     curves: dict[str, list[float]] = {name: [] for name in CURVES}
     for point in points:
-        for curve, value in zip(curves.values(), point.tolist(), strict=True):
+        loss, *_ = values = point.tolist()
+        for curve, value in zip(curves.values(), values, strict=True):
             before = curve[-1] if curve else 0.5
-            curve.append(before if math.isnan(value) else value)
+            curve.append(before if math.isnan(value) and not math.isnan(loss) else value)
     return {name: tuple(curve) for name, curve in curves.items()}

@@ -17,8 +17,8 @@ from torch.nn import functional
 from metriccd.augmentation import jitter
 
 UNKNOWN = -1.0
-# How far apart, in pixels, two crops of one date may lie: no change either. And how strong its
-# uneven light is: thin cloud, slope, shadow; on a grid of 4 × 4.
+# Standard deviation, in pixels, of the shift between two crops of one date: no change either. And
+# of its uneven light: thin cloud, slope, shadow; on a grid of 4 × 4.
 SHIFT, LIGHT, COARSE = 0.4, 0.2, 4
 
 

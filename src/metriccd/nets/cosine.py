@@ -40,7 +40,7 @@ def pair_distances(
 ) -> Float32[Tensor, "batch row col"]:
     """`cosine_distance` of the first half of a batch and the second, with a gradient.
 
-    The gradient has the features' own type and order of bytes.
+    The gradient has the features' own type, channels last.
     """
     distance: Tensor = _PairDistances.apply(features)  # type: ignore[no-untyped-call]
     return distance

@@ -20,21 +20,25 @@ class Replay:
     """A function that is captured at its first call on CUDA and replayed; elsewhere it just runs.
 
     Args:
-        work: Leaves gradients in `.grad`, having set them to None first, and changes nothing else
-            that matters: the first call on CUDA is preceded by `WARM_UP` others. It takes tensors
-            of the same shapes at every call, and waits for nothing that the device computes.
+        work: Leaves gradients in `.grad`, having set them to None first. It takes tensors of the
+            same shapes at every call, and waits for nothing that the device computes. The first
+            call on CUDA is preceded by `WARM_UP` others on the same inputs: running statistics
+            see these once more each.
     """
 
     def __init__(self, work: Callable[..., Tensor]) -> None:
         self.work = work
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.inputs: list[Tensor] = []
+        self.output = torch.empty(0)
 
     def __call__(self, *given: Tensor) -> Tensor:
         """What the work makes of its inputs."""
         if given[0].device.type != "cuda":
             return self.work(*given)
         if self.graph is None:
-            self._capture(*given)
+            with torch.cuda.device(given[0].device):
+                self._capture(*given)
         for kept, new in zip(self.inputs, given, strict=True):
             kept.copy_(new)
         assert self.graph is not None
@@ -49,6 +53,8 @@ class Replay:
             for _ in range(WARM_UP):
                 self.work(*self.inputs)
         torch.cuda.current_stream().wait_stream(aside)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may go on with other things meanwhile.
+        with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             self.output = self.work(*self.inputs)
+        self.graph = graph
