@@ -108,8 +108,7 @@ def adapt(
         zoom=settings.zoom,
         same=settings.same,
         random=random,
-        # Before torch 2.13 MPS cannot repeat an image's border.
-        device=device if device.startswith("cuda") else "cpu",
+        device=device,
     )
     readout = getattr(extractor, "readout", None) or _new_readout(extractor, device)
     parameters = list(dict.fromkeys([*extractor.parameters(), *readout.parameters()]))
@@ -138,8 +137,7 @@ def adapt(
         # What others wrote may look at values, which a graph cannot.
         step = Replay(teach) if isinstance(extractor, MetricExtractor | Vgg16) else teach
         for _ in range(settings.steps):
-            batch = crops.draw(settings.batch)
-            points.append(step(*(each.to(device) for each in batch)))
+            points.append(step(*crops.draw(settings.batch)))
             optimizer.step()
             schedule.step()
             advance(1)

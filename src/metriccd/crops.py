@@ -45,7 +45,7 @@ class Crops:
         zoom: Smallest and largest side of the ground under a crop, over `side`.
         same: Share of crops that pair a date with itself.
         random: Where everything is drawn from.
-        device: Where crops are made.
+        device: Where crops are wanted.
     """
 
     def __init__(
@@ -58,9 +58,12 @@ class Crops:
         random: torch.Generator,
         device: str = "cpu",
     ) -> None:
-        self.lessons = [Lesson(*(each.to(device) for each in lesson)) for lesson in lessons]
-        self.side, self.zoom, self.same = side, zoom, same
-        self.random, self.device = random, device
+        self.asked = device
+        # Before torch 2.13 MPS cannot repeat an image's border.
+        self.device = device if device.startswith("cuda") else "cpu"
+        self.dates = [date.to(self.device) for lesson in lessons for date in lesson[:2]]
+        self.targets = [lesson.target[None].to(self.device) for lesson in lessons]
+        self.side, self.zoom, self.same, self.random = side, zoom, same, random
         self.shapes = torch.tensor([lesson.target.shape for lesson in lessons])
         # A pair is drawn as often as its side is long: large ones do not drown small ones.
         self.weights = self.shapes.prod(dim=1).sqrt()
@@ -73,13 +76,15 @@ class Crops:
         shift = 2 * SHIFT * torch.randn(batch, 2, generator=self.random) / self.shapes[owners]
         beside = grid + torch.where(same[:, None], shift, 0).flip(1)[:, None, None].to(self.device)
         # Two dates, or one of them twice.
-        dates = torch.stack([same & second, ~same | second])
-        images = self._images(owners.repeat(2), dates.flatten(), torch.cat([grid, beside]))
+        dates = torch.cat([same & second, ~same | second])
+        which = 2 * owners.repeat(2) + dates
+        images = _sampled(self.dates, which, torch.cat([grid, beside]))
         images[batch:] *= self._light(same)
         images = jitter(images, self.random)
-        target = self._targets(owners, grid)
+        target = _sampled(self.targets, owners, grid, mode="nearest")[:, 0]
         target[same.to(self.device)] = 0
-        return Lesson(images[:batch], images[batch:], target)
+        lesson = (images[:batch], images[batch:], target)
+        return Lesson(*(each.to(self.asked) for each in lesson))
 
     def _grid(self, shapes: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch row col 2"]:
         """Positions of crops in their images, turned and mirrored at random.
@@ -99,31 +104,6 @@ class Crops:
         grid = torch.stack([across, down], dim=-1)
         return torch.where(turned, grid.transpose(1, 2), grid)
 
-    def _images(
-        self,
-        owners: Int[Tensor, " batch"],
-        dates: Bool[Tensor, " batch"],
-        grid: Float[Tensor, "batch row col 2"],
-    ) -> Float[Tensor, "batch 3 row col"]:
-        """Crops of the first date of pairs, or of the second one."""
-        images = grid.new_empty(len(grid), 3, self.side, self.side)
-        for index in set(owners.tolist()):
-            for date, image in enumerate(self.lessons[index][:2]):
-                chosen = torch.nonzero((owners == index) & (dates == date))[:, 0].to(self.device)
-                if len(chosen):
-                    images[chosen] = _sampled(image, grid[chosen])
-        return images
-
-    def _targets(
-        self, owners: Int[Tensor, " batch"], grid: Float[Tensor, "batch row col 2"]
-    ) -> Float[Tensor, "batch row col"]:
-        targets = grid.new_empty(len(grid), self.side, self.side)
-        for index in set(owners.tolist()):
-            chosen = torch.nonzero(owners == index)[:, 0].to(self.device)
-            target = self.lessons[index].target[None]
-            targets[chosen] = _sampled(target, grid[chosen], mode="nearest")[:, 0]
-        return targets
-
     def _light(self, uneven: Bool[Tensor, " batch"]) -> Float[Tensor, "batch 1 row col"]:
         """Factors of brightness, 1 where light is even."""
         coarse = LIGHT * torch.randn(len(uneven), 1, COARSE, COARSE, generator=self.random)
@@ -135,15 +115,27 @@ class Crops:
 
 
 def _sampled(
-    image: Float[Tensor, "channel row col"],
-    grid: Float[Tensor, "batch _row _col 2"],
+    images: Sequence[Float[Tensor, "channel _ _"]],
+    which: Int[Tensor, " batch"],
+    grid: Float[Tensor, "batch row col 2"],
     mode: str = "bilinear",
-) -> Float[Tensor, "batch channel _row _col"]:
-    """One image at many places; it is not copied."""
-    return functional.grid_sample(
-        image.expand(len(grid), -1, -1, -1),
-        grid,
-        mode=mode,
-        padding_mode="border",
-        align_corners=False,
-    )
+) -> Float[Tensor, "batch channel row col"]:
+    """Some images at many places, each at all of its own at once; none is copied.
+
+    Args:
+        images: Of any sizes.
+        which: Of them is seen at a place.
+        grid: The places.
+        mode: Of `grid_sample`.
+    """
+    crops = grid.new_empty(len(grid), len(images[0]), *grid.shape[1:3])
+    for index in set(which.tolist()):
+        chosen = torch.nonzero(which == index)[:, 0].to(grid.device)
+        crops[chosen] = functional.grid_sample(
+            images[index].expand(len(chosen), -1, -1, -1),
+            grid[chosen],
+            mode=mode,
+            padding_mode="border",
+            align_corners=False,
+        )
+    return crops
