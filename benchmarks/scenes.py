@@ -170,16 +170,22 @@ def convolution_rate(width: int, side: int) -> float:
     return 2 * 9 * width**2 * side**2 / seconds / 1e9
 
 
+def convolutions(network: MetricExtractor) -> list[tuple[int, nn.Conv2d]]:
+    """Every convolution and its level, the first being 0."""
+    return [
+        (level, layer)
+        for level, block in enumerate(network.blocks)
+        for layer in block.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+
+
 def flops_by_level(network: MetricExtractor) -> list[float]:
     """Of one date, per pixel of the scene."""
-    return [
-        sum(
-            2 * layer.weight.numel() / 4**level
-            for layer in block.modules()
-            if isinstance(layer, nn.Conv2d)
-        )
-        for level, block in enumerate(network.blocks)
-    ]
+    flops = [0.0] * len(network.blocks)
+    for level, layer in convolutions(network):
+        flops[level] += 2 * layer.weight.numel() / 4**level
+    return flops
 
 
 def flops_of(network: MetricExtractor) -> float:
@@ -212,8 +218,8 @@ def fitting(attainable: float) -> dict[str, float]:
     step, settings = min((fit(50) - fit(10)) / 40 for _ in range(3)), Adaptation()
     flops = 3 * 2 * settings.batch * settings.crop**2 * flops_of(network)
     alone = sum(
-        layer_seconds(layer, side, 2 * settings.batch)
-        for layer, side in layer_shapes(network.folded(), settings)
+        layer_seconds(layer, settings.crop >> level, 2 * settings.batch)
+        for level, layer in convolutions(network.folded())
     )
     return {
         "seconds_per_step": round(step, 4),
@@ -222,16 +228,6 @@ def fitting(attainable: float) -> dict[str, float]:
         "share": round(alone / step, 3),
         "share_of_inference": round(flops / step / 1e9 / attainable, 3),
     }
-
-
-def layer_shapes(network: MetricExtractor, settings: Adaptation) -> list[tuple[nn.Conv2d, int]]:
-    """Every convolution and the side of the crops at its level."""
-    return [
-        (layer, settings.crop >> level)
-        for level, block in enumerate(network.blocks)
-        for layer in block.modules()
-        if isinstance(layer, nn.Conv2d)
-    ]
 
 
 def layer_seconds(layer: nn.Conv2d, side: int, batch: int) -> float:
