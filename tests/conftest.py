@@ -32,6 +32,16 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def gpu() -> str:
+    """A device of CUDA."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    return "cuda"
+
+
+@pytest.fixture(scope="session")
 def weights() -> Path:
     """Folder of VGG-16 weights (`METRICCD_WEIGHTS`, default `../shared/weights`)."""
     return _shared("METRICCD_WEIGHTS", "weights")

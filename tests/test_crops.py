@@ -131,8 +131,7 @@ def test_the_seed_decides_what_is_drawn() -> None:
     assert not torch.equal(joined(0), joined(1))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_every_device_sees_the_same_crops() -> None:
+def test_every_device_sees_the_same_crops(gpu: str) -> None:
     one, other = (
         Crops(
             [charted()],
@@ -142,7 +141,7 @@ def test_every_device_sees_the_same_crops() -> None:
             random=torch.Generator().manual_seed(0),
             device=device,
         ).draw(50)
-        for device in ("cpu", "cuda")
+        for device in ("cpu", gpu)
     )
     torch.testing.assert_close(other.t1.cpu(), one.t1, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(other.t2.cpu(), one.t2, atol=1e-3, rtol=1e-4)

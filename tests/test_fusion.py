@@ -151,9 +151,6 @@ def folded_weight(extractor: nn.Module) -> torch.Tensor:
     return (convolution.weight * gain[:, None, None, None]).detach()
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
 def scores(land, device: str, steps: int) -> np.ndarray:
     t1, t2, reference = land
     found = fitted(land, adaptation=replace(NONE, steps=steps), device=device)
@@ -161,13 +158,11 @@ def scores(land, device: str, steps: int) -> np.ndarray:
     return distance / (distance + 3)  # about the threshold that Rosin's rule finds
 
 
-@needs_gpu
-def test_a_gpu_measures_what_the_cpu_measures(land) -> None:
-    np.testing.assert_allclose(scores(land, "cuda", 0), scores(land, "cpu", 0), atol=1e-2)
+def test_a_gpu_measures_what_the_cpu_measures(land, gpu) -> None:
+    np.testing.assert_allclose(scores(land, gpu, 0), scores(land, "cpu", 0), atol=1e-2)
 
 
-@needs_gpu
-def test_a_gpu_learns_what_the_cpu_learns(land) -> None:
+def test_a_gpu_learns_what_the_cpu_learns(land, gpu) -> None:
     # Every step adds to what was rounded otherwise in the one before: alike, not equal.
-    one, other = (scores(land, device, 60) for device in ("cpu", "cuda"))
+    one, other = (scores(land, device, 60) for device in ("cpu", gpu))
     assert np.abs(one - other).mean() < 2e-2

@@ -104,12 +104,11 @@ def test_after_a_warm_up_and_a_capture_every_call_replays_on_its_own_inputs(
     torch.testing.assert_close(torch.stack(found).as_subclass(Tensor), torch.stack(wanted))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_a_replay_gives_what_the_cpu_gives() -> None:
-    step, expected = Step("cuda"), Step()
+def test_on_a_gpu_a_replay_gives_what_the_cpu_gives(gpu: str) -> None:
+    step, expected = Step(gpu), Step()
     replay = Replay(step)
     for seed in range(5):
-        loss = replay(*batch(seed, "cuda"))
+        loss = replay(*batch(seed, gpu))
         torch.testing.assert_close(loss.cpu(), expected(*batch(seed)), rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(
             step.gradients().cpu(), expected.gradients(), rtol=1e-2, atol=1e-3
