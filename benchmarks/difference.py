@@ -23,7 +23,7 @@ import numpy as np
 from affine import Affine
 
 from metriccd import difference
-from metriccd.pair import read_pair
+from metriccd.pair.pair import read_pair
 from metriccd.raster import CogLayer, Grid, cog_writer, crs_of
 
 METHODS = [

@@ -29,18 +29,19 @@ from matplotlib.figure import Figure
 from torch import nn
 from torch.nn import functional
 
-from metriccd.adaptation import Adaptation
-from metriccd.feature_distance import level_distances
-from metriccd.fusion import fit_fusion, fuse
-from metriccd.guidance import guided
-from metriccd.measure import TILE
+from metriccd.demo.synthetic import land_scene
+from metriccd.nets.embedded import WIDTHS, MetricExtractor
 from metriccd.nets.features import load_extractor
-from metriccd.nets.metric import WIDTHS, MetricExtractor
 from metriccd.nets.precision import autocast, place
-from metriccd.raster import CogLayer, Grid, crs_of, tiled_writer
-from metriccd.structure import structural_dissimilarity
-from metriccd.synthetic import land_scene
-from metriccd.workers import WORKERS, map_ahead, workers
+from metriccd.raster import CogLayer, Grid, crs_of
+from metriccd.raster.cog import tiled_writer
+from metriccd.recipe.adaptation import Adaptation
+from metriccd.recipe.feature_distance import level_distances
+from metriccd.recipe.fusion import fit_fusion, fuse
+from metriccd.recipe.guidance import guided
+from metriccd.recipe.structure import structural_dissimilarity
+from metriccd.scene.measure import TILE
+from metriccd.scene.workers import WORKERS, map_ahead, workers
 
 SIZES = (512, 1024, 2000, 4000, 8000, 10_980)
 BLOCK = 1024

@@ -16,24 +16,13 @@ from rio_cogeo import cog_validate
 from sklearn.cluster import KMeans
 
 import metriccd as mcd
+from metriccd.decision.thresholds import threshold_of
+from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.difference import irmad, on_arrays
-from metriccd.fit import PAPER
-from metriccd.measure import Options
-from metriccd.preset import CHI2_METHODS
-from metriccd.synthetic import Scene, land_scene
-from metriccd.threshold import threshold_of
-from test_raster_source import TRANSFORM, UTM, write
-
-FILES = {
-    "score.tif",
-    "change.tif",
-    "change.qml",
-    "change.gpkg",
-    "report.html",
-    "preview.png",
-    "item.json",
-    "run.json",
-}
+from metriccd.methods.method import Options
+from metriccd.methods.preset import CHI2_METHODS
+from metriccd.paper.fit import PAPER
+from raster_files import FILES, TRANSFORM, UTM, write
 
 
 @pytest.fixture(scope="session")
@@ -235,7 +224,7 @@ def test_no_room_that_detects_knows_of_references() -> None:
         "print([m for m in sys.modules if m.startswith('metriccd.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    for room in (b"reference", b"evaluation", b"datasets", b"judgment", b"benchmark"):
+    for room in (b"benchmark", b"cli", b"demo"):
         assert b"metriccd." + room not in loaded
 
 
@@ -421,7 +410,7 @@ def test_a_mask_of_one_label_marks_all_its_pixels(change, scene: Scene, tmp_path
 
 
 def test_a_reference_that_knows_nothing_is_an_error(change, scene: Scene, out: Path) -> None:
-    from metriccd.evaluation import evaluate_folder
+    from metriccd.benchmark.evaluation import evaluate_folder
 
     nothing = np.zeros(scene.reference.shape, np.uint8)
     with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):

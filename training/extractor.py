@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from metriccd import fusion
-from metriccd.adaptation import Adaptation, adapt, pseudo_labels
-from metriccd.color import UnitRange
-from metriccd.crops import Lesson
-from metriccd.datasets import oscd
-from metriccd.nets.metric import MetricExtractor
-from metriccd.pair import read_pair
-from metriccd.smoothing import smooth
+from metriccd.benchmark.datasets import oscd
+from metriccd.nets.embedded import MetricExtractor
+from metriccd.pair.color import UnitRange
+from metriccd.pair.pair import read_pair
+from metriccd.recipe import fusion
+from metriccd.recipe.adaptation import Adaptation, adapt, pseudo_labels
+from metriccd.recipe.crops import Lesson
+from metriccd.recipe.smoothing import smooth
+from metriccd.recipe.standard import Part, Standard, inside, mean_of
 from metriccd.stages import Stages
-from metriccd.standard import Part, Standard, inside, mean_of
 
 SETTINGS = Adaptation(
     steps=1400, learning_rate=2e-3, batch=16, crop=96, zoom=(0.4, 1.3), change=0.025, no_change=0.85

@@ -11,28 +11,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metriccd.change import Change
+    from metriccd.benchmark import Scores, evaluate
     from metriccd.detection import detect, detect_into
     from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
-    from metriccd.evaluation import evaluate
-    from metriccd.methods import METHODS
-    from metriccd.metrics import Scores
-    from metriccd.preset import PRESETS
+    from metriccd.methods import METHODS, PRESETS
+    from metriccd.result import Change
 
 # torch and matplotlib take seconds to import: a room is opened when something in it is asked for.
 _ROOMS = {
     "METHODS": "methods",
-    "PRESETS": "preset",
-    "Change": "change",
+    "PRESETS": "methods",
+    "Change": "result",
     "DataError": "errors",
     "GridError": "errors",
     "MetricCDError": "errors",
     "OutputError": "errors",
-    "Scores": "metrics",
+    "Scores": "benchmark",
     "WeightsError": "errors",
     "detect": "detection",
     "detect_into": "detection",
-    "evaluate": "evaluation",
+    "evaluate": "benchmark",
 }
 
 __all__ = [

@@ -13,23 +13,49 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import nn
 
-from metriccd.change import Change
-from metriccd.decision import decide, level_by, measure_of, rules, score_of, takes_all
-from metriccd.figures import stretched
-from metriccd.folder import unfinished_folder
-from metriccd.image import Image
-from metriccd.measure import Difference, Fitted, Options, WindowedMethod
-from metriccd.methods import METHODS
-from metriccd.objects import require_areas, without_small
-from metriccd.overview import factor_of
+from metriccd.decision import (
+    decide,
+    level_by,
+    measure_of,
+    require_areas,
+    rules,
+    score_of,
+    takes_all,
+    without_small,
+)
+from metriccd.methods import (
+    METHODS,
+    Options,
+    Preset,
+    WindowedMethod,
+    choose_preset,
+    options_of,
+    settings_of,
+)
 from metriccd.pair import BandNames, Block, ImagePair, colors_of, read_pair, several
-from metriccd.preset import Preset, choose, options_of, settings_of
-from metriccd.raster import Window, bounded_cache
-from metriccd.record import code_digest, content_of, input_of, state_of, versions
-from metriccd.result import Result
-from metriccd.scan import block_means, scan
+from metriccd.raster import Image, Window, bounded_cache
+from metriccd.result import (
+    Change,
+    Result,
+    code_digest,
+    content_of,
+    input_of,
+    state_of,
+    stretched,
+    unfinished_folder,
+    versions,
+)
+from metriccd.scene import (
+    Difference,
+    Files,
+    Fitted,
+    Memory,
+    Workspace,
+    block_means,
+    factor_of,
+    scan,
+)
 from metriccd.stages import Progress, Stages
-from metriccd.workspace import Files, Memory, Workspace
 
 
 def detect(
@@ -86,7 +112,7 @@ def detect(
         progress=progress,
     )
     result = task.run(Memory())
-    whole = Window(row=0, col=0, height=task.pair.grid.height, width=task.pair.grid.width)
+    whole = Window.whole(task.pair.grid.shape)
     change, score = result.read(whole)
     return Change(
         score=score,
@@ -209,7 +235,7 @@ class Task:
             ValueError: No such preset, method, rule or device.
             GridError: A smallest area, where areas are unknown.
         """
-        chosen = choose(preset, method, threshold)
+        chosen = choose_preset(preset, method, threshold)
         if min_area > 0:
             require_areas(pair.grid)
         options = options_of(

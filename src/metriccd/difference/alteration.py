@@ -8,12 +8,7 @@ import numpy as np
 
 from metriccd.difference.blocks import Blocks, DifferenceImage
 from metriccd.difference.moments import Moments
-from metriccd.difference.reweighting import (
-    Variates,
-    chi_square_image,
-    reweighted,
-    scaled_variates,
-)
+from metriccd.difference.reweighting import Variates, chi_square_image, reweighted, scaled_variates
 from metriccd.difference.whitening import whitening
 
 

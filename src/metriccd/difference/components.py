@@ -8,14 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
 from metriccd.difference.algebra import absolute_difference
-from metriccd.difference.blocks import (
-    Blocks,
-    DifferenceImage,
-    Values,
-    magnitude,
-    pixelwise,
-    strips,
-)
+from metriccd.difference.blocks import Blocks, DifferenceImage, Values, magnitude, pixelwise, strips
 from metriccd.difference.moments import Moments, merge_all, moments, moments_of
 from metriccd.errors import DataError
 

@@ -6,17 +6,8 @@ import numpy as np
 
 from metriccd.difference.blocks import Blocks, DifferenceImage
 from metriccd.difference.moments import Moments
-from metriccd.difference.reweighting import (
-    Variates,
-    chi_square_image,
-    reweighted,
-    scaled_variates,
-)
-from metriccd.difference.whitening import (
-    constant_bands,
-    correlation_whitening,
-    inverse_deviation,
-)
+from metriccd.difference.reweighting import Variates, chi_square_image, reweighted, scaled_variates
+from metriccd.difference.whitening import constant_bands, correlation_whitening, inverse_deviation
 
 
 def sfa(blocks: Blocks) -> DifferenceImage:

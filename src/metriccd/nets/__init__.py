@@ -1,1 +1,35 @@
 """Networks: change-probability generators and deep feature extractors."""
+
+from metriccd.nets.augmentation import jitter
+from metriccd.nets.cosine import cosine_distance, pair_distances
+from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, Readout, enlarge
+from metriccd.nets.features import Vgg16, load_extractor
+from metriccd.nets.generators import GENERATORS, freeze_normalization
+from metriccd.nets.precision import Size, autocast, on_cpu, on_device, place
+from metriccd.nets.replay import Replay
+from metriccd.nets.weights import WEIGHTS, fetch, import_file, installed
+
+__all__ = [
+    "GENERATORS",
+    "MEAN",
+    "SPREAD",
+    "WEIGHTS",
+    "MetricExtractor",
+    "Readout",
+    "Replay",
+    "Size",
+    "Vgg16",
+    "autocast",
+    "cosine_distance",
+    "enlarge",
+    "fetch",
+    "freeze_normalization",
+    "import_file",
+    "installed",
+    "jitter",
+    "load_extractor",
+    "on_cpu",
+    "on_device",
+    "pair_distances",
+    "place",
+]

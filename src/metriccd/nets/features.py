@@ -17,8 +17,14 @@ from torch.nn import functional
 
 from metriccd.errors import WeightsError
 from metriccd.nets import weights
-from metriccd.nets.metric import LEVELS, embedded
-from metriccd.nets.weights import IMAGENET_RGB, VGG16_CONVOLUTIONS, Preprocessing, Weights
+from metriccd.nets.embedded import LEVELS, embedded
+from metriccd.nets.weight_files import (
+    IMAGENET_RGB,
+    VGG16_CONVOLUTIONS,
+    Preprocessing,
+    Weights,
+    read,
+)
 
 # What the paper settles on (Table IV).
 PAPER_LEVELS = (1, 2)
@@ -145,7 +151,7 @@ def _read(path: Path) -> Weights:
     if not path.exists():
         known = ", ".join(("embedded", *weights.WEIGHTS))
         raise WeightsError(f"extractor must be {known} or a weights file: got {path}")
-    return weights.read(path)
+    return read(path)
 
 
 def _names(net: Vgg16) -> list[str]:

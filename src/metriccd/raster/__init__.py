@@ -3,23 +3,27 @@
 The only room of the house that imports rasterio.
 """
 
+from metriccd.raster.arrays import Image, as_raster
 from metriccd.raster.cache import bounded_cache
-from metriccd.raster.cog import CogLayer, cog_writer, tiled_writer
+from metriccd.raster.cog import CogLayer, cog_writer
 from metriccd.raster.grid import Grid, Window, crs_of
-from metriccd.raster.outlines import outlines
-from metriccd.raster.source import Band, Raster, from_array, open_raster
+from metriccd.raster.outlines import trace_outlines
+from metriccd.raster.source import Raster, open_raster
+from metriccd.raster.tiles import Tile, map_tiles, tiles
 
 __all__ = [
-    "Band",
     "CogLayer",
     "Grid",
+    "Image",
     "Raster",
+    "Tile",
     "Window",
+    "as_raster",
     "bounded_cache",
     "cog_writer",
     "crs_of",
-    "from_array",
+    "map_tiles",
     "open_raster",
-    "outlines",
-    "tiled_writer",
+    "tiles",
+    "trace_outlines",
 ]

@@ -36,6 +36,11 @@ class Window:
     height: int
     width: int
 
+    @classmethod
+    def whole(cls, shape: tuple[int, int]) -> Window:
+        """All of a scene of `shape` (rows, cols)."""
+        return cls(row=0, col=0, height=shape[0], width=shape[1])
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """Row and column slices of the window in an array of the whole grid."""

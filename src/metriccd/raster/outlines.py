@@ -10,7 +10,7 @@ from jaxtyping import Int32
 from rasterio import features
 
 
-def outlines(
+def trace_outlines(
     labels: Int32[np.ndarray, "row col"], transform: Affine
 ) -> list[tuple[dict[str, Any], int]]:
     """Traces every region of equal label along its pixel edges.

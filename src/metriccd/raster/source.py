@@ -13,8 +13,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
-from affine import Affine
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float32
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
@@ -32,8 +31,6 @@ from metriccd.raster.naming import (
     refuse_palettes,
     two_images,
 )
-
-__all__ = ["Band", "Raster", "from_array", "open_raster"]
 
 # GDAL has no CRS-free warp; a plane without a name stands in when neither side has a CRS.
 UNNAMED_PLANE = CRS.from_epsg(3857)
@@ -144,62 +141,14 @@ def open_raster(source: str | os.PathLike[str]) -> Raster:
     path = os.fspath(source)
     if Path(path).is_dir():
         return _open_folder(Path(path))
-    return Raster(label=path, bands=_bands_of(path))
-
-
-def from_array(
-    array: Shaped[np.ndarray, "band row col"],
-    *,
-    label: str,
-    transform: Affine | None = None,
-    crs: Any = None,
-    nodata: float | None = None,
-    names: Sequence[str] = (),
-) -> Raster:
-    """A raster held in memory, so that arrays take the same way as files.
-
-    Args:
-        array: Pixels.
-        label: What to call it in messages.
-        transform: From (col, row) to coordinates; None without georeference.
-        crs: Anything rasterio takes as a CRS, or None.
-        nodata: Value of missing pixels.
-        names: Band names.
-
-    Raises:
-        DataError: A type that GDAL cannot hold, such as complex numbers or text.
-    """
-    pixels = np.ascontiguousarray(array)
-    if pixels.dtype == np.bool_:
-        pixels = pixels.astype(np.uint8)
-    if pixels.dtype == np.float16:
-        pixels = pixels.astype(np.float32)
-    memory = MemoryFile()
-    bands, height, width = pixels.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with memory.open(
-            driver="GTiff",
-            count=bands,
-            height=height,
-            width=width,
-            dtype=pixels.dtype.name,
-            crs=crs,
-            transform=transform or Affine.identity(),
-            BIGTIFF="IF_SAFER",
-            PHOTOMETRIC="MINISBLACK",
-        ) as target:
-            target.write(pixels)
-            for index, name in enumerate(names, start=1):
-                target.set_band_description(index, name)
-    return Raster(label=label, bands=_bands_of(memory.name), nodata=nodata, memory=memory)
+    return Raster(label=path, bands=bands_of(path))
 
 
 def _open_folder(folder: Path) -> Raster:
     """The band files of a folder, the finest where a band comes at several resolutions."""
     found: dict[str, Band] = {}
     for name, file in band_files(folder):
-        band = replace(_bands_of(str(file))[0], name=name)
+        band = replace(bands_of(str(file))[0], name=name)
         known = found.get(name)
         if known is not None and known.grid.pixel_size == band.grid.pixel_size:
             raise two_images(f"{name} is in {known.path} and {file}")
@@ -208,7 +157,12 @@ def _open_folder(folder: Path) -> Raster:
     return Raster(label=str(folder), bands=in_spectral_order(found.values()))
 
 
-def _bands_of(path: str) -> tuple[Band, ...]:
+def bands_of(path: str) -> tuple[Band, ...]:
+    """The bands of one file.
+
+    Raises:
+        DataError: Not found, not a raster, or a container without bands of its own.
+    """
     try:
         with _open(path) as dataset:
             grid = _grid_of(dataset, path)

@@ -1,0 +1,246 @@
+"""Comparison: every method on one pair and one valid mask, against one reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import nn
+
+from metriccd.benchmark.curves import draw_curves
+from metriccd.benchmark.reference import read_reference
+from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_table
+from metriccd.benchmark.trial import Entry, Judge, Measured
+from metriccd.decision import THRESHOLDS
+from metriccd.methods import METHODS, PRESETS, Options, choose_preset, options_of
+from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
+from metriccd.raster import Image, as_raster
+from metriccd.result import RECORD, error_panel, input_of, output_folder, stretched, versions
+from metriccd.stages import Progress, Stages
+
+# Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
+FITTED = frozenset({"metric"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Methods side by side on one pair.
+
+    Attributes:
+        methods: Name → what the method measured, in the order they ran.
+        rules: The threshold rules; the maps of the first one are drawn.
+        changed: Reference, True = change.
+        judged: True where both images are valid and the reference is known.
+        t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid.
+        t2_rgb: Second image, likewise.
+        record: Inputs, settings and versions, as written to `run.json`.
+    """
+
+    methods: Mapping[str, Measured]
+    rules: tuple[str, ...]
+    changed: Bool[np.ndarray, "row col"] = field(repr=False)
+    judged: Bool[np.ndarray, "row col"] = field(repr=False)
+    t1_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
+    t2_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The table: a row for each method and rule; undefined figures are None."""
+        for name, measured in self.methods.items():
+            for rule in self.rules:
+                yield {
+                    "method": name,
+                    "rule": rule,
+                    **measured.scores(rule).as_dict(),
+                    "threshold": measured.rules[rule].level,
+                    "seconds": round(measured.seconds, 3),
+                    "peak_mib": round(measured.peak_mib, 1),
+                }
+
+    def save(
+        self,
+        out: str | Path,
+        *,
+        overwrite: bool = False,
+        palette: Literal["paper", "colorblind"] = "paper",
+    ) -> Path:
+        """Writes table.csv, table.json, table.md, curves.png, panel.png and run.json.
+
+        Args:
+            out: Folder, which appears whole or not at all.
+            overwrite: Replace an earlier result there.
+            palette: Colors of the error maps.
+
+        Raises:
+            OutputError: `out` exists, or cannot be written.
+        """
+        target = Path(out)
+        with output_folder(target, overwrite=overwrite) as folder:
+            self.write(folder, palette=palette)
+        return target
+
+    def write(self, folder: Path, *, palette: Literal["paper", "colorblind"] = "paper") -> None:
+        """Writes the files into a folder that exists."""
+        rows = list(self.rows())
+        (folder / "table.csv").write_text(csv_table(rows), encoding="utf-8")
+        content = {"rows": rows, "basis": BASIS}
+        (folder / "table.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+        (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+        rankings = {name: measured.ranking for name, measured in self.methods.items()}
+        (folder / "curves.png").write_bytes(draw_curves(rankings))
+        (folder / "panel.png").write_bytes(self._panel(palette))
+        record = dict(self.record) | {"created": datetime.now(UTC).isoformat()}
+        (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+    def _panel(self, palette: Literal["paper", "colorblind"]) -> bytes:
+        """The paper's Figures 5–7 with the maps of the first rule."""
+        maps, rule = {}, self.rules[0]
+        for name, measured in self.methods.items():
+            scores = measured.scores(rule)
+            maps[f"{name}  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"] = measured.rules[rule].change
+        images = {"t1": self.t1_rgb, "t2": self.t2_rgb}
+        caption = f"change maps by {rule}, label-free"
+        return error_panel(
+            images, self.changed, self.judged, maps, palette=palette, caption=caption
+        )
+
+
+def compare(
+    t1: Image,
+    t2: Image,
+    reference: Image | tuple[Image, Image],
+    *,
+    methods: Sequence[str] = ("all",),
+    thresholds: Sequence[str] = ("otsu", "kmeans"),
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
+    seed: int = 0,
+    device: str = "auto",
+    extractor: str | nn.Module | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Runs methods on one pair and compares all of them with a reference.
+
+    Each method measures once; every threshold rule is applied to its difference image over the
+    valid pixels, without the reference. "kmeans" takes the difference image before its bands are
+    merged, where there are several, as the MATLAB Change Detection Toolbox does. All are judged
+    on the same pixels: valid in both images, not masked, and known to the reference.
+
+    Args:
+        t1: First image: a path, an array (band, row, col) or an xarray DataArray.
+        t2: Second image, likewise; resampled to t1's grid where it lies on another.
+        reference: Ground truth, or masks of change and of no change, as `evaluate` takes it.
+        methods: Keys of `METHODS`, or "all": every one that is not fitted to the pair.
+        thresholds: Keys of `THRESHOLDS`, or "adaptive".
+        bands: Bands to compare, by number, name or description.
+        rgb: Which of them are red, green and blue.
+        masks: Rasters whose non-zero pixels are left out.
+        seed: Same seed, same machine: same result.
+        device: "auto", "cpu", "cuda" or "mps".
+        extractor: "embedded", "vgg16", a weights file, or a module, instead of the method's own.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Raises:
+        DataError: An image or the reference cannot be read or compared.
+        GridError: The images share no grid, or the reference does not lie on t1's.
+        WeightsError: The extractor's weights are not at hand.
+        ValueError: No such method or rule.
+    """
+    names, rules = choose_methods(methods, thresholds)
+    stages = Stages(progress)
+    pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks)
+    block = pair.load(stages)
+    changed, known = read_reference(on_t1(reference, pair), pair.grid)
+    judge = Judge(changed=changed, judged=block.valid & known)
+    # A method by name is the default preset but for its method and threshold.
+    options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
+    measured = {}
+    for name in names:
+        entry = Entry(name=name, preset=choose_preset("default", name, "auto"), rules=rules)
+        measured[name] = judge.measure(entry, block, options, stages)
+    one, other = (
+        stretched(np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan)))
+        for image in (block.t1, block.t2)
+    )
+    return Comparison(
+        methods=measured,
+        rules=rules,
+        changed=changed,
+        judged=judge.judged,
+        t1_rgb=one,
+        t2_rgb=other,
+        record=_record(pair, reference, options, rules, judge, measured, stages),
+    )
+
+
+def choose_methods(
+    methods: Sequence[str], thresholds: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The methods and rules a request asks for, each once.
+
+    Raises:
+        ValueError: No such method or rule, or none at all.
+    """
+    names: dict[str, None] = {}
+    for name in methods:
+        if name != "all" and name not in METHODS:
+            raise ValueError(f"no method {name!r}: choose all, or from {', '.join(METHODS)}")
+        names |= dict.fromkeys([name] if name != "all" else [m for m in METHODS if m not in FITTED])
+    rules = (*THRESHOLDS, "adaptive")
+    for rule in thresholds:
+        if rule not in rules:
+            raise ValueError(f"no threshold rule {rule!r}: choose from {', '.join(rules)}")
+    if not names or not thresholds:
+        raise ValueError("a comparison needs a method and a threshold rule: got none")
+    return tuple(names), tuple(dict.fromkeys(thresholds))
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of `Comparison.rows` in Markdown, with a line on what the reference was used for."""
+    return f"{markdown_table(rows)}\n\n{basis_line()}\n"
+
+
+def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
+    """A reference without georeference lies on t1's pixels, of which the pair may be a part."""
+    if isinstance(reference, tuple):
+        one, other = (on_t1(mask, pair) for mask in reference)
+        return one, other
+    return on_lattice(as_raster(reference, "reference"), pair.t1.grid, "a reference")
+
+
+def _record(
+    pair: ImagePair,
+    reference: Image | tuple[Image, Image],
+    options: Options,
+    rules: tuple[str, ...],
+    judge: Judge,
+    methods: Mapping[str, Measured],
+    stages: Stages,
+) -> dict[str, Any]:
+    named = isinstance(options.extractor, str)
+    references = reference if isinstance(reference, tuple) else (reference,)
+    return {
+        "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
+        "masks": [input_of(mask) for mask in pair.masks],
+        "references": [input_of(as_raster(each, "reference")) for each in references],
+        "settings": {
+            "methods": list(methods),
+            "thresholds": list(rules),
+            "bands": [band.name for band in pair.t1.bands],
+            "rgb": [pair.t1.bands[band].name for band in pair.rgb],
+            "extractor": options.extractor if named else type(options.extractor).__name__,
+            "device": options.device,
+            "seed": options.seed,
+        },
+        "judged_pixels": int(judge.judged.sum()),
+        "warnings": [f"{name}: {line}" for name, each in methods.items() for line in each.warnings],
+        "stages": [asdict(stage) for stage in stages.done],
+        "versions": versions(),
+    }

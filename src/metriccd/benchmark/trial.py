@@ -1,0 +1,141 @@
+"""Judgment: a method on a pair, run as `detect` runs it, against what the reference knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool
+
+from metriccd.benchmark.metrics import Confusion, Ranking, Scores
+from metriccd.decision import decide
+from metriccd.methods import METHODS, Options, Preset
+from metriccd.pair import Block
+from metriccd.scene import Difference
+from metriccd.stages import Stages, reset_peak
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What is judged: a method with its settings, and the rules to decide by.
+
+    Attributes:
+        name: What people call it.
+        preset: The method and its settings.
+        rules: Threshold rules, or fixed scores; the preset's own by default.
+    """
+
+    name: str
+    preset: Preset
+    rules: tuple[str | float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            object.__setattr__(self, "rules", (self.preset.threshold,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A threshold rule on what a method measured.
+
+    Attributes:
+        level: The threshold it found on the difference image; None where it took several bands,
+            which it separates by a plane.
+        change: The change map.
+        confusion: The map against the reference.
+        seconds: Time of the rule.
+        warnings: What the user should know, a line each.
+    """
+
+    level: float | None
+    change: Bool[np.ndarray, "row col"] = field(repr=False)
+    confusion: Confusion
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A method on a pair.
+
+    Attributes:
+        ranking: Of its difference image over the judged pixels.
+        rules: Name of a threshold rule → what it decided.
+        seconds: Time of the difference image, without reading and thresholds.
+        peak_mib: Peak resident memory of the process meanwhile, in MiB, with the images and all
+            else that it held.
+        peak_alone: False where the system cannot tell it from the peak of what ran before.
+        warnings: What the user should know, a line each.
+    """
+
+    ranking: Ranking = field(repr=False)
+    rules: Mapping[str, Decided]
+    seconds: float
+    peak_mib: float
+    peak_alone: bool
+    warnings: tuple[str, ...] = ()
+
+    def scores(self, rule: str) -> Scores:
+        """The figures of the change map by a threshold rule."""
+        return Scores.of(self.rules[rule].confusion, self.ranking)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What every method on a pair is held against.
+
+    Attributes:
+        changed: Reference, True = change.
+        judged: True where both images are valid and the reference is known.
+    """
+
+    changed: Bool[np.ndarray, "row col"] = field(repr=False)
+    judged: Bool[np.ndarray, "row col"] = field(repr=False)
+
+    def measure(self, entry: Entry, block: Block, options: Options, stages: Stages) -> Measured:
+        """Runs a method on a pair and counts the errors of each rule.
+
+        Args:
+            entry: The method and the rules to decide by.
+            block: The whole pair.
+            options: What the method is told, see `options_of`.
+            stages: Records the time of the method under the entry's name.
+        """
+        alone = reset_peak()
+        with stages.stage(entry.name):
+            found = METHODS[entry.preset.method](*block, options=options)
+        cost, ranking = stages.done[-1], Ranking()
+        ranking.update(found.image, self.changed, self.judged)
+        return Measured(
+            ranking=ranking,
+            rules={
+                rule_name(rule): self._decide(found, block, entry, rule, options.seed)
+                for rule in entry.rules
+            },
+            seconds=cost.seconds,
+            peak_mib=cost.peak_mib,
+            peak_alone=alone,
+            warnings=found.warnings,
+        )
+
+    def _decide(
+        self, found: Difference, block: Block, entry: Entry, rule: str | float, seed: int
+    ) -> Decided:
+        start = time.perf_counter()
+        decision = decide(found, block.valid, rule, automatic=entry.preset.threshold, seed=seed)
+        change = decision.change
+        seconds = time.perf_counter() - start
+        return Decided(
+            level=decision.level,
+            change=change,
+            confusion=Confusion.from_maps(change, self.changed, self.judged),
+            seconds=seconds,
+            warnings=decision.warnings,
+        )
+
+
+def rule_name(rule: str | float) -> str:
+    """What tables call a rule; a fixed score by its value."""
+    return rule if isinstance(rule, str) else f"{rule:g}"

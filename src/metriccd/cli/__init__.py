@@ -1,0 +1,5 @@
+"""TODO."""
+
+from metriccd.cli.app import main
+
+__all__ = ["main"]

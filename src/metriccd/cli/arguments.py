@@ -1,0 +1,104 @@
+"""Arguments: what several commands take, and how a wrong one or a fault ends a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from metriccd.errors import MetricCDError
+
+EXIT_DATA, EXIT_INTERRUPTED = 3, 130
+P = ParamSpec("P")
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class Palette(StrEnum):
+    """Colors of error maps."""
+
+    PAPER = "paper"
+    COLORBLIND = "colorblind"
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose faults become one line and the exit code of design.md, section 2."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except MetricCDError as error:
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(EXIT_DATA) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted: nothing was written", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return run
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
+First = Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")]
+Second = Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
+Reference = Annotated[
+    list[str],
+    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+]
+Bands = Annotated[
+    str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
+]
+Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
+Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
+Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
+Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Turns a wrong argument into a usage error."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def level_of(text: str) -> str | float:
+    """A threshold as a score, or the name of a rule."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def listed(text: str | None) -> list[str] | None:
+    """Names that commas part."""
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def one_or_two(paths: Sequence[str]) -> str | tuple[str, str]:
+    """One reference, or masks of change and of no change.
+
+    Raises:
+        ValueError: There are more.
+    """
+    if len(paths) > 2:
+        raise ValueError(f"--reference is given once or twice: got {len(paths)}")
+    return paths[0] if len(paths) == 1 else (paths[0], paths[1])

@@ -1,0 +1,122 @@
+"""What people see in the terminal: progress, summaries and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+
+@contextmanager
+def show_progress(quiet: bool) -> Iterator[Any]:
+    """Yields a function (stage, done, total) that draws bars on standard error, or None."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            elif done == 0:
+                bars.reset(tasks[stage])  # again, for another image or method: time starts anew
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
+    """Says what `detect` found and where to look."""
+    if as_json:
+        print_json({"out": str(out), **summary})
+    elif not quiet:
+        area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
+        typer.echo(
+            f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
+            f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
+        )
+        for warning in summary["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
+
+
+def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
+    """Shows the figures of one result."""
+    if as_json:
+        print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
+    elif not quiet:
+        from metriccd.benchmark import labeled
+
+        table = Table("measure", "value", "basis")
+        for label, (value, basis) in labeled(scores).items():
+            table.add_row(label, f"{value:.4f}", basis)
+        Console().print(table)
+
+
+def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) -> None:
+    """Shows the table of a comparison."""
+    from metriccd.benchmark import BASIS, basis_line
+
+    rows = list(comparison.rows())
+    if as_json:
+        print_json({"out": str(out), "rows": rows, "basis": BASIS})
+    elif not quiet:
+        _print_rows(rows)
+        typer.echo(basis_line())
+        typer.echo(f"Open {out / 'panel.png'}, {out / 'curves.png'} and {out / 'table.md'}.")
+
+
+def print_standings(out: Path, standings: Any, *, quiet: bool, as_json: bool) -> None:
+    """Shows the means of a benchmark."""
+    from metriccd.benchmark import BASIS, basis_line
+
+    if as_json:
+        print_json({"out": str(out), "rows": list(standings.rows()), "basis": BASIS})
+    elif not quiet:
+        for warning in standings.record["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        _print_rows(list(standings.mean()))
+        typer.echo(f"Means over {len(standings.runs)} pairs. {basis_line()}")
+        typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    from metriccd.benchmark import COLUMNS, cell
+
+    # Without lines between the columns, and zeros before points, it fits 80 characters.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("method", "rule"):
+        table.add_column(name, no_wrap=True)
+    for title in (*(column.title for column in COLUMNS.values()), "s"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        figures = (cell(row[name]).removeprefix("0") for name in COLUMNS)
+        table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
+    Console().print(table)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    typer.echo(json.dumps(content))

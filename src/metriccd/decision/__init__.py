@@ -1,0 +1,29 @@
+"""TODO."""
+
+from metriccd.decision.decision import decide, level_by, measure_of, rules, score_of, takes_all
+from metriccd.decision.objects import (
+    BLOCK,
+    Objects,
+    Read,
+    find_objects,
+    require_areas,
+    without_small,
+)
+from metriccd.decision.thresholds import THRESHOLDS, rosin
+
+__all__ = [
+    "BLOCK",
+    "THRESHOLDS",
+    "Objects",
+    "Read",
+    "decide",
+    "find_objects",
+    "level_by",
+    "measure_of",
+    "require_areas",
+    "rosin",
+    "rules",
+    "score_of",
+    "takes_all",
+    "without_small",
+]

@@ -1,0 +1,5 @@
+"""TODO."""
+
+from metriccd.demo.demo import make_demo
+
+__all__ = ["make_demo"]

@@ -1,0 +1,204 @@
+"""Every method by name: the recipe, the paper's, and the classical difference images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from metriccd import difference
+from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod, choose_device
+from metriccd.nets import load_extractor
+from metriccd.pair import Block, Source, UnitRange, between_extremes, polynomial_correction, three
+from metriccd.paper import deep_cva, fit_pair
+from metriccd.recipe import deep_distance, fit_fusion
+from metriccd.scene import Difference, Fitted, representative
+
+
+def _fit_fusion(source: Source, options: Options) -> Fitted:
+    """Prediction, structure and deep features, multiplied; the features taught on this pair."""
+    parts = representative(source, seed=options.seed, stages=options.stages)
+    found = fit_fusion(
+        parts,
+        rgb=three(options.rgb, len(parts[0].t1)),
+        extractor=load_extractor(options.extractor),
+        adaptation=options.adaptation,
+        color_factor=options.color_factor,
+        seed=options.seed,
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    return Fitted(
+        measure=lambda t1, t2, valid: found(t1, t2, valid)[np.newaxis],
+        merge=_only,
+        halo=found.halo,
+        stride=found.stride,
+        # Around 1 where nothing special happens, unless all distances are rounding errors.
+        floor=1.0,
+        history=found.history,
+        facts={"scale": round(found.scale, 3)},
+    )
+
+
+def _only(components: Float[np.ndarray, "1 row col"]) -> Float[np.ndarray, "row col"]:
+    """The component that there is."""
+    image: Float[np.ndarray, "row col"] = components[0]
+    return image
+
+
+def _metric(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> Difference:
+    """Deep metric learning on this pair: eq. 1–9 (Bandara & Patel)."""
+    one, other = in_one_range(t1, t2, valid, options)
+    fit = fit_pair(
+        one,
+        other,
+        valid,
+        rgb=three(options.rgb, len(t1)),
+        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        settings=options.fit,
+        seed=options.seed,
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    return Difference(image=fit.probability, probability=True, history=fit.history)
+
+
+def _closed_form(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> Difference:
+    """Color correction, feature and spectral distances, smoothing; no fitting."""
+    one, other = in_one_range(t1, t2, valid, options)
+    distance = deep_distance(
+        one,
+        other,
+        valid,
+        rgb=three(options.rgb, len(t1)),
+        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    # Each of four distances counts 1 on average, unless it is nothing but rounding errors.
+    return Difference(image=distance, floor=1.0)
+
+
+def _deep_cva(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> Difference:
+    """Deep change vector analysis, which scales each date by itself: no color correction."""
+    distance = deep_cva(
+        t1,
+        t2,
+        valid,
+        rgb=three(options.rgb, len(t1)),
+        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        device=choose_device(options.device),
+        stages=options.stages,
+    )
+    return Difference(image=distance)
+
+
+def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod:
+    """A classical difference image, fitted on the pair and applied to it."""
+
+    def fitted(source: Source, options: Options) -> Fitted:
+        with options.stages.stage("difference"):
+            found = fit(_WithoutInvalid(source))
+
+        def measure(
+            t1: Float[np.ndarray, "band row col"],
+            t2: Float[np.ndarray, "band row col"],
+            valid: Bool[np.ndarray, "row col"],
+        ) -> Float[np.ndarray, "component row col"]:
+            one, other, _ = _without_invalid(Block(t1, t2, valid))
+            return found.apply(one, other)
+
+        def merge(
+            components: Float[np.ndarray, "component row col"],
+        ) -> Float[np.ndarray, "row col"]:
+            image = found.merge(components)
+            # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
+            return image if found.chi2_dof is None else np.sqrt(image)
+
+        return Fitted(
+            measure=measure,
+            merge=merge,
+            components=found.components,
+            halo=found.halo,
+            chi2_dof=found.chi2_dof,
+            warnings=found.warnings,
+        )
+
+    return WindowedMethod(fitted)
+
+
+@dataclass(frozen=True)
+class _WithoutInvalid:
+    """Blocks of a source as classical methods take them: NaN where not valid."""
+
+    source: Source
+
+    def __iter__(self) -> Iterator[Block]:
+        return map(_without_invalid, self.source)
+
+
+def _without_invalid(block: Block) -> Block:
+    if block.valid.all():
+        return block
+    one, other = (
+        np.where(block.valid, image, np.float32(np.nan)) for image in (block.t1, block.t2)
+    )
+    return Block(one, other, block.valid)
+
+
+def in_one_range(
+    t1: Float[np.ndarray, "band row col"],
+    t2: Float[np.ndarray, "band row col"],
+    valid: Bool[np.ndarray, "row col"],
+    options: Options,
+) -> tuple[Float[np.ndarray, "band row col"], Float[np.ndarray, "band row col"]]:
+    """Both images in the colors of t2, in [0, 1]; 0 where not valid."""
+    with options.stages.stage("color"):
+        if options.scaling == "percentiles":
+            return UnitRange.fit([(t1, t2, valid)], factor=options.color_factor)(t1, t2, valid)
+        corrected = polynomial_correction(t1, t2, valid, factor=options.color_factor)
+        one, other = (between_extremes(image, valid) for image in (corrected, t2))
+        return (
+            np.where(valid, one, 0).astype(np.float32),
+            np.where(valid, other, 0).astype(np.float32),
+        )
+
+
+METHODS: dict[str, Method] = {
+    "fusion": WindowedMethod(_fit_fusion),
+    "metric": WholeMethod(_metric),
+    "closed_form": WholeMethod(_closed_form),
+    "deep_cva": WholeMethod(_deep_cva),
+    "image_diff": _classical(difference.image_diff),
+    "image_ratio": _classical(difference.image_ratio),
+    "image_regr": _classical(difference.image_regr),
+    "cva": _classical(difference.cva),
+    "mahalanobis": _classical(difference.mahalanobis),
+    "dpca": _classical(difference.dpca),
+    "pcda": _classical(difference.pcda),
+    "pca_kmeans": _classical(difference.pca_kmeans),
+    "mad": _classical(difference.mad),
+    "irmad": _classical(difference.irmad),
+    "irmad_toolbox": _classical(partial(difference.irmad, variance="toolbox")),
+    "sfa": _classical(difference.sfa),
+    "isfa": _classical(difference.isfa),
+    "siroc": _classical(difference.siroc),
+}

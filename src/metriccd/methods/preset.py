@@ -1,0 +1,152 @@
+"""Presets: named ways to detect change, and what they tell a method about a pair."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from metriccd.decision import THRESHOLDS
+from metriccd.methods.method import Options, Scaling, choose_device
+from metriccd.methods.methods import METHODS
+from metriccd.pair import ImagePair
+from metriccd.paper import PAPER, RELEASED, FitSettings
+from metriccd.recipe import Adaptation
+from metriccd.stages import Stages
+
+# Methods whose difference image is χ²-distributed where nothing changed.
+CHI2_METHODS = ("mad", "irmad", "irmad_toolbox", "sfa", "isfa")
+# Thresholds used for "auto" with methods that no preset names; "otsu" with all others.
+OWN_THRESHOLDS: dict[str, str | float] = {
+    "metric": 0.5,
+    "fusion": "rosin",
+    "closed_form": "rosin",
+    "pca_kmeans": "kmeans",
+    "deep_cva": "adaptive",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named way to detect change.
+
+    Attributes:
+        method: Key of `METHODS`.
+        extractor: Feature extractor used unless another is asked for.
+        threshold: Rule, or a fixed score, used for `--threshold auto`.
+        fit: Settings of the per-pair optimizer.
+        adaptation: How the extractor is taught on the pair, see `Options`.
+        color_factor: β of the color correction.
+        scaling: How images are brought to [0, 1], see `Options`.
+    """
+
+    method: str
+    extractor: str = "embedded"
+    threshold: str | float = "rosin"
+    fit: FitSettings = field(default_factory=FitSettings)
+    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    color_factor: int = 4
+    scaling: Scaling = "percentiles"
+
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset(method="fusion", adaptation=Adaptation()),
+    "fast": Preset(method="fusion"),
+    "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
+    "released": Preset(
+        method="metric",
+        extractor="vgg16",
+        threshold=0.97,
+        fit=RELEASED,
+        color_factor=1,
+        scaling="extremes",
+    ),
+}
+
+
+def choose_preset(name: str, method: str | None, threshold: str | float) -> Preset:
+    """The preset a request asks for.
+
+    Raises:
+        ValueError: No such preset, method or rule, or a rule the method does not allow.
+    """
+    preset = _preset(name, method)
+    if isinstance(threshold, str):
+        known = ("auto", *THRESHOLDS, "chi2", "adaptive")
+        if threshold not in known:
+            raise ValueError(
+                f"no threshold rule {threshold!r}: choose a score or one of {', '.join(known)}"
+            )
+        if threshold == "chi2" and preset.method not in CHI2_METHODS:
+            allowed = " or ".join(CHI2_METHODS)
+            raise ValueError(f"threshold chi2 needs a χ² statistic: use it with --method {allowed}")
+    elif not 0 <= threshold <= 1:
+        raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
+    return preset
+
+
+def options_of(
+    preset: Preset,
+    pair: ImagePair,
+    extractor: str | nn.Module | None = None,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    stages: Stages | None = None,
+) -> Options:
+    """What a preset tells its method about a pair; another extractor may be asked for.
+
+    Raises:
+        ValueError: The device is not there.
+    """
+    return Options(
+        rgb=pair.rgb,
+        extractor=preset.extractor if extractor is None else extractor,
+        fit=preset.fit,
+        adaptation=preset.adaptation,
+        color_factor=preset.color_factor,
+        scaling=preset.scaling,
+        device=choose_device(device),
+        seed=seed,
+        stages=stages or Stages(),
+    )
+
+
+def _preset(name: str, method: str | None) -> Preset:
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}: choose from {', '.join(PRESETS)}")
+    if method is None:
+        return PRESETS[name]
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}: choose from {', '.join(METHODS)}")
+    if method == PRESETS[name].method:
+        return PRESETS[name]
+    # Another method's scores are another kind: the preset's fixed threshold does not fit them.
+    return replace(PRESETS[name], method=method, threshold=OWN_THRESHOLDS.get(method, "otsu"))
+
+
+def settings_of(preset: str, chosen: Preset, options: Options, pair: ImagePair) -> dict[str, Any]:
+    """What a preset is and was told, for the record."""
+    named = isinstance(options.extractor, str)
+    settings: dict[str, Any] = {
+        "preset": preset,
+        "method": chosen.method,
+        "bands": [band.name for band in pair.t1.bands],
+        "rgb": [pair.t1.bands[band].name for band in pair.rgb],
+        "extractor": options.extractor if named else type(options.extractor).__name__,
+        "device": options.device,
+        "seed": options.seed,
+        "color_factor": options.color_factor,
+        "scaling": options.scaling,
+    }
+    for method, part in (("metric", "fit"), ("fusion", "adaptation")):
+        if chosen.method == method:
+            values = asdict(getattr(chosen, part))
+            settings |= {f"{part} {name}": _plain(value) for name, value in values.items()}
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold."""
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,26 @@
+"""TODO."""
+
+from metriccd.pair.alignment import on_lattice
+from metriccd.pair.bands import BandNames, colors_of, three
+from metriccd.pair.blocks import ArrayPair, Block, Source
+from metriccd.pair.color import Samples, UnitRange, between_extremes, polynomial_correction
+from metriccd.pair.contents import MIN_VALID
+from metriccd.pair.pair import ImagePair, read_pair, several
+
+__all__ = [
+    "MIN_VALID",
+    "ArrayPair",
+    "BandNames",
+    "Block",
+    "ImagePair",
+    "Samples",
+    "Source",
+    "UnitRange",
+    "between_extremes",
+    "colors_of",
+    "on_lattice",
+    "polynomial_correction",
+    "read_pair",
+    "several",
+    "three",
+]

@@ -1,0 +1,67 @@
+"""Pixels of both images, and where a method reads them from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from metriccd.raster import Window
+
+
+class Block(NamedTuple):
+    """Pixels of a window of both images.
+
+    Attributes:
+        t1: First image (band, row, col), float32; 0 where not valid.
+        t2: Second image, on the first one's grid.
+        valid: True where both images hold data and no mask excludes the pixel.
+    """
+
+    t1: Float32[np.ndarray, "band row col"]
+    t2: Float32[np.ndarray, "band row col"]
+    valid: Bool[np.ndarray, "row col"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where a method reads a pair from: all of it block by block, or any window."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def __iter__(self) -> Iterator[Block]:
+        """Blocks that cover the pair; iterate once for each pass."""
+
+    def reader(self) -> AbstractContextManager[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayPair:
+    """A pair in memory as a source, in one block.
+
+    Attributes:
+        block: All of it.
+    """
+
+    block: Block
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        height, width = self.block.valid.shape
+        return height, width
+
+    def __iter__(self) -> Iterator[Block]:
+        yield self.block
+
+    @contextmanager
+    def reader(self) -> Iterator[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+        yield lambda window: Block(*(each[..., *window.slices] for each in self.block))

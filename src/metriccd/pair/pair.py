@@ -1,0 +1,193 @@
+"""Two images of one place on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from metriccd.errors import DataError
+from metriccd.pair.alignment import common_grid, on_lattice
+from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, tokens
+from metriccd.pair.blocks import Block
+from metriccd.pair.contents import MIN_VALID, Contents
+from metriccd.raster import Grid, Image, Raster, Window, as_raster
+from metriccd.stages import Stages
+
+READ_SIZE = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePair:
+    """Two rasters to compare, and the grid to compare them on.
+
+    Attributes:
+        t1: First image; its pixel lattice is the pair's.
+        t2: Second image, resampled to it.
+        grid: The part of t1's grid that t2 covers.
+        rgb: Positions of the red, green and blue bands among the bands of the pair.
+        masks: Rasters whose non-zero pixels are excluded.
+    """
+
+    t1: Raster
+    t2: Raster
+    grid: Grid
+    rgb: tuple[int, int, int]
+    masks: tuple[Raster, ...] = ()
+
+    @contextmanager
+    def reader(self) -> Iterator[Callable[[Window], Block]]:
+        """Opens both images and yields a function that reads a window of the pair's grid."""
+        with ExitStack() as stack:
+            first = stack.enter_context(self.t1.reader(self.grid))
+            second = stack.enter_context(self.t2.reader(self.grid))
+            masks = [
+                stack.enter_context(mask.reader(self.grid, categorical=True)) for mask in self.masks
+            ]
+
+            def read(window: Window) -> Block:
+                t1, valid1 = first(window)
+                t2, valid2 = second(window)
+                valid = valid1 & valid2
+                for mask in masks:
+                    values, known = mask(window)
+                    valid &= ~(known & (values != 0).any(axis=0))
+                return Block(np.where(valid, t1, 0), np.where(valid, t2, 0), valid)
+
+            yield read
+
+    def blocks(self, size: int = READ_SIZE) -> PairBlocks:
+        """The pair as blocks of at most size × size pixels, read anew at every pass."""
+        return PairBlocks(pair=self, size=size)
+
+    def load(self, stages: Stages | None = None) -> Block:
+        """Reads the whole pair by windows and checks that it can be compared.
+
+        Raises:
+            DataError: Too few valid pixels, identical images, or an image without contrast.
+        """
+        bands, grid = len(self.t1.bands), self.grid
+        t1 = np.empty((bands, *grid.shape), np.float32)
+        whole = Block(t1, np.empty_like(t1), np.empty(grid.shape, np.bool_))
+        windows = list(grid.windows(READ_SIZE))
+        with (stages or Stages()).stage("read", len(windows)) as advance, self.reader() as read:
+            for window in windows:
+                for target, part in zip(whole, read(window), strict=True):
+                    target[..., *window.slices] = part
+                advance(1)
+        contents = Contents()
+        contents.add(whole)
+        self._refuse(contents)
+        return whole
+
+    def check(self, stages: Stages | None = None) -> None:
+        """Checks that the pair can be compared; reads no more of it than that takes.
+
+        Raises:
+            DataError: Too few valid pixels, identical images, or an image without contrast.
+        """
+        contents = Contents()
+        windows = list(self.grid.windows(READ_SIZE))
+        with (stages or Stages()).stage("check", len(windows)) as advance, self.reader() as read:
+            for window in windows:
+                contents.add(read(window))
+                if contents.comparable:
+                    break
+                advance(1)
+        self._refuse(contents)
+
+    def _refuse(self, contents: Contents) -> None:
+        if contents.count < MIN_VALID:
+            raise DataError(
+                f"at least {MIN_VALID} pixels must be valid in both images: got {contents.count} "
+                f"of {self.grid.height * self.grid.width}; check nodata, masks and overlap"
+            )
+        for raster, contrast in zip((self.t1, self.t2), contents.contrast, strict=True):
+            if not contrast:
+                raise DataError(
+                    f"an image must have contrast: every valid pixel of {raster.label} is equal; "
+                    "check the file"
+                )
+        if not contents.differ:
+            raise DataError(
+                f"t1 and t2 must differ: every valid pixel of {self.t2.label} equals "
+                f"{self.t1.label}; give two dates"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBlocks:
+    """A pair of files as a source: memory for one block.
+
+    Attributes:
+        pair: The pair.
+        size: Largest side of a block, in pixels.
+    """
+
+    pair: ImagePair
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pair.grid.shape
+
+    def __iter__(self) -> Iterator[Block]:
+        with self.reader() as read:
+            for window in self.pair.grid.windows(self.size):
+                yield read(window)
+
+    def reader(self) -> AbstractContextManager[Callable[[Window], Block]]:
+        """A context that yields a function from a window to its pixels."""
+        return self.pair.reader()
+
+
+def read_pair(
+    t1: Image,
+    t2: Image,
+    *,
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
+    nodata: float | None = None,
+) -> ImagePair:
+    """Opens two images and finds the grid they share.
+
+    Args:
+        t1: First image: a path, an array (band, row, col) or an xarray DataArray.
+        t2: Second image, likewise.
+        bands: Bands to compare, by number, name or description; all by default, or the four
+            10 m bands of a Sentinel-2 folder.
+        rgb: Which of them are red, green and blue; found from the file by default.
+        masks: Rasters whose non-zero pixels are excluded (clouds, shadow).
+        nodata: Value of missing pixels, instead of what the files declare.
+
+    Raises:
+        DataError: A file cannot be read, a band is missing, or the images' bands differ.
+        GridError: The images do not overlap, or only one of them has a CRS.
+    """
+    bands, rgb = tokens(bands), tokens(rgb)
+    first = select(as_raster(t1, "t1", nodata), bands)
+    second = in_order_of(first, select(as_raster(t2, "t2", nodata), bands))
+    if len(first.bands) != len(second.bands):
+        raise DataError(
+            f"t1 and t2 must have the same bands: got {len(first.bands)} and "
+            f"{len(second.bands)}; choose them with --bands"
+        )
+    grid = common_grid(first, second)
+    return ImagePair(
+        t1=first,
+        t2=second,
+        grid=grid,
+        rgb=find_rgb(first, rgb),
+        masks=tuple(
+            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)
+        ),
+    )
+
+
+def several(masks: Image | Sequence[Image]) -> Sequence[Image]:
+    """Masks as a sequence; one alone is a mask too."""
+    return masks if isinstance(masks, list | tuple) else (masks,)

@@ -1,0 +1,37 @@
+"""TODO."""
+
+from metriccd.result.change import Change
+from metriccd.result.folder import (
+    RECORD,
+    output_folder,
+    unfinished_folder,
+    unfinished_path,
+    write_together,
+)
+from metriccd.result.panels import DPI, error_panel
+from metriccd.result.pictures import encode, error_map, stretched
+from metriccd.result.record import code_digest, content_of, input_of, state_of, versions, weights_of
+from metriccd.result.result import Result
+from metriccd.result.style import CHANGE
+
+__all__ = [
+    "CHANGE",
+    "DPI",
+    "RECORD",
+    "Change",
+    "Result",
+    "code_digest",
+    "content_of",
+    "encode",
+    "error_map",
+    "error_panel",
+    "input_of",
+    "output_folder",
+    "state_of",
+    "stretched",
+    "unfinished_folder",
+    "unfinished_path",
+    "versions",
+    "weights_of",
+    "write_together",
+]

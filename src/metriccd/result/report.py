@@ -1,0 +1,327 @@
+"""The report of one result: a self-contained HTML page and a preview picture.
+
+It takes arrays and plain data, and knows nothing about files, rasters or how change was detected.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8, UInt16
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from metriccd.result import pictures
+from metriccd.result.panels import panels
+
+Picture: TypeAlias = UInt8[np.ndarray, "3 row col"]
+
+TOP_LEVEL = 65535
+_BINS = 128
+_AXIS_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """What the report shows. Arrays may be an overview of the result made by `pictures.reduce`.
+
+    Attributes:
+        title: Names of the pair, for example "before.tif → after.tif".
+        t1: Before; red, green, blue for display in [0, 1], NaN where invalid.
+        t2: After, likewise.
+        score: Change score in [0, 1], NaN where invalid.
+        threshold: A score above it is change.
+        threshold_rule: What chose the threshold, for example "otsu" or "fixed 0.5".
+        label_free: False if a reference chose anything ("oracle").
+        pixel_area: Square meters of a pixel of the full result; None without georeference.
+        full_shape: Rows and columns of the full result.
+        levels: Number of valid pixels of the full result at each level of `quantize`. Give it
+            whenever the arrays are an overview, or shares and areas are estimates from it; None:
+            counted from `score`.
+        convergence: Curve name → value per step; empty when nothing was fitted.
+        settings: Name → value, shown as text.
+        stages: Stage, seconds, peak memory in MiB.
+        warnings: Sentences.
+        reference: Ground truth, True = change; only when evaluated.
+        scores: Metric → value and "label-free" or "oracle"; only when evaluated.
+
+    Raises:
+        ValueError: Arrays differ in rows or columns, a score lies outside [0, 1], or the threshold
+            is not finite.
+    """
+
+    title: str
+    t1: Float[np.ndarray, "3 row col"]
+    t2: Float[np.ndarray, "3 row col"]
+    score: Float[np.ndarray, "row col"]
+    threshold: float
+    threshold_rule: str
+    label_free: bool = True
+    pixel_area: float | None
+    full_shape: tuple[int, int]
+    levels: Int[np.ndarray, "level=65536"] | None = None
+    convergence: Mapping[str, Sequence[float]]
+    settings: Mapping[str, object]
+    stages: Sequence[tuple[str, float, float]]
+    warnings: Sequence[str] = ()
+    reference: Bool[np.ndarray, "row col"] | None = None
+    scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
+        shapes += [] if self.reference is None else [self.reference.shape]
+        if len(set(shapes)) > 1:
+            raise ValueError(f"report arrays must share rows and columns, got {shapes}: align them")
+        known = self.score[~np.isnan(self.score)]
+        if known.size and not (known.min() >= 0 and known.max() <= 1):
+            raise ValueError(
+                f"scores must lie in [0, 1], got {known.min():.3g} to {known.max():.3g}: scale them"
+            )
+        if not np.isfinite(self.threshold):
+            raise ValueError(f"threshold must be finite, got {self.threshold}: pass a number")
+
+
+def quantize(score: Float[np.ndarray, "*shape"], threshold: float) -> UInt16[np.ndarray, "*shape"]:
+    """16-bit levels of scores that keep every pixel on its side of the threshold.
+
+    Level = score·65535, rounded, then moved by at most one so that `level > ⌊threshold·65535⌋`
+    holds exactly where `score > threshold`. A level over 65535 is within 1/65535 of its score.
+    For a result read in parts, sum `np.bincount(quantize(part[valid], threshold),
+    minlength=65536)` to get `ReportData.levels`.
+
+    Args:
+        score: Scores in [0, 1]; NaN becomes level 0.
+        threshold: Score above which a pixel is change.
+
+    Returns:
+        Levels from 0 to 65535.
+    """
+    level = np.rint(np.nan_to_num(score).astype(np.float64) * TOP_LEVEL)
+    edge = np.floor(threshold * TOP_LEVEL)
+    # The caller's own comparison, in the score's own precision, decides the side.
+    level = np.where(score > threshold, np.maximum(level, edge + 1), np.minimum(level, edge))
+    clipped: UInt16[np.ndarray, "*shape"] = np.clip(level, 0, TOP_LEVEL).astype(np.uint16)
+    return clipped
+
+
+def render(data: ReportData, preview: Picture | None = None) -> str:
+    """The report as one HTML document that needs no network, no server and no other file.
+
+    Arrays larger than 1400 pixels are shown as overviews (`pictures.reduce`: mean of the images,
+    maximum of the score); shares and areas are counted on `data.levels` or on the arrays as given.
+    Without JavaScript the page shows the preview.
+
+    Args:
+        data: What to show.
+        preview: What `draw_preview` made of it, if that is at hand.
+
+    Returns:
+        HTML text.
+    """
+    environment = Environment(
+        loader=PackageLoader("metriccd.result", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown, levels = _overview(data), _levels(data)
+    headline = _headline(data, levels)
+    limit = pictures.color_limit(shown.score, data.threshold)
+    return environment.get_template("report.html.jinja").render(
+        data=data,
+        headline=headline,
+        histogram=_histogram(levels, data.threshold),
+        curves=[_curve(name, values) for name, values in data.convergence.items()],
+        shape=shown.score.shape,
+        limit=limit,
+        ramp=pictures.color_table()[::15].tolist(),
+        preview=_base64(
+            pictures.encode(draw_preview(data) if preview is None else preview, "jpeg")
+        ),
+        t1=_base64(pictures.encode(pictures.to_uint8(shown.t1), "jpeg")),
+        t2=_base64(pictures.encode(pictures.to_uint8(shown.t2), "jpeg")),
+        errors=_errors(shown),
+        error_rgb=pictures.ERROR_RGB["colorblind"],
+        change_rgb=pictures.CHANGE_RGB,
+        nodata_rgb=pictures.NODATA_RGB,
+        payload=_payload(shown, levels)
+        | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
+    )
+
+
+def draw_preview(data: ReportData) -> Picture:
+    """The result in one picture: before, after, score with its scale, change on the after image.
+
+    Args:
+        data: What to show.
+
+    Returns:
+        Picture 1600 pixels wide, for `pictures.encode`.
+    """
+    shown, basis = _overview(data), "label-free" if data.label_free else "oracle"
+    sentence = _headline(data, _levels(data))["sentence"]
+    return panels(
+        shown.t1,
+        shown.t2,
+        shown.score,
+        shown.threshold,
+        title=shown.title,
+        caption=f"{sentence} · threshold {shown.threshold:.4g} ({shown.threshold_rule}, {basis})",
+    )
+
+
+def _overview(data: ReportData) -> ReportData:
+    """The same report with its arrays at the size at which they are shown."""
+    reference = data.reference
+    if reference is not None:
+        # As for the score: a pixel of the overview is change where any pixel under it is.
+        reference = pictures.reduce(reference.astype(np.float32), statistic="max") > 0
+    return replace(
+        data,
+        t1=pictures.reduce(data.t1),
+        t2=pictures.reduce(data.t2),
+        score=pictures.reduce(data.score, statistic="max"),
+        reference=reference,
+    )
+
+
+def _levels(data: ReportData) -> Int[np.ndarray, "level=65536"]:
+    if data.levels is not None:
+        return data.levels
+    known = data.score[~np.isnan(data.score)]
+    return np.bincount(quantize(known, data.threshold), minlength=TOP_LEVEL + 1)
+
+
+def _scale(data: ReportData) -> float:
+    """Pixels of the full result that one counted pixel stands for."""
+    if data.levels is not None:
+        return 1.0
+    return data.full_shape[0] * data.full_shape[1] / data.score.size
+
+
+def _headline(data: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[str, Any]:
+    """Share, areas and pixel counts at the rule's threshold, as text."""
+    edge = int(np.clip(np.floor(data.threshold * TOP_LEVEL), -1, TOP_LEVEL))
+    valid, changed = int(levels.sum()), int(levels[edge + 1 :].sum())
+    scale, unit = _scale(data), _unit(data, valid)
+    share = _percent(changed / valid) if valid else "no valid pixel"
+    text: dict[str, Any] = {
+        "share": share,
+        "changed": f"{round(changed * scale):,}",
+        "valid": f"{round(valid * scale):,}",
+        "valid_share": _percent(valid * scale / (data.full_shape[0] * data.full_shape[1])),
+        "sentence": f"{share} changed" if valid else share,
+        "valid_area": None,
+        "estimated": scale != 1,
+        "unit": unit,
+    }
+    if unit is not None:
+        text["changed"] = f"{changed * unit['perPixel']:,.2f} {unit['name']}"
+        text["valid_area"] = f"{valid * unit['perPixel']:,.2f} {unit['name']}"
+        text["sentence"] += f" ({text['changed']} of {text['valid_area']})"
+    return text
+
+
+def _percent(share: float) -> str:
+    """Percentage; the page's script writes it the same way."""
+    percent = 100 * share
+    return f"{percent:.4f} %" if 0 < percent < 0.1 else f"{percent:.2f} %"
+
+
+def _unit(data: ReportData, valid: int) -> dict[str, Any] | None:
+    """Unit of area that suits the valid area, and how many a counted pixel has."""
+    if data.pixel_area is None:
+        return None
+    pixel = data.pixel_area * _scale(data)
+    sizes = (("km²", 1e6, 1e9), ("ha", 1e4, 1e4), ("m²", 1.0, 0.0))
+    name, size = next((name, size) for name, size, least in sizes if valid * pixel >= least)
+    return {"name": name, "perPixel": pixel / size}
+
+
+def _histogram(levels: Int[np.ndarray, "level=65536"], threshold: float) -> dict[str, Any]:
+    """Outline of a histogram with logarithmic heights in a box of `_BINS`×100, and its ticks."""
+    largest = int(levels.nonzero()[0].max(initial=0)) / TOP_LEVEL
+    end = next((e for e in _AXIS_ENDS if e >= max(largest, threshold)), 1.0)
+    counts, _ = np.histogram(
+        np.arange(TOP_LEVEL + 1), np.linspace(0, end * TOP_LEVEL, _BINS + 1), weights=levels
+    )
+    # One more than the count, so that an empty bin has a height (zero) on the log axis.
+    full = np.log10(1 + max(int(counts.max()), 1)) * 1.06
+    heights = 100 * np.log10(1 + counts) / full
+    steps = (f"V{100 - height:.2f}H{right + 1}" for right, height in enumerate(heights))
+    last = int(np.log10(max(counts.max(), 1)))
+    decades = 10 ** np.arange(min(1, last), last + 1)
+    return {
+        "end": end,
+        "bins": _BINS,
+        "path": f"M0,100{''.join(steps)}V100Z",
+        "line": float(np.clip(threshold / end, 0, 1)),
+        "ticks": [(f"{n:,}", 100 * float(np.log10(1 + n)) / full) for n in decades.tolist()],
+    }
+
+
+def _curve(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """Points of a curve in a box of 100×100, steps from left to right, and its extremes."""
+    curve = np.asarray(values, np.float64)
+    steps = np.flatnonzero(np.isfinite(curve))
+    known = curve[steps]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    x = 100 * steps / max(curve.size - 1, 1)
+    y = 95 - 90 * (known - low) / (high - low) if high > low else np.full(known.size, 50.0)
+    return {
+        "name": name,
+        "points": " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True)),
+        "steps": curve.size,
+        "low": f"{low:.4g}",
+        "high": f"{high:.4g}",
+        "last": f"{known[-1]:.4g}" if known.size else "no finite value",
+    }
+
+
+def _errors(shown: ReportData) -> str | None:
+    """Error map as base64 PNG; None if not evaluated."""
+    if shown.reference is None:
+        return None
+    change, valid = shown.score > shown.threshold, ~np.isnan(shown.score)
+    picture = pictures.error_map(change, shown.reference, valid, "colorblind")
+    return _base64(pictures.encode(picture, "png"))
+
+
+def _payload(shown: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[str, Any]:
+    """What the page's script reads."""
+    return {
+        "rows": shown.score.shape[0],
+        "cols": shown.score.shape[1],
+        "fullRows": shown.full_shape[0],
+        "fullCols": shown.full_shape[1],
+        "threshold": shown.threshold,
+        "changeColor": pictures.CHANGE_RGB,
+        "nodataColor": pictures.NODATA_RGB,
+        "colors": _base64(pictures.color_table().tobytes()),
+        "score": _pack_score(shown.score, shown.threshold),
+        # Floats hold every count up to 2⁵³, and JavaScript reads them as they are.
+        "levels": _base64(zlib.compress(levels.astype("<f8").tobytes())),
+    }
+
+
+def _pack_score(score: Float[np.ndarray, "row col"], threshold: float) -> str:
+    """Levels and validity for the page: base64 of deflated bytes in three planes.
+
+    The planes are the high bytes, the low bytes and the validity. The first two hold differences
+    of levels along columns and then rows, modulo 65536: smooth scores compress better so. Bytes,
+    not an image, because browsers that resist fingerprinting falsify pixels read from a canvas.
+    """
+    levels = quantize(score, threshold)
+    across = np.diff(levels, axis=1, prepend=np.uint16(0))
+    step = np.diff(across, axis=0, prepend=np.uint16(0))
+    planes = np.stack([step >> 8, step & 255, ~np.isnan(score)]).astype(np.uint8)
+    return _base64(zlib.compress(planes.tobytes()))
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode("ascii")

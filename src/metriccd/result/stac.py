@@ -1,0 +1,207 @@
+"""The STAC item that describes a result to catalogs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pystac
+from jaxtyping import Float
+from pystac.extensions.classification import Classification, ClassificationExtension
+from pystac.extensions.projection import ProjectionExtension
+from shapely import get_parts, make_valid, union_all
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon, box, mapping
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+from metriccd.raster import Grid
+from metriccd.result import style
+
+# 20180211T102141, as Sentinel-2 writes it, or 20010525 alone.
+DATE = re.compile(r"(?<!\d)(19|20)(\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?:T(\d{6}))?(?!\d)")
+# Degrees (about a meter) below which a detail of the footprint does not count.
+TOLERANCE = 1e-5
+COG = pystac.MediaType.COG
+# pystac knows version 1 of the raster extension; STAC 1.1 items use version 2.
+RASTER_EXTENSION = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+
+
+def stac_item(
+    name: str, grid: Grid, *, created: datetime, sources: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """A STAC 1.1 item with projection, raster and classification metadata.
+
+    Args:
+        name: Item id.
+        grid: The result's grid.
+        created: When the result was made; the item's time where the images tell none.
+        sources: File names of t1 and of t2, in which acquisition dates are looked for.
+    """
+    geometry, bbox = _footprint(grid) or (None, None)
+    start, end = (acquired(names) for names in sources)
+    dated = start is not None and end is not None
+    item = pystac.Item(
+        id=name,
+        geometry=None if geometry is None else mapping(geometry),
+        bbox=bbox,
+        datetime=None if dated else created,
+        start_datetime=min(start, end) if start and end else None,
+        end_datetime=max(start, end) if start and end else None,
+        properties={"created": pystac.utils.datetime_to_str(created)},
+    )
+    for key, asset in _assets().items():
+        item.add_asset(key, asset)
+    _add_projection(item, grid)
+    _add_raster(item)
+    _add_classes(item)
+    return dict(item.to_dict(include_self_link=False))
+
+
+def acquired(names: Sequence[str]) -> datetime | None:
+    """Acquisition time from file names, or None where they tell none.
+
+    Product names carry several times; the first of the first name is the sensing time in
+    Sentinel-2's and Landsat's conventions.
+    """
+    for name in names:
+        for century, year, month, day, clock in DATE.findall(name):
+            text = f"{century}{year}{month}{day}T{clock or '000000'}"
+            with suppress(ValueError):  # the 31st of February, or 25 o'clock
+                return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return None
+
+
+def _footprint(grid: Grid) -> tuple[Polygon | MultiPolygon, list[float]] | None:
+    """Geometry and bbox in WGS 84, split at ±180° (RFC 7946, 3.1.9 and 5.2)."""
+    corners = grid.footprint()
+    if corners is None:
+        return None
+    lons, lats = (np.asarray(axis) for axis in corners)
+    seen = np.isfinite(lons) & np.isfinite(lats)
+    if seen.sum() < 4:
+        return None
+    outline = _outline(np.unwrap(lons[seen], period=360), lats[seen], grid)
+    geometry = _split(outline)
+    west, south, east, north = outline.bounds
+    if east - west >= 360 - TOLERANCE:
+        return geometry, [-180.0, south, 180.0, north]
+    # The outline may lie in any turn: the bbox names longitudes from −180 to 180.
+    if west < -180 - TOLERANCE or east > 180 + TOLERANCE:
+        west, east = (west + 180) % 360 - 180, 180 - (180 - east) % 360
+    return geometry, [west, south, east, north]
+
+
+def _outline(
+    lons: Float[np.ndarray, " point"], lats: Float[np.ndarray, " point"], grid: Grid
+) -> Polygon | MultiPolygon:
+    """The outline on a plane of longitudes that do not jump, closed over a pole it goes around."""
+    points = list(zip(lons.tolist(), lats.tolist(), strict=True))
+    turn = lons[-1] - lons[0]
+    if abs(turn) > 180:
+        # Rows run down the image: an outline that runs clockwise there runs westward around the
+        # North Pole and eastward around the South Pole, unless the transform mirrors it.
+        pole = math.copysign(90.0, turn * grid.transform.determinant)
+        points += [(lons[-1], pole), (lons[0], pole)]
+    # Points along straight edges tell nothing; a footprint of hundreds of them helps nobody.
+    polygon = Polygon(points).simplify(TOLERANCE)
+    if polygon.is_valid:
+        return polygon
+    return _polygons(make_valid(polygon))
+
+
+def _split(outline: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
+    """The outline with longitudes from −180 to 180, cut where it crosses them."""
+    west, _, east, _ = outline.bounds
+    if west >= -180 - TOLERANCE and east <= 180 + TOLERANCE:
+        return _oriented(outline)
+    world = box(-180, -90, 180, 90)
+    turns = range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1)
+    parts = [translate(outline, -360.0 * turn) & world for turn in turns]
+    # Slivers, which rounding leaves beyond ±180, are no parts.
+    kept = [part for part in parts if part.bounds and part.bounds[2] - part.bounds[0] > TOLERANCE]
+    return _oriented(_polygons(union_all(kept)))
+
+
+def _polygons(geometry: BaseGeometry) -> Polygon | MultiPolygon:
+    """The polygons of any geometry, without its lines and points."""
+    parts = [part for part in get_parts(geometry) if isinstance(part, Polygon)]
+    nested = [
+        p for part in get_parts(geometry) if isinstance(part, MultiPolygon) for p in part.geoms
+    ]
+    found = parts + nested
+    return found[0] if len(found) == 1 else MultiPolygon(found)
+
+
+def _oriented(geometry: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
+    """The same with exterior rings counterclockwise (RFC 7946, 3.1.6)."""
+    if isinstance(geometry, Polygon):
+        return orient(geometry)
+    return MultiPolygon([orient(part) for part in geometry.geoms])
+
+
+def _assets() -> Mapping[str, pystac.Asset]:
+    return {
+        "score": pystac.Asset("./score.tif", "Change score", media_type=COG, roles=["data"]),
+        "change": pystac.Asset("./change.tif", "Change map", media_type=COG, roles=["data"]),
+        "polygons": pystac.Asset(
+            "./change.gpkg",
+            "Change polygons",
+            media_type=pystac.MediaType.GEOPACKAGE,
+            roles=["data"],
+        ),
+        "report": pystac.Asset(
+            "./report.html", "Report", media_type=pystac.MediaType.HTML, roles=["metadata"]
+        ),
+        "preview": pystac.Asset(
+            "./preview.png", "Preview", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
+        ),
+        "run": pystac.Asset(
+            "./run.json", "Settings and log", media_type=pystac.MediaType.JSON, roles=["metadata"]
+        ),
+    }
+
+
+def _add_projection(item: pystac.Item, grid: Grid) -> None:
+    projection = ProjectionExtension.ext(item, add_if_missing=True)
+    code = None if grid.crs is None else grid.crs.to_authority()
+    projection.apply(
+        code=":".join(code) if code else None,
+        wkt2=None if grid.crs is None or code else grid.crs.to_wkt(version="WKT2_2019"),
+        transform=list(grid.transform)[:6],
+        shape=list(grid.shape),
+    )
+
+
+def _add_raster(item: pystac.Item) -> None:
+    item.stac_extensions.append(RASTER_EXTENSION)
+    item.assets["score"].extra_fields |= {
+        "data_type": "float32",
+        "nodata": "nan",
+        "bands": [{"name": "score"}],
+        "raster:sampling": "area",
+    }
+    item.assets["change"].extra_fields |= {
+        "data_type": "uint8",
+        "nodata": style.NODATA,
+        "bands": [{"name": "change"}],
+        "raster:sampling": "area",
+    }
+
+
+def _add_classes(item: pystac.Item) -> None:
+    classes = ClassificationExtension.ext(item.assets["change"], add_if_missing=True)
+    classes.classes = [
+        Classification.create(
+            value=value,
+            name=label.replace(" ", "_"),
+            description=label,
+            color_hint="{:02X}{:02X}{:02X}".format(*style.COLORS[value][:3]),
+        )
+        for value, label in style.LABELS.items()
+    ]

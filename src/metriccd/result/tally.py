@@ -1,0 +1,74 @@
+"""Pixels of a result, counted window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from metriccd.raster import Grid, Window
+from metriccd.result.report import TOP_LEVEL, quantize
+from metriccd.scene import Maximum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Pixels of a result, counted window by window.
+
+    Attributes:
+        threshold: A score above it is change.
+        changed: Changed pixels of each row.
+        levels: Valid pixels at each level of `report.quantize`.
+        overview: Largest score of each block of pixels.
+    """
+
+    threshold: float
+    changed: Int64[np.ndarray, " row"] = field(repr=False)
+    levels: Int64[np.ndarray, " level"] = field(repr=False)
+    overview: Maximum = field(repr=False)
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], threshold: float) -> Tally:
+        """An empty tally of a scene of `shape` (rows, cols)."""
+        return cls(
+            threshold=threshold,
+            changed=np.zeros(shape[0], np.int64),
+            levels=np.zeros(TOP_LEVEL + 1, np.int64),
+            overview=Maximum.of(shape),
+        )
+
+    def add(
+        self,
+        window: Window,
+        change: Bool[np.ndarray, "row col"],
+        score: Float32[np.ndarray, "row col"],
+    ) -> None:
+        """Counts a window."""
+        rows, _ = window.slices
+        self.changed[rows] += change.sum(axis=1)
+        # Small objects that were removed stay removed when the page applies the threshold.
+        kept = np.where(change, score, np.minimum(score, np.float32(self.threshold)))
+        self.overview.add(window, kept)
+        known = kept[~np.isnan(kept)]
+        levels = np.bincount(quantize(known, self.threshold), minlength=TOP_LEVEL + 1)
+        np.add(self.levels, levels, out=self.levels)
+
+    def reduced(self, reference: Bool[np.ndarray, "row col"]) -> Bool[np.ndarray, "_row _col"]:
+        """A reference at the size of the overview: True where any pixel of a block is."""
+        small = Maximum(factor=self.overview.factor, array=np.full_like(self.overview.array, 0))
+        small.add(Window.whole(reference.shape), reference.astype(np.float32))
+        reduced: Bool[np.ndarray, "_row _col"] = small.array > 0
+        return reduced
+
+    def summary(self, grid: Grid) -> dict[str, Any]:
+        """Counts, share and area."""
+        areas = grid.pixel_areas()
+        changed, valid = int(self.changed.sum()), int(self.levels.sum())
+        return {
+            "changed_pixels": changed,
+            "valid_pixels": valid,
+            "changed_share": changed / max(valid, 1),
+            "area_m2": None if areas is None else float(self.changed @ areas),
+        }

@@ -1,0 +1,25 @@
+"""TODO."""
+
+from metriccd.scene.histogram import Histogram
+from metriccd.scene.measure import Difference, Fitted, side_of
+from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
+from metriccd.scene.sampling import representative
+from metriccd.scene.scan import block_means, scan
+from metriccd.scene.workspace import FINISHED, Files, Memory, Workspace
+
+__all__ = [
+    "FINISHED",
+    "LONG_SIDE",
+    "Difference",
+    "Files",
+    "Fitted",
+    "Histogram",
+    "Maximum",
+    "Memory",
+    "Workspace",
+    "block_means",
+    "factor_of",
+    "representative",
+    "scan",
+    "side_of",
+]

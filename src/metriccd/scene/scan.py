@@ -1,0 +1,167 @@
+"""A pass over a scene: every window measured, and overviews of both dates made beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+from torch.nn import functional
+
+from metriccd.pair import Block, Source, colors_of
+from metriccd.raster import Tile, Window, tiles
+from metriccd.scene.histogram import Histogram
+from metriccd.scene.layer import Layer
+from metriccd.scene.measure import Fitted, side_of
+from metriccd.scene.overview import factor_of, small
+from metriccd.scene.workers import map_ahead, workers
+from metriccd.scene.workspace import Workspace
+from metriccd.stages import Stages
+
+# Side of the windows in which a measured layer is read.
+READ_SIZE = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """What was measured of a scene.
+
+    Attributes:
+        distance: The change measure; NaN where not valid.
+        t1_rgb: Overview of the first image (red, green, blue) in its own unit, NaN where nothing
+            is valid.
+        t2_rgb: Of the second one.
+    """
+
+    distance: Layer
+    t1_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
+    t2_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
+
+    def histogram(self, stages: Stages, *, squared: bool = False) -> Histogram:
+        """Of the valid distances, or of their squares."""
+
+        def counted(part: Tile) -> Histogram:
+            values = self.distance.read(part.core)
+            histogram = Histogram()
+            histogram.update(values * values if squared else values)
+            return histogram
+
+        total = Histogram()
+        parts = list(tiles(self.distance.shape, size=READ_SIZE, halo=0))
+        with stages.stage("threshold", len(parts)) as advance, workers(len(parts)) as pool:
+            for histogram in map_ahead(counted, parts, pool=pool):
+                total += histogram
+                advance(1)
+        return total
+
+
+def scan(
+    source: Source,
+    fitted: Fitted,
+    workspace: Workspace,
+    *,
+    rgb: tuple[int, int, int],
+    stages: Stages,
+) -> Scanned:
+    """Measures a scene tile by tile; tiles that the workspace has finished are left out.
+
+    Args:
+        source: The pair.
+        fitted: The method.
+        workspace: Where to keep the result.
+        rgb: Bands to show.
+        stages: Records time and reports progress.
+    """
+    shape = source.shape
+    factor = factor_of(shape)
+    # Blocks of the overview shall not cross tiles.
+    side = side_of(fitted, multiple=factor)
+    height, width = small(shape, factor)
+    distance = workspace.layer("distance", shape)
+    shown = workspace.layer("overview", (6 * height, width))
+    todo = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
+    left = [(number, tile) for number, tile in todo if number not in workspace.finished]
+
+    def measured(given: tuple[Tile, Block]) -> tuple[np.ndarray, np.ndarray]:
+        tile, block = given
+        return fitted.image(block)[tile.inner], _colors(block, tile, rgb, factor)
+
+    blocks = _ahead(source, [tile.padded for _, tile in left])
+    with (
+        stages.stage("measure", len(todo)) as advance,
+        closing(blocks),
+        workers(len(left)) as pool,
+    ):
+        advance(len(todo) - len(left))
+        given = zip((tile for _, tile in left), blocks, strict=True)
+        found = map_ahead(measured, given, pool=pool)
+        for (number, tile), (image, colors) in zip(left, found, strict=True):
+            distance.write(tile.core, image)
+            for band, means in enumerate(colors):
+                shown.write(_small_window(tile.core, factor, band * height), means)
+            workspace.finish(number)
+            advance(1)
+    one, other = shown.read(Window.whole(shown.shape)).reshape(2, 3, height, width)
+    return Scanned(distance=distance, t1_rgb=one, t2_rgb=other)
+
+
+def block_means(
+    image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"], factor: int
+) -> Float32[np.ndarray, "band _row _col"]:
+    """Mean over the valid pixels of each block; NaN where there is none.
+
+    Args:
+        image: A window that starts at multiples of `factor`.
+        valid: Pixels that count.
+        factor: k.
+    """
+    if factor == 1:
+        return np.where(valid, image, np.nan).astype(np.float32)
+    known = torch.from_numpy(valid)
+    values = torch.where(known, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
+    # A mean over all, the valid ones' share being the same of both, keeps float32's digits.
+    share = _means(known[None].float(), factor)
+    means = _means(values, factor) / share
+    return torch.where(share > 0, means, torch.nan).numpy()
+
+
+def _means(images: Float[Tensor, "band row col"], factor: int) -> Float[Tensor, "band _row _col"]:
+    """Sums over blocks over k²; blocks that cross the edge are filled up with zeros."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (0, -width % factor, 0, -height % factor))
+    return functional.avg_pool2d(padded, factor)
+
+
+def _ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, None]:
+    """Blocks in order; the next one is read while the last one is worked on.
+
+    Files must be read in the thread that opened them, so the reader lives in the other one.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        context = thread.submit(source.reader).result()
+        read = thread.submit(context.__enter__).result()
+        try:
+            yield from map_ahead(read, windows, pool=thread, ahead=1)
+        finally:
+            thread.submit(context.__exit__, None, None, None).result()
+
+
+def _colors(
+    block: Block, tile: Tile, rgb: tuple[int, int, int], factor: int
+) -> Float32[np.ndarray, "6 _row _col"]:
+    """Red, green and blue of both dates' part of the overview."""
+    core = (..., *tile.inner)
+    both = np.concatenate([colors_of(image[core], rgb) for image in (block.t1, block.t2)])
+    return block_means(both, block.valid[core], factor)
+
+
+def _small_window(core: Window, factor: int, first: int) -> Window:
+    height, width = small((core.height, core.width), factor)
+    return Window(
+        row=first + core.row // factor, col=core.col // factor, height=height, width=width
+    )

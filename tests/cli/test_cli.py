@@ -1,0 +1,478 @@
+"""The command line: exit codes, one line, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rio_cogeo import cog_validate
+
+from metriccd.cli.app import SPINS, main
+from metriccd.demo.synthetic import land_scene
+from raster_files import FILES, TRANSFORM, image, write
+
+# Where the preset is not the point.
+FAST = ("--preset", "fast")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch) -> Path:
+    """An empty working folder with a pair of images in a folder of their own."""
+    scene = land_scene(128, 128, seed=2)
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in/t1.tif", scene.t1)
+    write(tmp_path / "in/t2.tif", scene.t2)
+    write(tmp_path / "in/truth.tif", scene.reference[None].astype(np.uint8))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def run(*arguments: object, capsys) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("here")
+def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
+    code, out, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", capsys=capsys)
+    assert code == 0
+    assert {path.name for path in Path("out").iterdir()} == FILES
+    assert "% changed" in out
+    assert "label-free" in out
+    assert "out/report.html" in out
+    assert "features" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_json_is_one_object_on_stdout(capsys) -> None:
+    code, out, _ = run(
+        *("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "--json"), *FAST, capsys=capsys
+    )
+    content = json.loads(out)
+    assert code == 0
+    assert content["out"] == "out"
+    assert content["rule"] == "rosin"
+    assert 0 < content["changed_share"] < 1
+    assert content["area_m2"] == 100 * content["changed_pixels"]
+
+
+@pytest.mark.usefixtures("here")
+def test_quiet_prints_nothing(capsys) -> None:
+    result = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
+    assert result == (0, "", "")
+
+
+@pytest.mark.usefixtures("here")
+def test_evaluate_adds_figures_to_the_result(capsys) -> None:
+    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
+    code, out, _ = run("evaluate", "out", "--reference", "../in/truth.tif", "--json", capsys=capsys)
+    content = json.loads(out)
+    assert code == 0
+    assert content["scores"]["auc"] > 0.7
+    assert content["basis"]["best_f1"] == "oracle"
+    assert content["basis"]["f1"] == "label-free"
+    added = {path.name for path in Path("out").iterdir()} - FILES
+    assert added == {"evaluation.json", "errors.png", "curves.png"}
+
+
+COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/truth.tif")
+
+
+@pytest.mark.usefixtures("here")
+def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    chosen = ("--methods", "irmad_toolbox,cva", "--palette", "colorblind", "-o", "out")
+    code, out, err = run(*COMPARE, *chosen, capsys=capsys)
+    assert code == 0
+    names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    words = ("irmad_toolbox", "cva", "otsu", "kmeans")
+    assert [out.count(word) for word in words] == [2, 2, 2, 2]
+    assert "…" not in out
+    assert "best F1: oracle" in " ".join(out.split())
+    assert "out/panel.png" in out
+    assert "irmad" in err
+
+
+@pytest.mark.usefixtures("here")
+def test_compare_in_json_is_the_table(capsys) -> None:
+    chosen = ("--methods", "cva", "--thresholds", "rosin", "-o", "out", "--json")
+    code, out, _ = run(*COMPARE, *chosen, capsys=capsys)
+    content = json.loads(out)
+    assert code == 0
+    assert content["rows"] == json.loads(Path("out/table.json").read_text())["rows"]
+    assert [(row["method"], row["rule"]) for row in content["rows"]] == [("cva", "rosin")]
+    assert content["basis"]["best_f1"] == "oracle"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--methods", "magic"],
+        ["--thresholds", "guess"],
+        ["--palette", "rainbow"],
+        ["--reference", "../in/t1.tif", "--reference", "../in/t2.tif"],
+    ],
+)
+def test_compare_with_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong, capsys) -> None:
+    code, _, err = run(*COMPARE, *wrong, "-o", "out", capsys=capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+def test_compare_with_an_ambiguous_reference_is_code_3_and_nothing_left(here, capsys) -> None:
+    pair = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/t1.tif")
+    code, _, err = run(*pair, "--methods", "cva", "-o", "out", "-q", capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+    assert list((here / "work").iterdir()) == []
+
+
+@pytest.fixture
+def dataset(here: Path) -> Path:
+    """A plain data set of two pairs."""
+    for seed, name in enumerate(("one", "two")):
+        scene = land_scene(64, 64, seed=seed)
+        reference = scene.reference[None].astype(np.uint8)
+        for part, pixels in (("t1", scene.t1), ("t2", scene.t2), ("reference", reference)):
+            (here / "set" / part).mkdir(parents=True, exist_ok=True)
+            write(here / "set" / part / f"{name}.tif", pixels)
+    return here / "set"
+
+
+BENCHMARK = ("benchmark", "plain", "--root", "../set")
+
+
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    chosen = ("--methods", "irmad_toolbox,default,deep_cva", "-o", "out")
+    code, out, err = run(*BENCHMARK, *chosen, capsys=capsys)
+    assert code == 0
+    names = {"table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    assert [out.count(word) for word in ("irmad_toolbox", "default", "Means over 2 pairs")] == [
+        1
+    ] * 3
+    assert "…" not in out
+    assert "best F1: oracle" in " ".join(out.split())
+    assert "out/table.md" in out
+    assert "runs" in err
+
+
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_in_json_is_the_table_and_quiet_is_quiet(capsys) -> None:
+    chosen = ("--methods", "cva", "--thresholds", "rosin,otsu", "-o", "out")
+    code, out, _ = run(*BENCHMARK, *chosen, "--json", capsys=capsys)
+    content = json.loads(out)
+    assert code == 0
+    assert content["rows"] == json.loads(Path("out/table.json").read_text())["rows"]
+    assert {(row["method"], row["rule"]) for row in content["rows"]} == {
+        ("cva", "rosin"),
+        ("cva", "otsu"),
+    }
+    assert content["basis"]["best_f1"] == "oracle"
+    assert run(*BENCHMARK, *chosen, "--quiet", capsys=capsys) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--methods", "magic"],
+        ["--thresholds", "guess"],
+        ["--split", "test"],
+        ["--device", "mps"],
+        ["--seed", "-1"],
+    ],
+)
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_with_wrong_usage_is_code_2_and_nothing_left(here, wrong, capsys) -> None:
+    code, _, err = run(*BENCHMARK, *wrong, "-o", "out", capsys=capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+def test_an_unknown_data_set_is_code_2(here: Path, capsys) -> None:
+    assert run("benchmark", "levir", "--root", here, "-o", "out", capsys=capsys)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--root", "../in"],
+        ["--grid", "table9"],
+        ["--grid", "../in/t1.tif"],
+        ["--methods", "closed_form", "--extractor", "no.npz"],
+        ["--bands", "9", "--methods", "cva"],
+    ],
+)
+@pytest.mark.usefixtures("dataset")
+def test_benchmark_with_wrong_files_is_code_3_one_line_and_nothing_left(
+    here, wrong, capsys
+) -> None:
+    code, out, err = run(*BENCHMARK, *wrong, "-o", "out", "-q", capsys=capsys)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith("error: ")
+    assert list((here / "work").iterdir()) == []
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_interrupted_benchmark_is_code_130_and_the_same_command_goes_on(capsys) -> None:
+    Path("grid.toml").write_text('[[rows]]\nname = "long"\nmethod = "metric"\nsteps = 100000\n')
+    chosen = [*BENCHMARK, "--methods", "cva,irmad", "-o", "out"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metriccd", *chosen, "--grid", "grid.toml"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        for _ in range(600):
+            if len(list(Path().glob("out/journal/*/*.json"))) == 2:
+                break
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "2 runs are kept in out; the same command goes on" in err
+    assert "Traceback" not in err
+    assert {path.name for path in Path("out").iterdir()} == {"journal"}
+    kept = {path: path.read_bytes() for path in Path().glob("out/journal/*/*.json")}
+    assert run(*chosen, "-q", capsys=capsys)[0] == 0
+    assert len(list(Path().glob("out/journal/*/*.json"))) == 4
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_result_is_replaced_only_when_asked(capsys) -> None:
+    pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST)
+    assert run(*pair, capsys=capsys)[0] == 0
+    before = Path("out/run.json").read_bytes()
+    code, _, err = run(*pair, capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+    assert "--overwrite" in err
+    assert Path("out/run.json").read_bytes() == before
+    assert run(*pair, "--overwrite", capsys=capsys)[0] == 0
+    assert Path("out/run.json").read_bytes() != before
+
+
+BAD_INPUT = {
+    "missing file": "no.tif",
+    "not a raster": "text.tif",
+    "truncated": "cut.tif",
+    "no overlap": "far.tif",
+    "band count mismatch": "two.tif",
+    "t1 = t2": "t1.tif",
+    "one valid pixel": "one.tif",
+    "all nodata": "zero.tif",
+    "constant image": "flat.tif",
+    "NaN only": "nan.tif",
+    "infinite only": "inf.tif",
+    "no CRS on one side": "bare.tif",
+}
+
+
+@pytest.fixture
+def bad(here: Path) -> Path:
+    folder, blank = here / "in", np.zeros((4, 128, 128), np.uint16)
+    single = blank.copy()
+    single[:, 5, 5] = 9
+    write(folder / "far.tif", blank + 5, transform=TRANSFORM @ Affine.translation(5000, 0))
+    write(folder / "two.tif", image(1, 2, 128, 128))
+    write(folder / "one.tif", single)
+    write(folder / "zero.tif", blank)
+    write(folder / "flat.tif", blank + 7)
+    write(folder / "nan.tif", np.full(blank.shape, np.nan, np.float32))
+    write(folder / "inf.tif", np.full(blank.shape, np.inf, np.float32))
+    write(folder / "bare.tif", image(1, 4, 128, 128), crs=None, transform=Affine.identity())
+    (folder / "text.tif").write_text("not a raster")
+    whole = (folder / "t2.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_code_3_one_line_and_nothing_left(here: Path, bad: Path, case, capsys) -> None:
+    code, out, err = run(
+        "detect", bad / "t1.tif", bad / BAD_INPUT[case], "-o", "deep/out", "-q", capsys=capsys
+    )
+    assert code == 3
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert list((here / "work").rglob("*")) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_some_values_that_are_no_numbers_are_only_left_out(bad, value, capsys) -> None:
+    with rasterio.open(bad / "t2.tif") as dataset:
+        pixels = dataset.read().astype(np.float32)
+    pixels[1, 10:20, 30:40] = value
+    write(bad / "some.tif", pixels)
+    some = ("detect", bad / "t1.tif", bad / "some.tif")
+    assert run(*some, "-o", "out", "-q", *FAST, capsys=capsys)[0] == 0
+    with rasterio.open("out/score.tif") as dataset:
+        assert np.isnan(dataset.read(1)).sum() == 100
+
+
+@pytest.mark.parametrize("out", ["/proc/metriccd/out", "../in/t1.tif", "../in/t1.tif/out"])
+@pytest.mark.usefixtures("here")
+def test_an_unwritable_out_is_code_3(out: str, capsys) -> None:
+    code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", out, "-q", capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+    assert rasterio.open("../in/t1.tif").shape == (128, 128)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--preset", "best"],
+        ["--method", "magic"],
+        ["--threshold", "guess"],
+        ["--threshold", "7"],
+        ["--threshold", "chi2"],
+        ["--min-area", "-1"],
+        ["--device", "abacus"],
+        ["--device", "mps"],
+        ["--seed", "-1"],
+        ["--no-such-option"],
+    ],
+)
+def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], capsys) -> None:
+    out = ["-o", "out"] if wrong else []
+    code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", *out, *wrong, capsys=capsys)
+    assert code == 2
+    assert err
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect",
+        "evaluate",
+        "compare",
+        "benchmark",
+        "demo",
+        "weights list",
+        "weights fetch",
+        "weights import",
+    ],
+)
+def test_help_has_an_example(command: str, capsys) -> None:
+    code, out, _ = run(*command.split(), "--help", capsys=capsys)
+    assert code == 0
+    assert f"Example: metriccd {command.split(maxsplit=1)[0]}" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_is_code_130_and_nothing_left(here: Path, number) -> None:
+    command = [sys.executable, "-m", "metriccd", "detect", "../in/t1.tif", "../in/t2.tif"]
+    slow = ["--method", "metric", "--extractor", "embedded", "-o", "out"]
+    # A shell in the background starts its jobs with SIGINT ignored; a terminal does not.
+    process = subprocess.Popen(
+        [*command, *slow],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  # one thread
+    )
+    with process:
+        for _ in range(600):
+            if any(Path().glob(".out-*")):
+                break
+            time.sleep(0.1)
+        time.sleep(3)
+        os.kill(process.pid, number)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list((here / "work").iterdir()) == []
+
+
+def test_paper_without_its_weights_says_how_to_get_them(here: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("METRICCD_WEIGHTS", str(here))
+    code, _, err = run(
+        "detect",
+        "../in/t1.tif",
+        "../in/t2.tif",
+        "--preset",
+        "paper",
+        "-o",
+        "out",
+        "-q",
+        capsys=capsys,
+    )
+    assert code == 3
+    assert "metriccd weights" in err
+    assert list((here / "work").iterdir()) == []
+
+
+@pytest.mark.usefixtures("here")
+def test_demo_runs_the_main_job_and_evaluates_it(capsys) -> None:
+    code, out, _ = run("demo", "--size", "160", capsys=capsys)
+    assert code == 0
+    expected = {"before.tif", "after.tif", "reference.tif"}
+    expected |= FILES | {"evaluation.json", "errors.png", "curves.png"}
+    assert {path.name for path in Path("demo").iterdir()} == expected
+    assert out.strip().splitlines()[-1].startswith("Open demo/report.html")
+    assert json.loads(Path("demo/evaluation.json").read_text())["scores"]["auc"] > 0.8
+    assert "oracle" in Path("demo/report.html").read_text()
+    inputs = json.loads(Path("demo/run.json").read_text())["inputs"]
+    assert all(Path(inputs[date]["files"][0]["path"]).is_file() for date in ("t1", "t2"))
+    assert Path(json.loads(Path("demo/evaluation.json").read_text())["reference"][0]).is_file()
+
+
+REAL = {
+    "Sentinel-2 red, green, blue": ("oscd/pisa/imgs_1", "oscd/pisa/imgs_2", "4,3,2"),
+    "Sentinel-2 with near infrared": ("oscd/pisa/imgs_1", "oscd/pisa/imgs_2", "4,3,2,8"),
+    "ENVI": ("landsat/taizhou/2000TM", "landsat/taizhou/2003TM", None),
+    "Landsat GeoTIFF": ("landsat/LS20010525.tif", "landsat/LS20010626.tif", None),
+    "PNG": ("oscd/beirut/pair/img1.png", "oscd/beirut/pair/img2.png", None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REAL)
+def test_real_pairs_give_valid_products_on_t1s_grid(data, tmp_path, monkeypatch, case, capsys):
+    monkeypatch.chdir(tmp_path)
+    one, other, bands = REAL[case]
+    chosen = [] if bands is None else ["--bands", bands]
+    code, _, _ = run("detect", data / one, data / other, *chosen, "-o", "out", capsys=capsys)
+    assert code == 0
+    source = next((data / one).glob("*_B04.tif")) if bands else data / one
+    with rasterio.open(source) as expected:
+        for name in ("score.tif", "change.tif"):
+            assert cog_validate(f"out/{name}", strict=True)[0]
+            with rasterio.open(f"out/{name}") as found:
+                assert found.crs == expected.crs
+                assert found.transform == expected.transform
+                assert found.shape == expected.shape
+    polygons = gpd.read_file("out/change.gpkg", layer="change")
+    assert len(polygons) > 0
+    assert Path("out/report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, SPINS), ("7", "7")])
+def test_threads_wait_asleep_unless_the_user_wants_otherwise(
+    set_by_user: str | None, expected: str, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", set_by_user or "")
+    if set_by_user is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert main(["weights", "list"]) == 0
+    assert "embedded" in capsys.readouterr().out
+    assert os.environ["GOMP_SPINCOUNT"] == expected
