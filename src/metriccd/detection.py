@@ -1,4 +1,7 @@
-"""Detection: two images in, what changed between them out."""
+"""Detection: two images in, what changed between them out.
+
+A request → a pair on one grid → a method fitted on it → the scene measured → a decision → a result.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,9 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, ImagePair, colors_of, read_pair, several
+from metriccd.pair import BandNames, Block, ImagePair, colors_of
 from metriccd.raster import Image, Window, bounded_cache
+from metriccd.request import Request
 from metriccd.result import (
     Change,
     Result,
@@ -100,10 +104,15 @@ def detect(
         WeightsError: The extractor's weights are not at hand.
         ValueError: No such preset, method or rule.
     """
-    task = Task.of(
-        read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata),
+    request = Request(
+        t1=t1,
+        t2=t2,
         preset=preset,
         method=method,
+        bands=bands,
+        rgb=rgb,
+        masks=masks,
+        nodata=nodata,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -111,14 +120,13 @@ def detect(
         seed=seed,
         progress=progress,
     )
-    result = task.run(Memory())
-    whole = Window.whole(task.pair.grid.shape)
-    change, score = result.read(whole)
+    result = Detection.of(request).run(Memory())
+    change, score = result.read(Window.whole(result.grid.shape))
     return Change(
         score=score,
         map=change,
         valid=~np.isnan(score),
-        **{each.name: getattr(result, each.name) for each in fields(result) if each.name != "read"},
+        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
     )
 
 
@@ -174,81 +182,71 @@ def detect_into(
     Raises:
         OutputError: `out` exists, or cannot be written.
     """
+    request = Request(
+        t1=t1,
+        t2=t2,
+        preset=preset,
+        method=method,
+        bands=bands,
+        rgb=rgb,
+        masks=masks,
+        nodata=nodata,
+        threshold=threshold,
+        min_area=min_area,
+        extractor=extractor,
+        device=device,
+        seed=seed,
+        progress=progress,
+    )
     target = Path(out)
-    inputs = [each for each in (t1, t2, *several(masks)) if isinstance(each, str | Path)]
     with (
         bounded_cache(),
-        unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial,
+        unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
     ):
-        task = Task.of(
-            read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata),
-            preset=preset,
-            method=method,
-            threshold=threshold,
-            min_area=min_area,
-            extractor=extractor,
-            device=device,
-            seed=seed,
-            progress=progress,
-        )
-        result = task.run(Files(partial.work(task.key())))
+        detection = Detection.of(request)
+        result = detection.run(Files(partial.work(detection.key())))
         return result.write(partial.folder, name=target.resolve().name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A detection that is asked for.
+class Detection:
+    """A request on the images that it names: pair → fitted method → scanned scene → decision.
 
     Attributes:
+        request: What is asked for.
         pair: The images.
-        preset: Name of the preset.
-        chosen: The preset with the method that is asked for.
+        preset: The preset with the method that is asked for.
         options: What the method is told.
-        threshold: "auto", a rule, or a score.
-        min_area: Change objects of fewer square meters are dropped.
     """
 
+    request: Request
     pair: ImagePair
-    preset: str
-    chosen: Preset
+    preset: Preset
     options: Options
-    threshold: str | float
-    min_area: float
 
     @classmethod
-    def of(
-        cls,
-        pair: ImagePair,
-        *,
-        preset: str,
-        method: str | None,
-        threshold: str | float,
-        min_area: float,
-        extractor: str | nn.Module | None,
-        device: str,
-        seed: int,
-        progress: Progress | None,
-    ) -> Task:
-        """What the arguments of `detect` ask for.
+    def of(cls, request: Request) -> Detection:
+        """Opens the images and chooses the method.
 
         Raises:
+            DataError: An image cannot be read.
+            GridError: The images share no grid, or a smallest area is asked for where areas are
+                unknown.
             ValueError: No such preset, method, rule or device.
-            GridError: A smallest area, where areas are unknown.
         """
-        chosen = choose_preset(preset, method, threshold)
-        if min_area > 0:
+        pair = request.opened()
+        preset = choose_preset(request.preset, request.method, request.threshold)
+        if request.min_area > 0:
             require_areas(pair.grid)
         options = options_of(
-            chosen, pair, extractor, device=device, seed=seed, stages=Stages(progress)
+            preset,
+            pair,
+            request.extractor,
+            device=request.device,
+            seed=request.seed,
+            stages=Stages(request.progress),
         )
-        return cls(
-            pair=pair,
-            preset=preset,
-            chosen=chosen,
-            options=options,
-            threshold=threshold,
-            min_area=min_area,
-        )
+        return cls(request=request, pair=pair, preset=preset, options=options)
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
@@ -260,34 +258,34 @@ class Task:
             for raster in rasters
         ]
         weights = state_of(self.options.extractor)
-        said = (self._settings(), str(self.pair.grid), images, weights, *software)
-        return hashlib.sha256(repr(said).encode()).hexdigest()
+        key = (self._settings(), str(self.pair.grid), images, weights, *software)
+        return hashlib.sha256(repr(key).encode()).hexdigest()
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
-        method = METHODS[self.chosen.method]
+        method = METHODS[self.preset.method]
         if not isinstance(method, WindowedMethod):
             return self._whole(lambda block: method(*block, options=self.options))
         self.pair.check(self.options.stages)
         fitted = method.fit(self.pair.blocks(), self.options)
-        _, rule = rules(self.threshold, self.chosen.threshold)
+        _, rule = rules(self.request.threshold, self.preset.threshold)
         if takes_all(rule, fitted.components):
             return self._whole(lambda block: method.measured(block, fitted, self.options))
         return self._windowed(fitted, workspace)
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
         stages = self.options.stages
-        wanted, rule = rules(self.threshold, self.chosen.threshold)
-        found = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
-        histogram = found.histogram(stages, squared=rule == "chi2")
+        wanted, rule = rules(self.request.threshold, self.preset.threshold)
+        scanned = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
+        histogram = scanned.histogram(stages, squared=rule == "chi2")
         level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
         by_rule = isinstance(wanted, str)
         return self._result(
-            lambda window: score_of(found.distance.read(window), level),
+            lambda window: score_of(scanned.distance.read(window), level),
             threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
-            shown=(found.t1_rgb, found.t2_rgb),
+            overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
             warnings=(*fitted.warnings, *warnings),
@@ -296,16 +294,16 @@ class Task:
     def _whole(self, measure: Callable[[Block], Difference]) -> Result:
         stages = self.options.stages
         block = self.pair.load(stages)
-        found = measure(block)
+        difference = measure(block)
         decision = decide(
-            found,
+            difference,
             block.valid,
-            self.threshold,
-            automatic=self.chosen.threshold,
+            self.request.threshold,
+            automatic=self.preset.threshold,
             seed=self.options.seed,
         )
         factor = factor_of(block.valid.shape)
-        one, other = (
+        t1_rgb, t2_rgb = (
             block_means(colors_of(image, self.pair.rgb), block.valid, factor)
             for image in (block.t1, block.t2)
         )
@@ -314,10 +312,10 @@ class Task:
             threshold=decision.threshold,
             rule=decision.rule,
             measure=decision.measure,
-            shown=(one, other),
-            history=found.history,
-            facts=found.facts,
-            warnings=(*found.warnings, *decision.warnings),
+            overviews=(t1_rgb, t2_rgb),
+            history=difference.history,
+            facts=difference.facts,
+            warnings=(*difference.warnings, *decision.warnings),
         )
 
     def _result(
@@ -327,27 +325,27 @@ class Task:
         threshold: float,
         rule: str,
         measure: str,
-        shown: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
+        overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
         stages = self.options.stages
 
-        def decided(
+        def read(
             window: Window,
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
             values = score(window)
             return values > threshold, values
 
-        small = self.min_area > 0
+        small = self.request.min_area > 0
         return Result(
-            read=without_small(decided, self.pair.grid, self.min_area) if small else decided,
+            read=without_small(read, self.pair.grid, self.request.min_area) if small else read,
             threshold=threshold,
             rule=rule,
             grid=self.pair.grid,
-            t1_rgb=stretched(shown[0]),
-            t2_rgb=stretched(shown[1]),
+            t1_rgb=stretched(overviews[0]),
+            t2_rgb=stretched(overviews[1]),
             history=history,
             record={
                 **_inputs(self.pair, stages),
@@ -360,20 +358,20 @@ class Task:
         )
 
     def _settings(self) -> dict[str, Any]:
-        settings = settings_of(self.preset, self.chosen, self.options, self.pair)
+        settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
         return settings | {
             "nodata": self.pair.t1.nodata,
-            "asked threshold": self.threshold,
-            "min_area": self.min_area,
+            "asked threshold": self.request.threshold,
+            "min_area": self.request.min_area,
         }
 
 
 def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
     """What was read, with checksums."""
     rasters = (pair.t1, pair.t2, *pair.masks)
-    found = []
+    inputs = []
     with stages.stage("checksums", len(rasters)) as advance:
         for raster in rasters:
-            found.append(input_of(raster))
+            inputs.append(input_of(raster))
             advance(1)
-    return {"inputs": {"t1": found[0], "t2": found[1]}, "masks": found[2:]}
+    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}

@@ -97,7 +97,9 @@ def preset_of(settings: Mapping[str, Any]) -> Preset:
 
 def _content(source: str | Path) -> dict[str, Any]:
     if str(source) in READY:
-        text = (resources.files("metriccd.benchmark") / "grids" / f"{source}.toml").read_text("utf-8")
+        text = (resources.files("metriccd.benchmark") / "grids" / f"{source}.toml").read_text(
+            "utf-8"
+        )
         return tomllib.loads(text)
     try:
         return tomllib.loads(Path(source).read_text(encoding="utf-8"))

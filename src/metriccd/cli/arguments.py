@@ -13,6 +13,8 @@ import typer
 
 from metriccd.errors import MetricCDError
 
+# Only plain libraries at the top: the command line must open at once.
+
 EXIT_DATA, EXIT_INTERRUPTED = 3, 130
 P = ParamSpec("P")
 

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+# Only plain libraries at the top: the command line must open at once.
+
 
 @contextmanager
 def show_progress(quiet: bool) -> Iterator[Any]:

@@ -1,0 +1,187 @@
+"""The commands that hold results against a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metriccd.cli.arguments import (
+    EXIT_INTERRUPTED,
+    Bands,
+    Device,
+    Extractor,
+    First,
+    Json,
+    Mask,
+    OnDevice,
+    Out,
+    Overwrite,
+    Palette,
+    Quiet,
+    Reference,
+    Rgb,
+    Second,
+    Seed,
+    guarded,
+    listed,
+    one_or_two,
+    usage,
+)
+from metriccd.cli.console import (
+    print_comparison,
+    print_scores,
+    print_standings,
+    show_progress,
+)
+
+# torch takes seconds to import: a command imports what it needs, so that --help is at once.
+
+
+@guarded
+def evaluate(
+    out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
+    reference: Reference,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compares a result with a reference and adds the figures to OUT."""
+    from metriccd.benchmark import evaluate_folder
+
+    scores = evaluate_folder(out, reference)
+    print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
+    if not (quiet or as_json):
+        typer.echo(f"Open {out / 'errors.png'} and {out / 'curves.png'}.")
+
+
+@guarded
+def compare(
+    t1: First,
+    t2: Second,
+    reference: Reference,
+    out: Out,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="irmad,cva,… or all: every classical method and the closed form. metric, which "
+            "is fitted to the pair for minutes, runs only where it is named: all,metric."
+        ),
+    ] = "all",
+    thresholds: Annotated[
+        str, typer.Option(help="Rules: otsu, kmeans, rosin …; the maps of the first are drawn.")
+    ] = "otsu,kmeans",
+    bands: Bands = None,
+    rgb: Rgb = None,
+    mask: Mask = None,
+    palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compares methods with a reference: one table, curves and error maps in OUT."""
+    from metriccd.benchmark import choose_methods
+    from metriccd.benchmark import compare as run_methods
+    from metriccd.methods import choose_device
+    from metriccd.result import output_folder
+
+    with usage():
+        names, rules = choose_methods(listed(methods) or (), listed(thresholds) or ())
+        choose_device(device.value)
+        truth = one_or_two(reference)
+    inputs = (t1, t2, *reference, *(mask or ()))
+    with (
+        output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
+        show_progress(quiet) as progress,
+    ):
+        comparison = run_methods(
+            t1,
+            t2,
+            truth,
+            methods=names,
+            thresholds=rules,
+            bands=listed(bands),
+            rgb=listed(rgb),
+            masks=mask or (),
+            extractor=extractor or "embedded",
+            device=device.value,
+            seed=seed,
+            progress=progress,
+        )
+        comparison.write(folder, palette=palette.value)
+    print_comparison(out, comparison, quiet=quiet, as_json=as_json)
+
+
+@guarded
+def benchmark(
+    dataset: Annotated[
+        str, typer.Argument(help="oscd, sztaki, quickbird, or plain: folders t1, t2, reference.")
+    ],
+    root: Annotated[Path, typer.Option(help="Folder of the data set.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder: new, or a benchmark to go on with."),
+    ],
+    split: Annotated[
+        str, typer.Option(help="all; train or test of oscd; a place of sztaki.")
+    ] = "all",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods and presets: irmad,default … all is every classical method and the "
+            "closed form, and what runs where neither methods nor a grid are named."
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            help="Rules for the methods, a row each: otsu,kmeans … Each has its own by default, as "
+            "presets and rows of a grid always have."
+        ),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            help="Ablation: table2 (generators), table3 (loss terms), table4 (feature levels) of "
+            "the paper, or a TOML file."
+        ),
+    ] = None,
+    bands: Bands = None,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Runs methods, presets and ablations on a data set: tables and curves in OUT; resumable."""
+    from metriccd.benchmark import benchmark as run_all
+    from metriccd.benchmark import choose_entries, find_pairs, kept
+    from metriccd.methods import choose_device
+
+    asked = methods if methods is not None or grid is not None else "all"
+    with usage():
+        entries = choose_entries(listed(asked) or (), listed(thresholds) or (), grid)
+        choose_device(device.value)
+        pairs = find_pairs(dataset, root, split=split, bands=listed(bands))
+    try:
+        with show_progress(quiet) as progress:
+            standings = run_all(
+                pairs,
+                entries,
+                out,
+                dataset=dataset,
+                split=split,
+                grid=grid,
+                extractor=extractor,
+                device=device.value,
+                seed=seed,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        found = f"interrupted: {kept(out)} runs are kept in {out}; the same command goes on"
+        typer.echo(found, err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_standings(out, standings, quiet=quiet, as_json=as_json)

@@ -1,0 +1,100 @@
+"""The command that detects change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from metriccd.cli.arguments import (
+    EXIT_INTERRUPTED,
+    Bands,
+    Device,
+    Extractor,
+    First,
+    Json,
+    Mask,
+    OnDevice,
+    Out,
+    Overwrite,
+    Quiet,
+    Rgb,
+    Second,
+    Seed,
+    Threshold,
+    guarded,
+    level_of,
+    listed,
+    usage,
+)
+from metriccd.cli.console import (
+    show_progress,
+    summarize,
+)
+
+# torch takes seconds to import: a command imports what it needs, so that --help is at once.
+
+
+@guarded
+def detect(
+    t1: First,
+    t2: Second,
+    out: Out,
+    preset: Annotated[str, typer.Option(help="default, fast, paper or released.")] = "default",
+    method: Annotated[
+        str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
+    ] = None,
+    bands: Bands = None,
+    rgb: Rgb = None,
+    mask: Mask = None,
+    nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
+    threshold: Threshold = "auto",
+    min_area: Annotated[
+        float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
+    ] = 0.0,
+    extractor: Extractor = None,
+    device: OnDevice = Device.AUTO,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    from metriccd.detection import detect_into
+    from metriccd.methods import choose_device, choose_preset
+    from metriccd.result import unfinished_path
+
+    level = level_of(threshold)
+    with usage():
+        choose_preset(preset, method, level)
+        choose_device(device.value)
+    try:
+        with show_progress(quiet) as progress:
+            summary = detect_into(
+                out,
+                t1,
+                t2,
+                preset=preset,
+                method=method,
+                bands=listed(bands),
+                rgb=listed(rgb),
+                masks=mask or (),
+                nodata=nodata,
+                threshold=level,
+                min_area=min_area,
+                extractor=extractor,
+                device=device.value,
+                seed=seed,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        if not unfinished_path(out).exists():
+            raise
+        typer.echo(
+            f"interrupted: what is finished is kept in {unfinished_path(out)}; "
+            "the same command goes on",
+            err=True,
+        )
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    summarize(out, summary, quiet=quiet, as_json=as_json)
