@@ -21,7 +21,7 @@ LAYERS = [
     {"pair", "scene"},
     {"decision"},
     {"recipe", "paper", "methods"},
-    {"result", "detection"},
+    {"result", "request", "detection"},
     {"benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
@@ -51,7 +51,9 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((node.module, alias.name) for alias in node.names)
 
 
-MODULES = sorted(path for path in SOURCE.rglob("*.py") if room(path) not in {"__init__", "__main__"})
+MODULES = sorted(
+    path for path in SOURCE.rglob("*.py") if room(path) not in {"__init__", "__main__"}
+)
 ROOMS = {room(path) for path in MODULES}
 FOLDERS = {name for name in ROOMS if (SOURCE / name).is_dir()}
 
@@ -115,7 +117,9 @@ def open_at(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(FOLDERS))
 def test_a_door_opens_what_others_need_and_says_what_the_room_is_for(name: str) -> None:
-    public = {taken for path in (REPOSITORY / "src").rglob("__init__.py") for _, taken in imported(path)}
+    public = {
+        taken for path in (REPOSITORY / "src").rglob("__init__.py") for _, taken in imported(path)
+    }
     needed = {taken for _, module, taken in USES if module == name} | public
     # Methods are reached as attributes of their room.
     unused = set() if name == "difference" else open_at(name) - needed
@@ -133,7 +137,7 @@ def test_rooms_and_files_are_small() -> None:
 
 
 def test_the_picture_of_the_rooms_is_that_of_the_imports() -> None:
-    """In docs/architecture.md: a line a layer from the top, and `room ← what it imports`."""
+    """The table of layers and the arrows of docs/architecture.md."""
     text = PLAN.read_text(encoding="utf-8")
     drawn = [
         set(re.findall(r"`(\w+)`", line.split("|")[2]))
@@ -141,13 +145,20 @@ def test_the_picture_of_the_rooms_is_that_of_the_imports() -> None:
         if re.match(r"\| [1-7] \|", line)
     ]
     assert drawn == LAYERS[::-1]
+    arrows = set(re.findall(r"^ +(\w+) --> (\w+)$", text, re.MULTILINE))
+    ground = {"errors", "stages"}
     needs: dict[str, set[str]] = {name: set() for name in ROOMS}
     for path, module, _ in USES:
-        needs[room(path)].add(module.split(".")[0])
-    arrows = dict(re.findall(r"^(\w+) +← (.*)$", text, re.MULTILINE))
-    ground = {"errors", "stages"}
-    assert {name: set(line.split()) for name, line in arrows.items()} == {
-        name: others - ground for name, others in needs.items() if others - ground
+        needs[room(path)] |= {module.split(".")[0]} - ground
+
+    def below(name: str) -> set[str]:
+        return needs[name].union(*(below(other) for other in needs[name]))
+
+    assert arrows == {
+        (name, other)
+        for name, others in needs.items()
+        for other in others
+        if not any(other in below(between) for between in others)
     }
 
 

@@ -1,4 +1,8 @@
-"""TODO."""
+"""Results against references, which detection never sees.
+
+In: data sets, references, methods and presets.
+Out: accuracies, error maps, curves; comparisons on a pair and leaderboards over data sets.
+"""
 
 from metriccd.benchmark.comparison import choose_methods, compare
 from metriccd.benchmark.datasets import find_pairs

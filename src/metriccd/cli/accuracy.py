@@ -29,12 +29,7 @@ from metriccd.cli.arguments import (
     one_or_two,
     usage,
 )
-from metriccd.cli.console import (
-    print_comparison,
-    print_scores,
-    print_standings,
-    show_progress,
-)
+from metriccd.cli.console import print_comparison, print_scores, print_standings, show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

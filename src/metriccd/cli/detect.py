@@ -27,10 +27,7 @@ from metriccd.cli.arguments import (
     listed,
     usage,
 )
-from metriccd.cli.console import (
-    show_progress,
-    summarize,
-)
+from metriccd.cli.console import show_progress, summarize
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

@@ -10,16 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from metriccd.cli.arguments import (
-    Json,
-    Quiet,
-    guarded,
-    usage,
-)
-from metriccd.cli.console import (
-    print_json,
-    show_progress,
-)
+from metriccd.cli.arguments import Json, Quiet, guarded, usage
+from metriccd.cli.console import print_json, show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

@@ -3,6 +3,9 @@
 Every method has one signature, `method(blocks, **options) -> DifferenceImage`. It reads the
 windows of a pair as often as it has passes, keeps global statistics only, and returns how to
 apply them to any window. `on_arrays` runs a method on whole arrays.
+
+In: blocks of a pair.
+Out: the classical methods, each fitted by `method(blocks)`.
 """
 
 from metriccd.difference.algebra import cva, image_diff, image_ratio, image_regr, mahalanobis

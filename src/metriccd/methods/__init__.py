@@ -1,4 +1,8 @@
-"""TODO."""
+"""Methods by name, and presets: what can measure change, and what it is told.
+
+In: the name of a method or a preset, and options.
+Out: `METHODS`, each called as `method(t1, t2, valid)` or fitted on a source; `PRESETS`.
+"""
 
 from metriccd.methods.method import Options, WindowedMethod, choose_device
 from metriccd.methods.methods import METHODS

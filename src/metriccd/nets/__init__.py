@@ -1,4 +1,8 @@
-"""Networks: change-probability generators and deep feature extractors."""
+"""Networks, their weights, and where and in how many bits they compute.
+
+In: names of weights, files of weights, tensors.
+Out: feature extractors (D-FE), generators (D-CPG), distances of features, crops' colors.
+"""
 
 from metriccd.nets.augmentation import jitter
 from metriccd.nets.cosine import cosine_distance, pair_distances

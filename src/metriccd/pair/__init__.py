@@ -1,4 +1,8 @@
-"""TODO."""
+"""A pair: two dates on one grid, band by band, in one valid mask and, where asked, in one color.
+
+In: two images and masks as people hold them.
+Out: `ImagePair`, read as blocks (t1, t2, valid) by any method; color corrections (eq. 1–2).
+"""
 
 from metriccd.pair.alignment import on_lattice
 from metriccd.pair.bands import BandNames, colors_of, three

@@ -1,6 +1,7 @@
-"""Rasters in and out: grids, reading on any grid, Cloud-Optimized GeoTIFFs, outlines.
+"""Rasters: files, arrays and grids ↔ windows of pixels; the only room that imports rasterio.
 
-The only room of the house that imports rasterio.
+In: paths, URLs, folders of band files, arrays and DataArrays, on any grid.
+Out: `Raster` and its readers; `Grid`, `Window`, tiles; GeoTIFFs and outlines.
 """
 
 from metriccd.raster.arrays import Image, as_raster

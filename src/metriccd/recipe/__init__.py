@@ -1,4 +1,8 @@
-"""TODO."""
+"""The recipe of `default` and `fast`: witnesses of change, smoothed, scaled and multiplied.
+
+In: parts that stand for a scene, and a feature extractor.
+Out: `Fusion`, which measures any window; the plain closed form beside it.
+"""
 
 from metriccd.recipe.adaptation import Adaptation
 from metriccd.recipe.closed_form import deep_distance

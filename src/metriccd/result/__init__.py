@@ -1,4 +1,8 @@
-"""TODO."""
+"""The result: what OUT holds, written window by window, whole or not at all.
+
+In: a change map and a score by windows, and the record of how they were made.
+Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memory.
+"""
 
 from metriccd.result.change import Change
 from metriccd.result.folder import (

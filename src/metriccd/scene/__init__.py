@@ -1,4 +1,8 @@
-"""TODO."""
+"""A scene of any size: what is fitted on parts of it and measured tile by tile.
+
+In: a source of blocks, and a method fitted on it.
+Out: layers in memory or in files, their histogram, overviews of both dates.
+"""
 
 from metriccd.scene.histogram import Histogram
 from metriccd.scene.measure import Difference, Fitted, side_of
