@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from metriccd.decision.adaptive import adaptive_score
 from metriccd.difference import cva, on_arrays
 from metriccd.errors import DataError
 from metriccd.nets.features import Vgg16, load_extractor
-from metriccd.paper import deep_cva as module
 from metriccd.paper.deep_cva import deep_cva
 
 RGB = (0, 1, 2)
@@ -140,7 +140,7 @@ def test_tiles_leave_no_seam(monkeypatch, levels: tuple[int, ...]) -> None:
     valid = np.random.default_rng(0).random(t1.shape[1:]) > 0.1
     extractor = Vgg16(levels).eval()
     whole = measure(t1, t2, valid, extractor=extractor)
-    monkeypatch.setattr(module, "TILE", 32)
+    monkeypatch.setattr(sys.modules["metriccd.paper.deep_cva"], "TILE", 32)
     np.testing.assert_allclose(
         measure(t1, t2, valid, extractor=extractor), whole, rtol=1e-3, atol=1e-3
     )
@@ -149,7 +149,7 @@ def test_tiles_leave_no_seam(monkeypatch, levels: tuple[int, ...]) -> None:
 def test_a_sample_limits_channels_as_all_pixels_do(monkeypatch) -> None:
     t1, t2 = dates()
     whole = measure(t1, t2)
-    monkeypatch.setattr(module, "SAMPLE", 1500)
+    monkeypatch.setattr(sys.modules["metriccd.paper.deep_cva"], "SAMPLE", 1500)
     assert np.abs(measure(t1, t2) - whole).mean() < 0.05 * whole.mean()
 
 

@@ -19,7 +19,7 @@ import torch
 import metriccd as mcd
 from metriccd.decision.thresholds import threshold_of
 from metriccd.demo.synthetic import land_scene
-from metriccd.detection import Task, detect_into
+from metriccd.detection import Detection, detect_into
 from metriccd.errors import OutputError
 from metriccd.methods.method import Options
 from metriccd.methods.methods import METHODS
@@ -27,6 +27,7 @@ from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
 from metriccd.pair.blocks import ArrayPair, Block
 from metriccd.pair.pair import read_pair
+from metriccd.request import Request
 from metriccd.result.folder import FINISHED, LOCK, WORK, unfinished_path
 from metriccd.scene import measure, sampling
 from metriccd.scene.scan import scan
@@ -194,9 +195,9 @@ def test_a_journal_cut_in_its_last_line_is_understood(files, tmp_path: Path) -> 
 
 CHILD = """
 import sys, time
-from metriccd import measure, sampling
+from metriccd.scene import measure, sampling
 from metriccd.detection import detect_into
-from metriccd.workspace import Files
+from metriccd.scene import Files
 measure.TILE, sampling.PIXELS, sampling.SIDE = 128, 4 * 128**2, 128
 finish, seconds = Files.finish, float(sys.argv[4])
 def slowly(self, tile):
@@ -247,10 +248,16 @@ def test_a_fault_leaves_nothing(files, tmp_path: Path, monkeypatch) -> None:
 
 
 def test_the_key_tells_runs_apart(files) -> None:
-    def task(**options: object) -> Task:
+    def task(**options: object) -> Detection:
         asked = {
+            "t1": files[0],
+            "t2": files[1],
             "preset": "fast",
             "method": None,
+            "bands": None,
+            "rgb": None,
+            "masks": (),
+            "nodata": None,
             "threshold": "auto",
             "min_area": 0.0,
             "extractor": None,
@@ -258,7 +265,7 @@ def test_the_key_tells_runs_apart(files) -> None:
             "seed": 0,
             "progress": None,
         }
-        return Task.of(read_pair(*files), **(asked | options))
+        return Detection.of(Request(**(asked | options)))
 
     assert task().key() == task().key()
     others = [task(seed=1), task(preset="default"), task(threshold=0.4), task(method="irmad")]
