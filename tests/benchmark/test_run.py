@@ -23,7 +23,7 @@ from metriccd import METHODS, PRESETS, detect, evaluate
 from metriccd.benchmark.ablation import preset_of
 from metriccd.benchmark.datasets import find_pairs
 from metriccd.benchmark.journal import kept
-from metriccd.benchmark.leaderboard import Standings
+from metriccd.benchmark.leaderboard import Leaderboard
 from metriccd.benchmark.metrics import Scores
 from metriccd.benchmark.run import benchmark, choose_entries
 from metriccd.benchmark.tables import BASIS, COLUMNS
@@ -58,12 +58,12 @@ def root(scenes, tmp_path_factory) -> Path:
     return folder
 
 
-def run(root: Path, out: Path, entries: list[Entry], **options) -> Standings:
+def run(root: Path, out: Path, entries: list[Entry], **options) -> Leaderboard:
     return benchmark(find_pairs("plain", root), entries, out, dataset="plain", **options)
 
 
 @pytest.fixture(scope="session")
-def standings(root: Path, tmp_path_factory) -> Standings:
+def leaderboard(root: Path, tmp_path_factory) -> Leaderboard:
     entries = choose_entries(["cva", "irmad", "default"], ["otsu", "kmeans"])
     return run(root, tmp_path_factory.mktemp("out"), entries)
 
@@ -95,17 +95,17 @@ def counted(monkeypatch) -> Counter:
     return calls
 
 
-def test_a_row_for_each_pair_entry_and_rule_then_means_then_pooled(standings) -> None:
+def test_a_row_for_each_pair_entry_and_rule_then_means_then_pooled(leaderboard) -> None:
     rules = [("cva", "otsu"), ("cva", "kmeans"), ("irmad", "otsu"), ("irmad", "kmeans")]
     rules.append(("default", str(PRESETS["default"].threshold)))
     expected = [("pair", pair, *each) for pair in SIZES for each in rules]
     expected += [(scope, None, *each) for scope in ("mean", "pooled") for each in rules]
-    heads = [(r["scope"], r["pair"], r["method"], r["rule"]) for r in standings.rows()]
+    heads = [(r["scope"], r["pair"], r["method"], r["rule"]) for r in leaderboard.rows()]
     assert heads == expected
 
 
-def test_means_are_those_of_the_pairs(standings) -> None:
-    rows = list(standings.rows())
+def test_means_are_those_of_the_pairs(leaderboard) -> None:
+    rows = list(leaderboard.rows())
     for mean in (row for row in rows if row["scope"] == "mean"):
         pairs = [
             row
@@ -121,8 +121,8 @@ def test_means_are_those_of_the_pairs(standings) -> None:
         assert mean["best_threshold"] is None
 
 
-def test_pooled_figures_are_scikit_learns_on_all_pixels_together(standings, scenes) -> None:
-    found = {(row["method"], row["rule"]): row for row in standings.pooled()}
+def test_pooled_figures_are_scikit_learns_on_all_pixels_together(leaderboard, scenes) -> None:
+    found = {(row["method"], row["rule"]): row for row in leaderboard.pooled()}
     truth = np.concatenate([scene.reference.ravel() for scene in scenes.values()])
     for name in ("cva", "irmad"):
         images = np.concatenate(
@@ -209,22 +209,22 @@ def test_a_grid_stands_beside_methods_and_may_not_take_their_names(tmp_path: Pat
         choose_entries(["cva"], grid=str(tmp_path / "grid.toml"))
 
 
-def test_the_folder_holds_the_same_figures_in_every_format(standings, tmp_path: Path) -> None:
-    standings.write(tmp_path)
+def test_the_folder_holds_the_same_figures_in_every_format(leaderboard, tmp_path: Path) -> None:
+    leaderboard.write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"journal"}
-    rows = list(standings.rows())
+    rows = list(leaderboard.rows())
     content = json.loads((tmp_path / "table.json").read_text())
     assert content["rows"] == rows
     with (tmp_path / "table.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))
     assert [float(row["f1 (label-free)"]) for row in table] == [row["f1"] for row in rows]
     text = (tmp_path / "table.md").read_text()
-    assert f"| {next(standings.mean())['f1']:.3f} |" in text
+    assert f"| {next(leaderboard.mean())['f1']:.3f} |" in text
     assert "paper: AUC" not in text
 
 
-def test_every_figure_says_what_the_reference_chose(standings, tmp_path: Path) -> None:
-    standings.write(tmp_path)
+def test_every_figure_says_what_the_reference_chose(leaderboard, tmp_path: Path) -> None:
+    leaderboard.write(tmp_path)
     columns = (tmp_path / "table.csv").read_text().splitlines()[0].split(",")
     assert {f"{name} ({basis})" for name, basis in BASIS.items()} <= set(columns)
     assert json.loads((tmp_path / "table.json").read_text())["basis"]["best_f1"] == "oracle"
@@ -238,8 +238,8 @@ def test_every_figure_says_what_the_reference_chose(standings, tmp_path: Path) -
             assert marked[column.title] == f"*{column.basis}*"
 
 
-def test_the_papers_rows_stand_beside_ours_with_what_they_leave_open(standings) -> None:
-    oscd = Standings(dataset="oscd", split="train", grid="table2", runs=standings.runs)
+def test_the_papers_rows_stand_beside_ours_with_what_they_leave_open(leaderboard) -> None:
+    oscd = Leaderboard(dataset="oscd", split="train", grid="table2", runs=leaderboard.runs)
     line = next(line for line in oscd.markdown().splitlines() if line.startswith("| cva | otsu"))
     assert line.endswith("| 0.830 | 0.164 | 0.457 | 0.192 | 0.751 |")
     assert "10 test cities" in oscd.markdown()
@@ -393,8 +393,8 @@ def test_a_folder_of_something_else_is_left_alone(root, tmp_path, name: str) -> 
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
-def test_the_record_names_inputs_settings_and_versions(standings) -> None:
-    record = standings.record
+def test_the_record_names_inputs_settings_and_versions(leaderboard) -> None:
+    record = leaderboard.record
     assert len(record["pairs"]["a"]["t1"]["files"][0]["sha256"]) == 64
     assert record["entries"]["default"]["method"] == PRESETS["default"].method
     assert record["seed"] == 0

@@ -1,4 +1,4 @@
-"""Standings: what the runs of a benchmark come to, by pair, as means over pairs, and pooled."""
+"""Leaderboard: what the runs of a benchmark come to, by pair, as means over pairs, and pooled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXPLAINED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standings:
+class Leaderboard:
     """Entries on the pairs of a data set.
 
     Attributes:

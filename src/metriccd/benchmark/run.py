@@ -12,7 +12,7 @@ from metriccd.benchmark.ablation import read_grid
 from metriccd.benchmark.comparison import choose_methods, on_t1
 from metriccd.benchmark.datasets import Pair
 from metriccd.benchmark.journal import Journal, Run
-from metriccd.benchmark.leaderboard import Standings
+from metriccd.benchmark.leaderboard import Leaderboard
 from metriccd.benchmark.reference import Known, judged_pixels, read_reference
 from metriccd.benchmark.trial import Entry, Judge
 from metriccd.errors import DataError, OutputError
@@ -79,7 +79,7 @@ def benchmark(
     device: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
-) -> Standings:
+) -> Leaderboard:
     """Runs every entry on every pair, as `detect` would, and writes tables and curves to `out`.
 
     What the journal in `out` holds of the same settings is not run again.
@@ -130,9 +130,9 @@ def benchmark(
     }
     record = {"dataset": dataset, "split": split, "grid": grid, **settings}
     record |= {"entries": described, "pairs": inputs, "warnings": _warnings(runs)}
-    standings = Standings(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
-    standings.write(out)
-    return standings
+    leaderboard = Leaderboard(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
+    leaderboard.write(out)
+    return leaderboard
 
 
 def _run_missing(

@@ -29,7 +29,7 @@ from metriccd.cli.arguments import (
     one_or_two,
     usage,
 )
-from metriccd.cli.console import print_comparison, print_scores, print_standings, show_progress
+from metriccd.cli.console import print_comparison, print_leaderboard, print_scores, show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -163,7 +163,7 @@ def benchmark(
         pairs = find_pairs(dataset, root, split=split, bands=listed(bands))
     try:
         with show_progress(quiet) as progress:
-            standings = run_all(
+            leaderboard = run_all(
                 pairs,
                 entries,
                 out,
@@ -179,4 +179,4 @@ def benchmark(
         found = f"interrupted: {kept(out)} runs are kept in {out}; the same command goes on"
         typer.echo(found, err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_standings(out, standings, quiet=quiet, as_json=as_json)
+    print_leaderboard(out, leaderboard, quiet=quiet, as_json=as_json)

@@ -90,17 +90,17 @@ def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) 
         typer.echo(f"Open {out / 'panel.png'}, {out / 'curves.png'} and {out / 'table.md'}.")
 
 
-def print_standings(out: Path, standings: Any, *, quiet: bool, as_json: bool) -> None:
+def print_leaderboard(out: Path, leaderboard: Any, *, quiet: bool, as_json: bool) -> None:
     """Shows the means of a benchmark."""
     from metriccd.benchmark import BASIS, basis_line
 
     if as_json:
-        print_json({"out": str(out), "rows": list(standings.rows()), "basis": BASIS})
+        print_json({"out": str(out), "rows": list(leaderboard.rows()), "basis": BASIS})
     elif not quiet:
-        for warning in standings.record["warnings"]:
+        for warning in leaderboard.record["warnings"]:
             typer.echo(f"warning: {warning}", err=True)
-        _print_rows(list(standings.mean()))
-        typer.echo(f"Means over {len(standings.runs)} pairs. {basis_line()}")
+        _print_rows(list(leaderboard.mean()))
+        typer.echo(f"Means over {len(leaderboard.runs)} pairs. {basis_line()}")
         typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")
 
 
