@@ -410,7 +410,7 @@ def test_a_mask_of_one_label_marks_all_its_pixels(change, scene: Scene, tmp_path
 
 
 def test_a_reference_that_knows_nothing_is_an_error(change, scene: Scene, out: Path) -> None:
-    from metriccd.benchmark.evaluation import evaluate_folder
+    from metriccd.accuracy.evaluation import evaluate_folder
 
     nothing = np.zeros(scene.reference.shape, np.uint8)
     with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):

@@ -22,14 +22,14 @@ LAYERS = [
     {"decision"},
     {"recipe", "paper", "methods"},
     {"result", "request", "detection"},
-    {"benchmark", "demo", "cli"},
+    {"accuracy", "benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
 OWNERS = {
     "rasterio": {"raster"},
     "geopandas": {"result"},
     "pystac": {"result"},
-    "matplotlib": {"result", "benchmark"},
+    "matplotlib": {"result", "accuracy"},
     "typer": {"cli"},
     "rich": {"cli"},
     "jinja2": {"result"},

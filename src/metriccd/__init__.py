@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metriccd.benchmark import Scores, evaluate
+    from metriccd.accuracy import Scores, evaluate
     from metriccd.detection import detect, detect_into
     from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
     from metriccd.methods import METHODS, PRESETS
@@ -26,11 +26,11 @@ _ROOMS = {
     "GridError": "errors",
     "MetricCDError": "errors",
     "OutputError": "errors",
-    "Scores": "benchmark",
+    "Scores": "accuracy",
     "WeightsError": "errors",
     "detect": "detection",
     "detect_into": "detection",
-    "evaluate": "benchmark",
+    "evaluate": "accuracy",
 }
 
 __all__ = [

@@ -13,8 +13,8 @@ from matplotlib.image import imread
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, roc_auc_score
 
 from metriccd import METHODS, detect, evaluate
+from metriccd.accuracy.metrics import Scores
 from metriccd.benchmark.comparison import Comparison, choose_methods, compare, markdown
-from metriccd.benchmark.metrics import Scores
 from metriccd.benchmark.tables import COLUMNS
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
 from metriccd.demo.synthetic import Scene, land_scene

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metriccd.accuracy.reference import read_reference
 from metriccd.benchmark.datasets import (
     DATASETS,
     SENTINEL2,
@@ -16,7 +17,6 @@ from metriccd.benchmark.datasets import (
     quickbird,
     sztaki,
 )
-from metriccd.benchmark.reference import read_reference
 from metriccd.errors import DataError
 from metriccd.pair.pair import read_pair
 from raster_files import write

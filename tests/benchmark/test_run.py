@@ -20,11 +20,11 @@ from sklearn.metrics import (
 )
 
 from metriccd import METHODS, PRESETS, detect, evaluate
+from metriccd.accuracy.metrics import Scores
 from metriccd.benchmark.ablation import preset_of
 from metriccd.benchmark.datasets import find_pairs
 from metriccd.benchmark.journal import kept
 from metriccd.benchmark.leaderboard import Leaderboard
-from metriccd.benchmark.metrics import Scores
 from metriccd.benchmark.run import benchmark, choose_entries
 from metriccd.benchmark.tables import BASIS, COLUMNS
 from metriccd.benchmark.trial import Entry, Judge

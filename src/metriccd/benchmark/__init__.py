@@ -6,25 +6,24 @@ Out: accuracies, error maps, curves; comparisons on a pair and leaderboards over
 
 from metriccd.benchmark.comparison import choose_methods, compare
 from metriccd.benchmark.datasets import find_pairs
-from metriccd.benchmark.evaluation import evaluate, evaluate_folder, labeled
 from metriccd.benchmark.journal import kept
-from metriccd.benchmark.metrics import Scores
-from metriccd.benchmark.run import benchmark, choose_entries
+from metriccd.benchmark.run import benchmark, benchmark_sets, choose_entries
+from metriccd.benchmark.sets import read_sets
+from metriccd.benchmark.survey import SURVEY_COLUMNS
 from metriccd.benchmark.tables import BASIS, COLUMNS, basis_line, cell
 
 __all__ = [
     "BASIS",
     "COLUMNS",
-    "Scores",
+    "SURVEY_COLUMNS",
     "basis_line",
     "benchmark",
+    "benchmark_sets",
     "cell",
     "choose_entries",
     "choose_methods",
     "compare",
-    "evaluate",
-    "evaluate_folder",
     "find_pairs",
     "kept",
-    "labeled",
+    "read_sets",
 ]

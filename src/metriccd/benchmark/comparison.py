@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import nn
 
-from metriccd.benchmark.curves import draw_curves
-from metriccd.benchmark.reference import read_reference
+from metriccd.accuracy import draw_curves, read_reference
 from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_table
 from metriccd.benchmark.trial import Entry, Judge, Measured
 from metriccd.decision import THRESHOLDS

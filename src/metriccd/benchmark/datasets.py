@@ -31,6 +31,7 @@ class Pair:
         bands: Bands to compare; None for all, or for what `read_pair` takes by itself.
         split: Part of the data set that the pair belongs to; "all" where there are no parts.
         inverted: True where low labels of the reference are change and high ones are not.
+        unchanged_label: What the data set calls no change, where its labels are not 0 and others.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Pair:
     bands: tuple[str, ...] | None = None
     split: str = "all"
     inverted: bool = False
+    unchanged_label: float | None = None
 
 
 def find_pairs(
@@ -106,7 +108,15 @@ def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
         if t1.exists() and t2.exists() and (test or reference.is_file()):
             split = "test" if test else "train"
             pairs.append(
-                Pair(name=city.name, t1=t1, t2=t2, reference=reference, bands=chosen, split=split)
+                Pair(
+                    name=city.name,
+                    t1=t1,
+                    t2=t2,
+                    reference=reference,
+                    bands=chosen,
+                    split=split,
+                    unchanged_label=1.0,
+                )
             )
     images = "pair/img1.png, img2.png or imgs_1, imgs_2" if chosen is None else "imgs_1, imgs_2"
     return _some(pairs, root, f"OSCD holds <city>/cm/<city>-cm.tif and <city>/{images}")

@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from metriccd.benchmark.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy import Confusion, Ranking, Scores
 from metriccd.benchmark.trial import Measured
 from metriccd.errors import OutputError
 from metriccd.result import write_together
@@ -155,12 +155,12 @@ class Journal:
     def _path(self, pair: str, entry: str, settings: Mapping[str, Any]) -> Path:
         text = json.dumps(settings, sort_keys=True, default=sorted)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return self.folder / _file_name(pair) / f"{_file_name(entry)}-{digest}"
+        return self.folder / file_name(pair) / f"{file_name(entry)}-{digest}"
 
 
 def kept(out: Path) -> int:
-    """How many runs the journal in OUT holds."""
-    return sum(1 for _ in (out / FOLDER).glob("*/*.json"))
+    """How many runs the journal in OUT holds, and those of sets in its folders."""
+    return sum(1 for _ in out.glob(f"**/{FOLDER}/*/*.json"))
 
 
 def _run(content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Run:
@@ -208,5 +208,6 @@ def _packed(ranking: Ranking) -> bytes:
     return buffer.getvalue()
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """A name as part of a path."""
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "-"

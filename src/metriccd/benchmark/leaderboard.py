@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from metriccd.benchmark.curves import draw_curves
+from metriccd.accuracy import Confusion, Ranking, Scores, draw_curves, mean_scores
 from metriccd.benchmark.journal import Run
-from metriccd.benchmark.metrics import Confusion, Ranking, Scores, mean_scores
 from metriccd.benchmark.published import MEASURES, NOTES, published
 from metriccd.benchmark.tables import BASIS, COLUMNS, Column, basis_line, csv_table, markdown_table
 from metriccd.result import RECORD, write_together
@@ -61,7 +60,7 @@ class Leaderboard:
 
     def mean(self) -> Iterator[dict[str, Any]]:
         """Unweighted means over pairs; the largest peak of memory."""
-        for name, rule, runs in self._columns():
+        for name, rule, runs in self.columns():
             outcomes = [run.rules[rule] for run in runs]
             costs = _costs(runs, [outcome.seconds for outcome in outcomes], share=len(runs))
             head = {"scope": "mean", "pair": None, "method": name, "rule": rule}
@@ -70,7 +69,7 @@ class Leaderboard:
     def pooled(self) -> Iterator[dict[str, Any]]:
         """Figures of the pixels of all pairs together; times are summed."""
         rankings = self.rankings()
-        for name, rule, runs in self._columns():
+        for name, rule, runs in self.columns():
             outcomes = [run.rules[rule] for run in runs]
             confusion = sum((each.confusion for each in outcomes), Confusion())
             costs = _costs(runs, [outcome.seconds for outcome in outcomes])
@@ -129,7 +128,7 @@ class Leaderboard:
             },
         )
 
-    def _columns(self) -> Iterator[tuple[str, str, list[Run]]]:
+    def columns(self) -> Iterator[tuple[str, str, list[Run]]]:
         """Entry, rule and the runs of all pairs."""
         first = next(iter(self.runs.values()))
         for name, run in first.items():

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from metriccd.accuracy import Known, judged_pixels, read_reference
 from metriccd.benchmark.ablation import read_grid
 from metriccd.benchmark.comparison import choose_methods, on_t1
 from metriccd.benchmark.datasets import Pair
-from metriccd.benchmark.journal import Journal, Run
+from metriccd.benchmark.journal import Journal, Run, file_name
 from metriccd.benchmark.leaderboard import Leaderboard
-from metriccd.benchmark.reference import Known, judged_pixels, read_reference
+from metriccd.benchmark.sets import PairSet
+from metriccd.benchmark.survey import Survey
 from metriccd.benchmark.trial import Entry, Judge
 from metriccd.errors import DataError, OutputError
-from metriccd.methods import PRESETS, choose_device, choose_preset, options_of
+from metriccd.methods import DIRECTED, PRESETS, Direction, choose_device, choose_preset, options_of
 from metriccd.nets import load_extractor
 from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
@@ -135,6 +137,66 @@ def benchmark(
     return leaderboard
 
 
+def benchmark_sets(
+    sets: Sequence[PairSet],
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    extractor: str | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Survey:
+    """Runs every entry on every set, each in a folder of `out`, and writes tables over all sets.
+
+    Args:
+        sets: From `read_sets`. Entries that know directions run in each of those of a set.
+        entries: From `choose_entries`.
+        out: A folder that is new, or holds an earlier benchmark of sets.
+        extractor: Instead of each entry's own.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: Same seed, same machine: same result.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Raises:
+        DataError: A pair or its reference cannot be read or compared.
+        OutputError: `out` holds something else, or cannot be written.
+    """
+    folders = {each.name: out / file_name(each.name) for each in sets}
+    used = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if used and not any(folder.is_dir() for folder in folders.values()):
+        raise OutputError(
+            f"OUT must be new, or an earlier benchmark of these sets to go on with: {out} is "
+            "neither; choose another folder"
+        )
+    leaderboards = {}
+    for each in sets:
+        leaderboards[each.name] = benchmark(
+            each.pairs,
+            [one for entry in entries for one in _directed(entry, each.directions)],
+            folders[each.name],
+            dataset=each.dataset,
+            split=each.split,
+            extractor=extractor,
+            device=device,
+            seed=seed,
+            progress=progress,
+        )
+    survey = Survey(sets=leaderboards)
+    survey.write(out)
+    return survey
+
+
+def _directed(entry: Entry, directions: Sequence[Direction]) -> Iterator[Entry]:
+    """An entry in each direction, where its method knows directions."""
+    if entry.preset.method not in DIRECTED:
+        yield entry
+        return
+    for direction in directions:
+        name = entry.name if direction == "both" else f"{entry.name}, {direction}"
+        yield replace(entry, name=name, preset=replace(entry.preset, direction=direction))
+
+
 def _run_missing(
     pairs: Sequence[Pair],
     entries: Sequence[Entry],
@@ -215,6 +277,7 @@ def _inputs(pair: Pair) -> dict[str, Any]:
         "reference": input_of(as_raster(pair.reference, "reference")),
         "bands": [band.name for band in opened.t1.bands],
         "inverted": pair.inverted,
+        "unchanged_label": pair.unchanged_label,
     }
 
 
@@ -231,7 +294,12 @@ def _opened(pair: Pair) -> ImagePair:
 
 
 def _reference(pair: Pair, opened: ImagePair) -> Known:
-    return read_reference(on_t1(pair.reference, opened), opened.grid, inverted=pair.inverted)
+    return read_reference(
+        on_t1(pair.reference, opened),
+        opened.grid,
+        inverted=pair.inverted,
+        unchanged_label=pair.unchanged_label,
+    )
 
 
 def _kept(journal: Journal, pair: str, entry: str, key: Mapping[str, Any]) -> Run:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from metriccd.benchmark.metrics import Scores
+from metriccd.accuracy import Scores
 
 
 class Column(NamedTuple):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool
 
-from metriccd.benchmark.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy import Confusion, Ranking, Scores
 from metriccd.decision import decide
 from metriccd.methods import METHODS, Options, Preset
 from metriccd.pair import Block

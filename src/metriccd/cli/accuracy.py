@@ -29,7 +29,13 @@ from metriccd.cli.arguments import (
     one_or_two,
     usage,
 )
-from metriccd.cli.console import print_comparison, print_leaderboard, print_scores, show_progress
+from metriccd.cli.console import (
+    print_comparison,
+    print_leaderboard,
+    print_scores,
+    print_survey,
+    show_progress,
+)
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -42,7 +48,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compares a result with a reference and adds the figures to OUT."""
-    from metriccd.benchmark import evaluate_folder
+    from metriccd.accuracy import evaluate_folder
 
     scores = evaluate_folder(out, reference)
     print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
@@ -113,13 +119,17 @@ def compare(
 @guarded
 def benchmark(
     dataset: Annotated[
-        str, typer.Argument(help="oscd, sztaki, quickbird, or plain: folders t1, t2, reference.")
+        str,
+        typer.Argument(
+            help="oscd, sztaki, quickbird, plain (folders t1, t2, reference), or a TOML file of "
+            "several sets."
+        ),
     ],
-    root: Annotated[Path, typer.Option(help="Folder of the data set.")],
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="Folder: new, or a benchmark to go on with."),
     ],
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     split: Annotated[
         str, typer.Option(help="all; train or test of oscd; a place of sztaki.")
     ] = "all",
@@ -153,16 +163,35 @@ def benchmark(
 ) -> None:
     """Runs methods, presets and ablations on a data set: tables and curves in OUT; resumable."""
     from metriccd.benchmark import benchmark as run_all
-    from metriccd.benchmark import choose_entries, find_pairs, kept
+    from metriccd.benchmark import benchmark_sets, choose_entries, find_pairs, kept, read_sets
     from metriccd.methods import choose_device
 
     asked = methods if methods is not None or grid is not None else "all"
     with usage():
         entries = choose_entries(listed(asked) or (), listed(thresholds) or (), grid)
         choose_device(device.value)
-        pairs = find_pairs(dataset, root, split=split, bands=listed(bands))
+        several = dataset.endswith(".toml")
+        if several == (root is not None):
+            raise ValueError(
+                "--root goes with a data set, and a TOML file of sets has roots of its own: got "
+                f"{dataset} {'with' if several else 'without'} --root"
+            )
+        sets = read_sets(Path(dataset)) if several else []
+        pairs = [] if root is None else find_pairs(dataset, root, split=split, bands=listed(bands))
     try:
         with show_progress(quiet) as progress:
+            if several:
+                survey = benchmark_sets(
+                    sets,
+                    entries,
+                    out,
+                    extractor=extractor,
+                    device=device.value,
+                    seed=seed,
+                    progress=progress,
+                )
+                print_survey(out, survey, quiet=quiet, as_json=as_json)
+                return
             leaderboard = run_all(
                 pairs,
                 entries,

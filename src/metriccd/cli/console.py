@@ -69,7 +69,7 @@ def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: b
     if as_json:
         print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
     elif not quiet:
-        from metriccd.benchmark import labeled
+        from metriccd.accuracy import labeled
 
         table = Table("measure", "value", "basis")
         for label, (value, basis) in labeled(scores).items():
@@ -102,6 +102,26 @@ def print_leaderboard(out: Path, leaderboard: Any, *, quiet: bool, as_json: bool
         _print_rows(list(leaderboard.mean()))
         typer.echo(f"Means over {len(leaderboard.runs)} pairs. {basis_line()}")
         typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")
+
+
+def print_survey(out: Path, survey: Any, *, quiet: bool, as_json: bool) -> None:
+    """Shows how entries fare on sets of different kinds."""
+    from metriccd.benchmark import SURVEY_COLUMNS, cell
+
+    rows = list(survey.rows())
+    if as_json:
+        print_json({"out": str(out), "rows": rows})
+    elif not quiet:
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        for title in ("set", "method", "rule"):
+            table.add_column(title, no_wrap=True)
+        for column in SURVEY_COLUMNS.values():
+            table.add_column(column.title, justify="right")
+        for row in rows:
+            figures = (cell(row[name], column.digits) for name, column in SURVEY_COLUMNS.items())
+            table.add_row(row["set"], row["method"], row["rule"], *figures)
+        Console().print(table)
+        typer.echo(f"Open {out / 'sets.md'}.")
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:

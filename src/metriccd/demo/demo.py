@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from jaxtyping import Shaped
 
-from metriccd.benchmark import Scores, evaluate, evaluate_folder, labeled
+from metriccd.accuracy import Scores, evaluate, evaluate_folder, labeled
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.detection import detect
 from metriccd.raster import CogLayer, Grid, cog_writer, crs_of

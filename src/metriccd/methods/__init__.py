@@ -4,13 +4,16 @@ In: the name of a method or a preset, and options.
 Out: `METHODS`, each called as `method(t1, t2, valid)` or fitted on a source; `PRESETS`.
 """
 
-from metriccd.methods.method import Options, WindowedMethod, choose_device
-from metriccd.methods.methods import METHODS
+from metriccd.methods.method import DIRECTIONS, Direction, Options, WindowedMethod, choose_device
+from metriccd.methods.methods import DIRECTED, METHODS
 from metriccd.methods.preset import PRESETS, Preset, choose_preset, options_of, settings_of
 
 __all__ = [
+    "DIRECTED",
+    "DIRECTIONS",
     "METHODS",
     "PRESETS",
+    "Direction",
     "Options",
     "Preset",
     "WindowedMethod",

@@ -23,6 +23,9 @@ from metriccd.scene import Difference, Fitted, side_of
 from metriccd.stages import Stages
 
 Scaling = Literal["percentiles", "extremes"]
+# Change in any direction, what appeared in t2, what disappeared from t1.
+Direction = Literal["both", "appeared", "disappeared"]
+DIRECTIONS: tuple[Direction, ...] = ("both", "appeared", "disappeared")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Options:
             feature maps.
         fit: Settings of the per-pair optimizer.
         adaptation: How the extractor of "fusion" is taught on the pair; not at all by default.
+        direction: Of change that "fusion" looks for, see `DIRECTIONS`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
             by its own extremes over all bands, as the released code does.
@@ -47,6 +51,7 @@ class Options:
     extractor: str | nn.Module = "embedded"
     fit: FitSettings = PAPER
     adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    direction: Direction = "both"
     color_factor: int = 4
     scaling: Scaling = "percentiles"
     device: str = "auto"

@@ -182,6 +182,9 @@ def in_one_range(
         )
 
 
+# Methods that tell what appeared from what disappeared.
+DIRECTED = frozenset({"fusion"})
+
 METHODS: dict[str, Method] = {
     "fusion": WindowedMethod(_fit_fusion),
     "metric": WholeMethod(_metric),

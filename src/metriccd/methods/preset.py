@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from metriccd.decision import THRESHOLDS
-from metriccd.methods.method import Options, Scaling, choose_device
+from metriccd.methods.method import Direction, Options, Scaling, choose_device
 from metriccd.methods.methods import METHODS
 from metriccd.pair import ImagePair
 from metriccd.paper import PAPER, RELEASED, FitSettings
@@ -37,6 +37,7 @@ class Preset:
         threshold: Rule, or a fixed score, used for `--threshold auto`.
         fit: Settings of the per-pair optimizer.
         adaptation: How the extractor is taught on the pair, see `Options`.
+        direction: Of change that is looked for, see `Options`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1], see `Options`.
     """
@@ -46,6 +47,7 @@ class Preset:
     threshold: str | float = "rosin"
     fit: FitSettings = field(default_factory=FitSettings)
     adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    direction: Direction = "both"
     color_factor: int = 4
     scaling: Scaling = "percentiles"
 
@@ -105,6 +107,7 @@ def options_of(
         extractor=preset.extractor if extractor is None else extractor,
         fit=preset.fit,
         adaptation=preset.adaptation,
+        direction=preset.direction,
         color_factor=preset.color_factor,
         scaling=preset.scaling,
         device=choose_device(device),

@@ -20,8 +20,13 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 SHOWING = (
     *("cli/", "demo/"),
     *("result/report.py", "result/pictures.py", "result/panels.py", "result/style.py"),
-    *("benchmark/leaderboard.py", "benchmark/published.py", "benchmark/tables.py"),
-    "benchmark/curves.py",
+    *(
+        "benchmark/leaderboard.py",
+        "benchmark/survey.py",
+        "benchmark/published.py",
+        "benchmark/tables.py",
+    ),
+    "accuracy/curves.py",
 )
 
 

@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from sklearn import metrics as sk
 
-from metriccd.benchmark.metrics import Confusion, Ranking, Scores, mean_scores
-from metriccd.benchmark.reference import decode_reference
+from metriccd.accuracy.metrics import Confusion, Ranking, Scores, mean_scores
+from metriccd.accuracy.reference import decode_reference
 
 # The pictures of the data sets carry no georeference.
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

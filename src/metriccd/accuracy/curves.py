@@ -7,7 +7,7 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
-from metriccd.benchmark.metrics import Ranking
+from metriccd.accuracy.metrics import Ranking
 from metriccd.result import DPI
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from metriccd.benchmark.reference import Legend, combine_masks, decode_reference
+from metriccd.accuracy.reference import Legend, combine_masks, decode_reference
 from metriccd.errors import DataError
 from metriccd.scene.histogram import Histogram
 

@@ -130,7 +130,11 @@ Known = tuple[Bool[np.ndarray, "row col"], Bool[np.ndarray, "row col"]]
 
 
 def read_reference(
-    reference: Image | tuple[Image, Image], grid: Grid, *, inverted: bool = False
+    reference: Image | tuple[Image, Image],
+    grid: Grid,
+    *,
+    inverted: bool = False,
+    unchanged_label: float | None = None,
 ) -> Known:
     """Where a reference says change, and where it says anything, on a result's grid.
 
@@ -138,9 +142,21 @@ def read_reference(
         reference: Ground truth, or masks of change and of no change.
         grid: The result's.
         inverted: Of a single reference: its low labels are change, as in QuickBird's.
+        unchanged_label: What its data set calls no change: a reference that holds nothing else,
+            which could be read in two ways, is then known to hold no change.
+
+    Raises:
+        DataError: The labels can be read in more than one way; the file is named.
     """
     if not isinstance(reference, tuple):
-        changed, known = decode_reference(*_labels(reference, grid))
+        raster = as_raster(reference, "reference")
+        labels, valid = _labels(raster, grid)
+        if unchanged_label is not None and (labels[valid] == unchanged_label).all():
+            return np.zeros_like(valid), valid
+        try:
+            changed, known = decode_reference(labels, valid)
+        except DataError as error:
+            raise DataError(f"{raster.label}: {error}") from None
         return (known & ~changed if inverted else changed), known
     masks = [_labels(mask, grid) for mask in reference]
     changed, unchanged = (_marked(labels, valid) for labels, valid in masks)

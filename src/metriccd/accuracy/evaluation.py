@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from metriccd.benchmark.curves import draw_curves
-from metriccd.benchmark.metrics import Confusion, Ranking, Scores
-from metriccd.benchmark.reference import judged_pixels, read_reference
+from metriccd.accuracy.curves import draw_curves
+from metriccd.accuracy.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
 from metriccd.raster import Grid, Image, Window, open_raster
 from metriccd.result import CHANGE, RECORD, Change, encode, error_map, write_together

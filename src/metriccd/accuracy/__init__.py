@@ -1,0 +1,24 @@
+"""Accuracy: a result against a reference, which detection never sees.
+
+In: a change map and a score, and ground truth in any of its codings.
+Out: figures that say what the reference was used for, error maps and curves.
+"""
+
+from metriccd.accuracy.curves import draw_curves
+from metriccd.accuracy.evaluation import evaluate, evaluate_folder, labeled
+from metriccd.accuracy.metrics import Confusion, Ranking, Scores, mean_scores
+from metriccd.accuracy.reference import Known, judged_pixels, read_reference
+
+__all__ = [
+    "Confusion",
+    "Known",
+    "Ranking",
+    "Scores",
+    "draw_curves",
+    "evaluate",
+    "evaluate_folder",
+    "judged_pixels",
+    "labeled",
+    "mean_scores",
+    "read_reference",
+]
