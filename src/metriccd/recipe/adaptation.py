@@ -61,8 +61,8 @@ def pseudo_labels(
     settings: Adaptation,
 ) -> list[Float32[np.ndarray, "_row _col"]]:
     """1 on the highest scores of some windows together, 0 on the lowest, else `UNKNOWN`."""
-    inside = np.concatenate([score[valid] for score, valid in zip(scores, valids, strict=True)])
-    low, high = np.quantile(inside, [settings.no_change, 1 - settings.change])
+    values = np.concatenate([score[valid] for score, valid in zip(scores, valids, strict=True)])
+    low, high = np.quantile(values, [settings.no_change, 1 - settings.change])
     targets = []
     for score, valid in zip(scores, valids, strict=True):
         target = np.full(score.shape, UNKNOWN, np.float32)
@@ -151,8 +151,8 @@ def change_logit(
 ) -> Float[Tensor, "batch row col"]:
     """Logit of change of a batch of pairs."""
     with autocast(t1.device.type):
-        both = torch.cat([t1, t2]).contiguous(memory_format=torch.channels_last)
-        levels = extractor(both)
+        dates = torch.cat([t1, t2]).contiguous(memory_format=torch.channels_last)
+        levels = extractor(dates)
     distances = [pair_distances(level) for level in levels]
     logit: Tensor = readout(distances, (t1.shape[-2], t1.shape[-1]))
     return logit
@@ -180,7 +180,7 @@ def _point(
 ) -> Float[Tensor, " curve"]:
     """Loss and mean probability of each class, NaN where it is missing; nobody waits for it."""
     probability = torch.sigmoid(logit.detach())
-    means = [(probability * inside).sum() / inside.sum() for inside in (target == 1, target == 0)]
+    means = [(probability * mask).sum() / mask.sum() for mask in (target == 1, target == 0)]
     return torch.stack([loss.detach(), *means])
 
 
@@ -193,6 +193,6 @@ def _curves(points: Sequence[Float[Tensor, " curve"]]) -> dict[str, tuple[float,
     for point in points:
         loss, *_ = values = point.tolist()
         for curve, value in zip(curves.values(), values, strict=True):
-            before = curve[-1] if curve else 0.5
-            curve.append(before if math.isnan(value) and not math.isnan(loss) else value)
+            previous = curve[-1] if curve else 0.5
+            curve.append(previous if math.isnan(value) and not math.isnan(loss) else value)
     return {name: tuple(curve) for name, curve in curves.items()}

@@ -70,21 +70,21 @@ class Crops:
 
     def draw(self, batch: int) -> Lesson:
         """A number of crops."""
-        owners = torch.multinomial(self.weights, batch, replacement=True, generator=self.random)
-        grid = self._grid(self.shapes[owners])
+        pairs = torch.multinomial(self.weights, batch, replacement=True, generator=self.random)
+        grid = self._grid(self.shapes[pairs])
         same, second = self._uniform(batch) < self.same, self._uniform(batch) < 0.5
-        shift = 2 * SHIFT * torch.randn(batch, 2, generator=self.random) / self.shapes[owners]
-        beside = grid + torch.where(same[:, None], shift, 0).flip(1)[:, None, None].to(self.device)
+        shift = 2 * SHIFT * torch.randn(batch, 2, generator=self.random) / self.shapes[pairs]
+        shifted = grid + torch.where(same[:, None], shift, 0).flip(1)[:, None, None].to(self.device)
         # Two dates, or one of them twice.
         dates = torch.cat([same & second, ~same | second])
-        which = 2 * owners.repeat(2) + dates
-        images = _sampled(self.dates, which, torch.cat([grid, beside]))
+        indices = 2 * pairs.repeat(2) + dates
+        images = _sampled(self.dates, indices, torch.cat([grid, shifted]))
         images[batch:] *= self._light(same)
         images = jitter(images, self.random)
-        target = _sampled(self.targets, owners, grid, mode="nearest")[:, 0]
+        target = _sampled(self.targets, pairs, grid, mode="nearest")[:, 0]
         target[same.to(self.device)] = 0
         lesson = (images[:batch], images[batch:], target)
-        return Lesson(*(each.to(self.asked) for each in lesson))
+        return Lesson(*(tensor.to(self.asked) for tensor in lesson))
 
     def _grid(self, shapes: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch row col 2"]:
         """Positions of crops in their images, turned and mirrored at random.
@@ -98,11 +98,11 @@ class Crops:
         mirrored = torch.where(self._uniform(batch, 2) < 0.5, -half, half)
         steps = 2 * (torch.arange(self.side) + 0.5) / self.side - 1
         rows, cols = (center[..., None] + mirrored[..., None] * steps).to(self.device).unbind(1)
-        turned = (self._uniform(batch) < 0.5).to(self.device)[:, None, None, None]
-        across = cols[:, None, :].expand(-1, self.side, -1)
-        down = rows[:, :, None].expand(-1, -1, self.side)
-        grid = torch.stack([across, down], dim=-1)
-        return torch.where(turned, grid.transpose(1, 2), grid)
+        transposed = (self._uniform(batch) < 0.5).to(self.device)[:, None, None, None]
+        x = cols[:, None, :].expand(-1, self.side, -1)
+        y = rows[:, :, None].expand(-1, -1, self.side)
+        grid = torch.stack([x, y], dim=-1)
+        return torch.where(transposed, grid.transpose(1, 2), grid)
 
     def _light(self, uneven: Bool[Tensor, " batch"]) -> Float[Tensor, "batch 1 row col"]:
         """Factors of brightness, 1 where light is even."""
@@ -116,7 +116,7 @@ class Crops:
 
 def _sampled(
     images: Sequence[Float[Tensor, "channel _ _"]],
-    which: Int[Tensor, " batch"],
+    indices: Int[Tensor, " batch"],
     grid: Float[Tensor, "batch row col 2"],
     mode: str = "bilinear",
 ) -> Float[Tensor, "batch channel row col"]:
@@ -124,16 +124,16 @@ def _sampled(
 
     Args:
         images: Of any sizes.
-        which: Of them is seen at a place.
+        indices: Which of them is seen at a place.
         grid: The places.
         mode: Of `grid_sample`.
     """
     crops = grid.new_empty(len(grid), len(images[0]), *grid.shape[1:3])
-    for index in set(which.tolist()):
-        chosen = torch.nonzero(which == index)[:, 0].to(grid.device)
-        crops[chosen] = functional.grid_sample(
-            images[index].expand(len(chosen), -1, -1, -1),
-            grid[chosen],
+    for index in set(indices.tolist()):
+        places = torch.nonzero(indices == index)[:, 0].to(grid.device)
+        crops[places] = functional.grid_sample(
+            images[index].expand(len(places), -1, -1, -1),
+            grid[places],
             mode=mode,
             padding_mode="border",
             align_corners=False,

@@ -41,8 +41,8 @@ def feature_distances(
     height, width = dates.shape[-2:]
     count = sum(1 for _ in tiles((height, width), size=TILE.on(device), halo=0))
     with (stages or Stages()).stage("features", count) as advance:
-        found = level_distances(network, on_device(dates, device), advance)
-    return found.cpu().numpy()
+        distances = level_distances(network, on_device(dates, device), advance)
+    return distances.cpu().numpy()
 
 
 def level_distances(
@@ -58,16 +58,16 @@ def level_distances(
         advance: Called with 1 after each tile.
     """
     shape = (dates.shape[-2], dates.shape[-1])
-    result: Tensor | None = None
+    levels: Tensor | None = None
     with torch.inference_mode():
         for tile in tiles(shape, size=TILE.on(dates.device), halo=halo_of(network)):
-            found = _distances(network, dates[..., *tile.padded.slices])
-            if result is None:
-                result = found.new_empty((len(found), *shape))
-            result[:, *tile.core.slices] = found[:, *tile.inner]
+            distances = _distances(network, dates[..., *tile.padded.slices])
+            if levels is None:
+                levels = distances.new_empty((len(distances), *shape))
+            levels[:, *tile.core.slices] = distances[:, *tile.inner]
             advance(1)
-    assert result is not None
-    return result
+    assert levels is not None
+    return levels
 
 
 def _distances(
@@ -78,13 +78,13 @@ def _distances(
     # One date after the other: half the memory, and on a CPU what stays in its cache.
     batches = dates.chunk(2 if on_cpu(dates.device) else 1)
     with autocast(dates.device.type):
-        found = [network(batch.contiguous(memory_format=torch.channels_last)) for batch in batches]
+        maps = [network(batch.contiguous(memory_format=torch.channels_last)) for batch in batches]
     # Level by level, one date and the other, whether in one batch or in two.
     levels = (
         [date for batch in level for date in batch.chunk(len(batch))]
-        for level in zip(*found, strict=True)
+        for level in zip(*maps, strict=True)
     )
-    return torch.cat([enlarge(cosine_distance(one, other), size) for one, other in levels])
+    return torch.cat([enlarge(cosine_distance(t1, t2), size) for t1, t2 in levels])
 
 
 def halo_of(network: nn.Module) -> int:

@@ -104,9 +104,9 @@ class Fusion:
     @property
     def halo(self) -> int:
         """Context that a window needs on each side, in pixels."""
-        seen = max(prediction.HALO, structure.HALO, halo_of(self.network))
-        seen += reach(self.scale * max(SIGMAS)) + guidance.halo_of(self.scale * guidance.SIGMA)
-        return -(-seen // self.stride) * self.stride
+        halo = max(prediction.HALO, structure.HALO, halo_of(self.network))
+        halo += reach(self.scale * max(SIGMAS)) + guidance.halo_of(self.scale * guidance.SIGMA)
+        return -(-halo // self.stride) * self.stride
 
     def __call__(
         self,
@@ -150,28 +150,28 @@ def fit_fusion(
     recorder = stages or Stages()
     with recorder.stage("color"), torch.inference_mode():
         ranged = UnitRange.fit(parts, factor=color_factor)
-        standard, shown = _standardized(parts, ranged, device)
+        standard, standardized = _standardized(parts, ranged, device)
     with recorder.stage("prediction"), torch.inference_mode():
-        closed_form = ClosedForm.fit(shown, seed=seed)
-        found = [closed_form(part) for part in shown]
-        valids = [part.valid for part in shown]
-        means = {name: mean_of([each[name] for each in found], valids) for name in found[0]}
-        relative = [_over_means(each, means) for each in found]
+        closed_form = ClosedForm.fit(standardized, seed=seed)
+        distances = [closed_form(part) for part in standardized]
+        valids = [part.valid for part in standardized]
+        means = {name: mean_of([maps[name] for maps in distances], valids) for name in distances[0]}
+        evidences = [_over_means(maps, means) for maps in distances]
     network = place(_copied(extractor), device).eval()
     history: Mapping[str, tuple[float, ...]] = {}
     if adaptation.steps:
-        lessons = _lessons(shown, relative, rgb, adaptation)
+        lessons = _lessons(standardized, evidences, rgb, adaptation)
         history = adapt(network, lessons, adaptation, seed=seed, device=device, stages=recorder)
-    with recorder.stage("features", len(shown)) as advance, torch.inference_mode():
+    with recorder.stage("features", len(standardized)) as advance, torch.inference_mode():
         levels = []
-        for part in shown:
+        for part in standardized:
             levels.append(level_distances(network, _dates(part, rgb)))
             advance(1)
         level_means = tuple(mean_of(level, valids) for level in zip(*levels, strict=True))
     with recorder.stage("scale"), torch.inference_mode():
-        for evidence, maps in zip(relative, levels, strict=True):
+        for evidence, maps in zip(evidences, levels, strict=True):
             evidence["features"] = _mean_over_means(maps, level_means)
-        scale = scale_of(_fused(relative, shown), [valid.cpu().numpy() for valid in valids])
+        scale = scale_of(_fused(evidences, standardized), [valid.cpu().numpy() for valid in valids])
     return Fusion(
         ranged=ranged,
         standard=standard,
@@ -189,7 +189,6 @@ def fuse(
     evidence: Evidence,
     part: Part,
     *,
-    weights: Mapping[str, float] = EXPONENTS,
     sigmas: Sequence[float] = SIGMAS,
     scale: float = 1.0,
 ) -> Float32[Tensor, "row col"]:
@@ -198,7 +197,6 @@ def fuse(
     Args:
         evidence: Name → distance over its mean.
         part: Where it was measured; its logarithm is smoothed along what both dates show.
-        weights: Name → w_k.
         sigmas: Of the Gaussians, in pixels, at a scale of 1.
         scale: A factor of them and of the width of the guided filter.
 
@@ -207,14 +205,14 @@ def fuse(
         valid.
     """
     stack = torch.stack(list(evidence.values()))
-    powers = torch.tensor([weights[name] / len(sigmas) for name in evidence], device=stack.device)
+    powers = torch.tensor([EXPONENTS[name] / len(sigmas) for name in evidence], device=stack.device)
     log = torch.zeros_like(stack[0])
     for sigma in sigmas:
         smoothed = smooth(stack, part.valid, scale * sigma).clamp_(min=1e-9)
         log += torch.einsum("k,krc->rc", powers, smoothed.log_())
     # A glint may be far outside what its window's regression knows: it shall not run away.
-    followed = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
-    log = torch.minimum(followed, log + LIMIT)
+    guided = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
+    log = torch.minimum(guided, log + LIMIT)
     return torch.where(part.valid, log.exp_(), 0)
 
 
@@ -239,28 +237,29 @@ def _lessons(
     valids = [part.valid.cpu().numpy() for part in parts]
     scale = scale_of(_fused(evidence, parts), valids)
     targets = pseudo_labels(_fused(evidence, parts, scale=scale), valids, adaptation)
-    lessons = []
-    for part, target in zip(parts, targets, strict=True):
-        one, other = _dates(part, rgb)
-        lessons.append(Lesson(one, other, torch.from_numpy(target)))
-    return lessons
+    dates = [_dates(part, rgb) for part in parts]
+    return [
+        Lesson(t1, t2, torch.from_numpy(target))
+        for (t1, t2), target in zip(dates, targets, strict=True)
+    ]
 
 
 def _fused(
     evidence: Sequence[Evidence], parts: Sequence[Part], *, scale: float = 1.0
 ) -> list[Float32[np.ndarray, "_row _col"]]:
     """Fused distances of parts of a scene."""
-    return [fuse(*each, scale=scale).cpu().numpy() for each in zip(evidence, parts, strict=True)]
+    pairs = zip(evidence, parts, strict=True)
+    return [fuse(distances, part, scale=scale).cpu().numpy() for distances, part in pairs]
 
 
 def _standardized(
     parts: Sequence[Samples], ranged: UnitRange, device: str
 ) -> tuple[Standard, list[Part]]:
     """How to standardize the scene, and its parts standardized."""
-    inside = [(*ranged(*part), part[2]) for part in parts]
-    dates = [image for part in inside for image in part[:2]]
-    standard = Standard.fit(dates, [part[2] for part in inside for _ in range(2)])
-    return standard, [standard(*part, device) for part in inside]
+    unit_parts = [(*ranged(*part), part[2]) for part in parts]
+    dates = [image for part in unit_parts for image in part[:2]]
+    standard = Standard.fit(dates, [part[2] for part in unit_parts for _ in range(2)])
+    return standard, [standard(*part, device) for part in unit_parts]
 
 
 def _dates(part: Part, rgb: tuple[int, int, int]) -> Float[Tensor, "2 3 row col"]:

@@ -30,7 +30,6 @@ def guided(
     valid: Bool[Tensor, "row col"],
     *,
     sigma: float = SIGMA,
-    flat: float = FLAT,
 ) -> Float[Tensor, "row col"]:
     """The guided filter (He, Sun & Tang 2010) with two guides, in Gaussian windows.
 
@@ -44,14 +43,13 @@ def guided(
         t2: Second image, standardized.
         valid: Pixels that count.
         sigma: Standard deviation of the windows, in pixels.
-        flat: Ridge: variance below which a guide's pattern is none.
     """
-    one, other = t1.mean(dim=0), t2.mean(dim=0)
-    products = (one * one, other * other, one * other, one * image, other * image)
-    moments = smooth(torch.stack([one, other, image, *products]), valid, sigma)
+    guide1, guide2 = t1.mean(dim=0), t2.mean(dim=0)
+    products = (guide1 * guide1, guide2 * guide2, guide1 * guide2, guide1 * image, guide2 * image)
+    moments = smooth(torch.stack([guide1, guide2, image, *products]), valid, sigma)
     mean1, mean2, mean, square1, square2, product, with1, with2 = moments
-    variance1 = square1 - mean1 * mean1 + flat
-    variance2 = square2 - mean2 * mean2 + flat
+    variance1 = square1 - mean1 * mean1 + FLAT
+    variance2 = square2 - mean2 * mean2 + FLAT
     covariance = product - mean1 * mean2
     shared1, shared2 = with1 - mean1 * mean, with2 - mean2 * mean
     determinant = variance1 * variance2 - covariance * covariance
@@ -59,5 +57,5 @@ def guided(
     slope2 = (shared2 * variance1 - shared1 * covariance) / determinant
     offset = mean - slope1 * mean1 - slope2 * mean2
     slope1, slope2, offset = smooth(torch.stack([slope1, slope2, offset]), valid, sigma)
-    followed: Tensor = slope1 * one + slope2 * other + offset
-    return followed
+    filtered: Tensor = slope1 * guide1 + slope2 * guide2 + offset
+    return filtered

@@ -120,8 +120,8 @@ def fit_prediction(parts: Sequence[Part], *, seed: int = 0) -> Prediction:
         seed: Of the ramps and of the pixels that are fitted on.
     """
     random = np.random.default_rng(seed)
-    drawn = _drawn([int(part.valid.sum()) for part in parts], random)
-    sums = [_Sums.of(date, parts, drawn) for date in range(2)]
+    indices = _drawn([int(part.valid.sum()) for part in parts], random)
+    sums = [_Sums.of(date, parts, indices) for date in range(2)]
     slopes = random.normal(0, GAIN / len(sums[0].mean) ** 0.5, (RAMPS, len(sums[0].mean)))
     kinks = random.uniform(-KINKS, KINKS, (RAMPS, 1))
     target, device = _target(len(parts[0].t1)), parts[0].t1.device
@@ -132,8 +132,8 @@ def fit_prediction(parts: Sequence[Part], *, seed: int = 0) -> Prediction:
         for source, goal in (sums, sums[::-1])
     )
     return Prediction(
-        forward=Regression(*(each.to(device) for each in forward)),
-        backward=Regression(*(each.to(device) for each in backward)),
+        forward=Regression(*(tensor.to(device) for tensor in forward)),
+        backward=Regression(*(tensor.to(device) for tensor in backward)),
     )
 
 
@@ -171,10 +171,10 @@ def _drawn(counts: Sequence[int], random: np.random.Generator) -> list[np.ndarra
     total = sum(counts)
     if total <= SAMPLE:
         return [slice(None)] * len(counts)
-    drawn = np.sort(random.choice(total, SAMPLE, replace=False))
+    indices = np.sort(random.choice(total, SAMPLE, replace=False))
     ends = np.cumsum(counts)
-    split = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
-    return [each - (end - count) for each, end, count in zip(split, ends, counts, strict=True)]
+    split = np.split(indices, np.searchsorted(indices, ends[:-1]))
+    return [part - (end - count) for part, end, count in zip(split, ends, counts, strict=True)]
 
 
 class _Sums(NamedTuple):
@@ -185,15 +185,15 @@ class _Sums(NamedTuple):
     sample: Float32[np.ndarray, "feature drawn"]
 
     @classmethod
-    def of(cls, date: int, parts: Sequence[Part], drawn: Sequence[np.ndarray | slice]) -> _Sums:
+    def of(cls, date: int, parts: Sequence[Part], indices: Sequence[np.ndarray | slice]) -> _Sums:
         count, totals, norms, sample = 0, [], [], []
-        for part, chosen in zip(parts, drawn, strict=True):
+        for part, index in zip(parts, indices, strict=True):
             features = inside(context(part[date]), part.valid)
             count += features.shape[1]
             totals.append(features.sum(dim=1, dtype=torch.float64).cpu().numpy())
             norm = torch.linalg.vector_norm(features, dim=1, dtype=torch.float64)
             norms.append(norm.cpu().numpy())
-            sample.append(features[:, chosen].cpu().numpy())
+            sample.append(features[:, index].cpu().numpy())
         mean = np.sum(totals, axis=0) / count
         spread = np.sqrt(np.maximum(np.square(norms).sum(axis=0) / count - mean**2, 0))
         # Rounding gives a constant feature some spread.
@@ -213,7 +213,7 @@ def _regression(
     terms = torch.from_numpy(np.concatenate([ones, standard, ramps]))
     matrix = _robust_least_squares(terms, torch.from_numpy(target)).T
     features = len(standard)
-    mean, scale = (torch.from_numpy(each).float() for each in (source.mean, source.scale))
+    mean, scale = (torch.from_numpy(statistic).float() for statistic in (source.mean, source.scale))
     return Regression(
         mean=mean,
         scale=scale,

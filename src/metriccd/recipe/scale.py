@@ -40,10 +40,10 @@ def scale_of(
     histogram = Histogram()
     for distance, valid in zip(distances, valids, strict=True):
         histogram.update(distance[valid])
-    level = rosin(histogram)
+    threshold = rosin(histogram)
     areas = np.concatenate(
         [
-            _areas((distance > level) & valid)
+            _areas((distance > threshold) & valid)
             for distance, valid in zip(distances, valids, strict=True)
         ]
     )

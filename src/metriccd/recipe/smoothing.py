@@ -41,19 +41,19 @@ def gaussian(
     images = images.contiguous()
     channels, height, width = images.shape
     device, block = str(images.device), BLOCK.on(images.device)
-    down = torch.empty_like(images)
-    across = torch.empty_like(images) if out is None else out
+    vertical = torch.empty_like(images)
+    smoothed = torch.empty_like(images) if out is None else out
     for start in range(0, height, block):
         stop = min(start + block, height)
         low, high, band = _band(height, start, stop, sigma, device)
         for channel in range(channels):
-            torch.mm(band, images[channel, low:high], out=down[channel, start:stop])
-    rows, result = down.view(-1, width), across.view(-1, width)
+            torch.mm(band, images[channel, low:high], out=vertical[channel, start:stop])
+    rows, result = vertical.view(-1, width), smoothed.view(-1, width)
     for start in range(0, width, block):
         stop = min(start + block, width)
         low, high, band = _band(width, start, stop, sigma, device)
         torch.mm(rows[:, low:high], band.T, out=result[:, start:stop])
-    return across
+    return smoothed
 
 
 def smooth(
@@ -69,15 +69,16 @@ def smooth(
 @lru_cache(maxsize=1024)
 def _band(
     size: int, start: int, stop: int, sigma: float, device: str
-) -> tuple[int, int, Float[Tensor, "made seen"]]:
+) -> tuple[int, int, Float[Tensor, "output input"]]:
     """Weights of inputs low to high on outputs start to stop of an axis of `size` pixels."""
     radius = reach(sigma)
     offsets = np.arange(-radius, radius + 1)
     taps = np.exp(-0.5 * (offsets / sigma) ** 2)
     taps /= taps.sum()
-    seen = (np.arange(start, stop)[:, None] + offsets) % (2 * size)
-    seen = np.where(seen >= size, 2 * size - 1 - seen, seen)  # mirrored with the edge repeated
-    low, high = int(seen.min()), int(seen.max()) + 1
+    inputs = (np.arange(start, stop)[:, None] + offsets) % (2 * size)
+    # Mirrored with the edge repeated.
+    inputs = np.where(inputs >= size, 2 * size - 1 - inputs, inputs)
+    low, high = int(inputs.min()), int(inputs.max()) + 1
     weights = np.zeros((stop - start, high - low))
-    np.add.at(weights, (np.arange(stop - start)[:, None], seen - low), taps)
+    np.add.at(weights, (np.arange(stop - start)[:, None], inputs - low), taps)
     return low, high, torch.from_numpy(weights.astype(np.float32)).to(device)

@@ -51,10 +51,10 @@ class Standard:
     ) -> Standard:
         """From both dates of all parts of a scene, each with its valid pixels."""
         pixels = [image[:, valid] for image, valid in zip(dates, valids, strict=True)]
-        both = np.concatenate(pixels, axis=1)
-        spread = float(both.std(axis=1, dtype=np.float64).mean())
+        values = np.concatenate(pixels, axis=1)
+        spread = float(values.std(axis=1, dtype=np.float64).mean())
         return cls(
-            mean=both.mean(axis=1, dtype=np.float64).astype(np.float32)[:, None, None],
+            mean=values.mean(axis=1, dtype=np.float64).astype(np.float32)[:, None, None],
             gain=SPREAD / max(spread, float(np.finfo(np.float32).tiny)),
         )
 
@@ -67,11 +67,11 @@ class Standard:
     ) -> Part:
         """Both dates standardized, on a device; 0.3 where not valid."""
         mask, mean = on_device(valid, device), on_device(self.mean, device)
-        one, other = (
+        date1, date2 = (
             torch.where(mask, (on_device(image, device) - mean) * self.gain, 0.0) + MEAN
             for image in (t1, t2)
         )
-        return Part(one, other, mask)
+        return Part(date1, date2, mask)
 
 
 def inside(
@@ -86,7 +86,7 @@ def mean_of(
 ) -> float:
     """Mean of maps over what is valid in all of them together."""
     total = sum(
-        float(each[valid].sum(dtype=torch.float64))
-        for each, valid in zip(maps, valids, strict=True)
+        float(values[valid].sum(dtype=torch.float64))
+        for values, valid in zip(maps, valids, strict=True)
     )
     return total / max(sum(int(valid.sum()) for valid in valids), 1)

@@ -19,8 +19,8 @@ NOISE_SHARE = 0.15
 
 def noise_variance(parts: Sequence[Part]) -> float:
     """Variance below which a pattern of this scene is noise."""
-    both = torch.cat([image.mean(dim=0)[part.valid] for part in parts for image in part[:2]])
-    return float((NOISE_SHARE * both.double().std(correction=0)) ** 2 + torch.finfo(both.dtype).eps)
+    gray = torch.cat([image.mean(dim=0)[part.valid] for part in parts for image in part[:2]])
+    return float((NOISE_SHARE * gray.double().std(correction=0)) ** 2 + torch.finfo(gray.dtype).eps)
 
 
 def structural_dissimilarity(
@@ -42,11 +42,11 @@ def structural_dissimilarity(
         noise: ε, the variance of noise.
         sigma: Standard deviation of the window, in pixels.
     """
-    one, other = t1.mean(dim=0), t2.mean(dim=0)
-    moments = torch.stack([one, other, one * one, other * other, one * other])
+    gray1, gray2 = t1.mean(dim=0), t2.mean(dim=0)
+    moments = torch.stack([gray1, gray2, gray1 * gray1, gray2 * gray2, gray1 * gray2])
     mean1, mean2, square1, square2, product = gaussian(moments, sigma)
     variance1 = (square1 - mean1 * mean1).clamp(min=0)
     variance2 = (square2 - mean2 * mean2).clamp(min=0)
-    alike = (product - mean1 * mean2 + noise) / ((variance1 * variance2).sqrt() + noise)
-    dissimilarity: Tensor = (1 - alike).clamp(0, 2)
+    correlation = (product - mean1 * mean2 + noise) / ((variance1 * variance2).sqrt() + noise)
+    dissimilarity: Tensor = (1 - correlation).clamp(0, 2)
     return dissimilarity
