@@ -35,10 +35,10 @@ def vector_kmeans(
         DataError: No pixel is usable.
     """
     vectors = _draw(blocks, sample, np.random.default_rng(seed))
-    level = vectors.mean(axis=1).astype(np.float32)
-    levels = Histogram()
-    levels.update(level)
-    upper = level > kmeans(levels)
+    means = vectors.mean(axis=1).astype(np.float32)
+    histogram = Histogram()
+    histogram.update(means)
+    upper = means > kmeans(histogram)
     if not upper.any():
         return np.stack([vectors.mean(axis=0)] * 2)
     scale = vectors.std(axis=0).max()  # SciPy stops at an absolute gain: make it a relative one
@@ -64,11 +64,11 @@ def kmeans_score(
         the centers are equal; NaN where a band is.
     """
     direction = centers[1] - centers[0]
-    apart = float(direction @ direction)
-    if apart == 0:
+    squared_distance = float(direction @ direction)
+    if squared_distance == 0:
         return np.where(np.isnan(difference).any(axis=0), np.nan, 0).astype(np.float32)
-    margin = np.tensordot(2 / apart * direction, difference, 1)
-    margin -= direction @ centers.sum(axis=0) / apart
+    margin = np.tensordot(2 / squared_distance * direction, difference, 1)
+    margin -= direction @ centers.sum(axis=0) / squared_distance
     score: Float32[np.ndarray, "row col"]
     score = (0.5 + 0.5 * margin / (1 + np.abs(margin))).astype(np.float32)
     return score
@@ -81,19 +81,19 @@ def _draw(
 
     Every pixel gets a random number, and the smallest are kept.
     """
-    drawn: Float64[np.ndarray, "pixel band"] | None = None
-    lots = np.empty(0)
+    sample: Float64[np.ndarray, "pixel band"] | None = None
+    priorities = np.empty(0)
     for block in blocks:
         vectors = block.reshape(block.shape[0], -1).T
         vectors = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
-        lots = np.append(lots, rng.random(len(vectors)))
-        drawn = vectors if drawn is None else np.concatenate([drawn, vectors])
-        if len(drawn) > size:
-            kept = np.sort(np.argpartition(lots, size)[:size])
-            lots, drawn = lots[kept], drawn[kept]
-    if drawn is None or len(drawn) == 0:
+        priorities = np.append(priorities, rng.random(len(vectors)))
+        sample = vectors if sample is None else np.concatenate([sample, vectors])
+        if len(sample) > size:
+            indices = np.sort(np.argpartition(priorities, size)[:size])
+            priorities, sample = priorities[indices], sample[indices]
+    if sample is None or len(sample) == 0:
         raise DataError(
             "k-means needs at least one pixel with values in all bands, got none: "
             "check the nodata value and the masks of both images"
         )
-    return drawn
+    return sample

@@ -43,8 +43,8 @@ class Decision:
     @property
     def change(self) -> Bool[np.ndarray, "row col"]:
         """True = change; False where not valid."""
-        changed: Bool[np.ndarray, "row col"] = self.score > self.threshold
-        return changed
+        change_map: Bool[np.ndarray, "row col"] = self.score > self.threshold
+        return change_map
 
 
 def decide(
@@ -72,55 +72,58 @@ def decide(
             distance a score ("otsu" if this is a score, too).
         seed: Of the pixels that k-means looks at.
     """
-    wanted, rule = rules(asked, automatic)
-    if found.probability and wanted != "adaptive":
-        return _probability(found, valid, wanted)
-    scored = _scored(found, valid, rule, seed)
-    if isinstance(wanted, str):
-        return scored
-    return replace(scored, threshold=float(wanted), rule="fixed", level=None)
+    criterion, rule = rules(asked, automatic)
+    if found.probability and criterion != "adaptive":
+        return _probability(found, valid, criterion)
+    decision = _scored(found, valid, rule, seed)
+    if isinstance(criterion, str):
+        return decision
+    return replace(decision, threshold=float(criterion), rule="fixed", level=None)
 
 
 def rules(asked: str | float, automatic: str | float) -> tuple[str | float, str]:
     """The rule or score that decides, and the rule that makes a distance a score."""
-    wanted = automatic if asked == "auto" else asked
-    return wanted, next((name for name in (wanted, automatic) if isinstance(name, str)), "otsu")
+    criterion = automatic if asked == "auto" else asked
+    rule = next((name for name in (criterion, automatic) if isinstance(name, str)), "otsu")
+    return criterion, rule
 
 
 def _probability(
-    found: Difference, valid: Bool[np.ndarray, "row col"], wanted: str | float
+    difference: Difference, valid: Bool[np.ndarray, "row col"], criterion: str | float
 ) -> Decision:
     """A probability as its own score."""
-    level, rule = (
-        (threshold_of(wanted, found.image[valid]), wanted)
-        if isinstance(wanted, str)
-        else (float(wanted), "fixed")
+    threshold, rule = (
+        (threshold_of(criterion, difference.image[valid]), criterion)
+        if isinstance(criterion, str)
+        else (float(criterion), "fixed")
     )
-    score = found.image.astype(np.float32, copy=False)
+    score = difference.image.astype(np.float32, copy=False)
     measure = "probability of change"
-    return Decision(score=score, threshold=level, rule=rule, measure=measure, level=level)
+    return Decision(score=score, threshold=threshold, rule=rule, measure=measure, level=threshold)
 
 
 def _scored(
-    found: Difference, valid: Bool[np.ndarray, "row col"], rule: str, seed: int
+    difference: Difference, valid: Bool[np.ndarray, "row col"], rule: str, seed: int
 ) -> Decision:
     """A distance as a score with the threshold 0.5."""
-    if rule == "kmeans" and found.components is not None:
-        strips = np.array_split(found.components, -(-valid.size // KMEANS_STRIP), axis=1)
-        score = kmeans_score(found.components, vector_kmeans(strips, seed=seed))
-        count = len(found.components)
+    if rule == "kmeans" and difference.components is not None:
+        strips = np.array_split(difference.components, -(-valid.size // KMEANS_STRIP), axis=1)
+        score = kmeans_score(difference.components, vector_kmeans(strips, seed=seed))
+        count = len(difference.components)
         measure = f"margin of k-means on {count} components, which also orders the pixels"
         return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
     if rule == "adaptive":
-        score = adaptive_score(found.image, valid)
+        score = adaptive_score(difference.image, valid)
         measure = "d / (d + t), d the difference image, t twice its local mean; cleaned"
         return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
     histogram = Histogram()
-    values = found.image[valid]
+    values = difference.image[valid]
     histogram.update(values * values if rule == "chi2" else values)
-    level, warnings = level_by(rule, histogram, floor=found.floor, chi2_dof=found.chi2_dof)
-    scored = _half(score_of(found.image, level), rule, measure_of(level, rule))
-    return replace(scored, level=level, warnings=warnings)
+    level, warnings = level_by(
+        rule, histogram, floor=difference.floor, chi2_dof=difference.chi2_dof
+    )
+    decision = _half(score_of(difference.image, level), rule, measure_of(level, rule))
+    return replace(decision, level=level, warnings=warnings)
 
 
 def level_by(
@@ -146,9 +149,9 @@ def score_of(
     """D / (d + t): a distance as a score in [0, 1] on which 0.5 is the threshold t."""
     scale = np.float32(min(level, LARGEST) if level > 0 else 1)
     # Halves, whose sum cannot be infinite.
-    half: Float32[np.ndarray, "row col"] = np.clip(distance, 0, LARGEST, dtype=np.float32) / 2
-    half /= half + scale / 2
-    return half
+    score: Float32[np.ndarray, "row col"] = np.clip(distance, 0, LARGEST, dtype=np.float32) / 2
+    score /= score + scale / 2
+    return score
 
 
 def measure_of(level: float, rule: str) -> str:
@@ -169,10 +172,10 @@ def _inflated(histogram: Histogram, chi2_dof: int | None) -> tuple[str, ...]:
     """A warning where χ² values were scaled by much."""
     if chi2_dof is None:
         return ()
-    factor = chi2_inflation(histogram, chi2_dof)
-    if factor <= CHI2_INFLATED:
+    inflation = chi2_inflation(histogram, chi2_dof)
+    if inflation <= CHI2_INFLATED:
         return ()
     return (
-        f"chi2: values are {factor:.1f} times a χ² statistic with {chi2_dof} degrees of freedom "
+        f"chi2: values are {inflation:.1f} times a χ² statistic with {chi2_dof} degrees of freedom "
         "at their median, and were divided by that; p-values are approximate",
     )

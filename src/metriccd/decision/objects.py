@@ -59,16 +59,16 @@ def find_objects(
     """
     areas = grid.pixel_areas()
     windows = tuple(grid.windows(size))
-    found: list[_Regions] = []
-    seams = _Seams(grid.width)
+    blocks: list[_Regions] = []
+    seams, first = _Seams(grid.width), 0
     for window in windows:
         change, score = read(window)
         labels = regions(change)
         visit(window, labels)
-        first = sum(each.count for each in found[-1:]) + (found[-1].first if found else 0)
-        found.append(_Regions.of(labels, score, window, areas, grid.width, first))
+        blocks.append(_Regions.of(labels, score, window, areas, grid.width))
         seams.add(window, labels, first)
-    return _joined(found, seams.pairs, windows)
+        first += blocks[-1].count
+    return _joined(blocks, seams.pairs, windows)
 
 
 def require_areas(grid: Grid) -> None:
@@ -92,21 +92,21 @@ def without_small(read: Read, grid: Grid, min_area: float, *, size: int = BLOCK)
     require_areas(grid)
     objects = find_objects(read, grid, size=size)
 
-    def kept(
+    def read_large(
         window: Window,
     ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
         change, score = read(window)
         large = np.zeros_like(change)
         for block, members in zip(objects.windows, objects.members, strict=True):
-            shared = _shared(block, window)
-            if shared is not None:
-                in_window, in_block = shared
+            overlap = _shared(block, window)
+            if overlap is not None:
+                in_window, in_block = overlap
                 labels = regions(read(block)[0])
-                enough = np.append(False, objects.area[members] >= min_area)
-                large[in_window] = enough[labels][in_block]
+                is_large = np.append(False, objects.area[members] >= min_area)
+                large[in_window] = is_large[labels][in_block]
         return large, score
 
-    return kept
+    return read_large
 
 
 def _shared(
@@ -120,10 +120,10 @@ def _shared(
         return None
     in_window, in_block = (
         (
-            slice(top - each.row, bottom - each.row),
-            slice(left - each.col, right - each.col),
+            slice(top - origin.row, bottom - origin.row),
+            slice(left - origin.col, right - origin.col),
         )
-        for each in (window, block)
+        for origin in (window, block)
     )
     return in_window, in_block
 
@@ -139,11 +139,9 @@ class _Regions:
     """The regions of a block.
 
     Attributes:
-        first: Regions of the blocks before.
         origin: Row-major position of each region's first pixel in the scene.
     """
 
-    first: int
     origin: Int64[np.ndarray, " region"]
     pixels: Int64[np.ndarray, " region"]
     area: Float64[np.ndarray, " region"]
@@ -162,27 +160,25 @@ class _Regions:
         window: Window,
         areas: Float64[np.ndarray, " scene_row"] | None,
         width: int,
-        first: int,
     ) -> _Regions:
         rows, cols = np.nonzero(labels)
-        inside = labels[rows, cols] - 1
-        count = int(inside.max(initial=-1)) + 1
+        region = labels[rows, cols] - 1
+        count = int(region.max(initial=-1)) + 1
         values = score[rows, cols]
         area = np.full(count, np.nan)
         if areas is not None:
             weights = areas[window.row + rows]
-            area = _sums(inside, weights, count)
+            area = _sums(region, weights, count)
         origin = np.empty(count, np.int64)
         # Backwards, the first pixel of each region is written last.
-        origin[inside[::-1]] = ((window.row + rows) * width + window.col + cols)[::-1]
+        origin[region[::-1]] = ((window.row + rows) * width + window.col + cols)[::-1]
         highest = np.full(count, -np.inf)
-        np.maximum.at(highest, inside, values)
+        np.maximum.at(highest, region, values)
         return cls(
-            first=first,
             origin=origin,
-            pixels=np.bincount(inside, minlength=count),
+            pixels=np.bincount(region, minlength=count),
             area=area,
-            total=_sums(inside, values, count),
+            total=_sums(region, values, count),
             highest=highest,
         )
 
@@ -209,10 +205,11 @@ class _Seams:
         self._above[cols] = _numbered(labels[-1], first)
         self._left = _numbered(labels[:, -1], first)
 
-    def _join(self, one: Int64[np.ndarray, " edge"], other: Int64[np.ndarray, " edge"]) -> None:
-        both = (one > 0) & (other > 0)
-        if both.any():
-            self.pairs.append(np.unique(np.stack([one[both], other[both]]) - 1, axis=1))
+    def _join(self, edge1: Int64[np.ndarray, " edge"], edge2: Int64[np.ndarray, " edge"]) -> None:
+        edges = np.stack([edge1, edge2])
+        touching = (edges > 0).all(axis=0)
+        if touching.any():
+            self.pairs.append(np.unique(edges[:, touching] - 1, axis=1))
 
 
 def _numbered(labels: Int32[np.ndarray, " edge"], first: int) -> Int64[np.ndarray, " edge"]:
@@ -221,17 +218,17 @@ def _numbered(labels: Int32[np.ndarray, " edge"], first: int) -> Int64[np.ndarra
 
 
 def _joined(
-    found: Sequence[_Regions],
+    blocks: Sequence[_Regions],
     pairs: Sequence[Int64[np.ndarray, "2 _pair"]],
     windows: Sequence[Window],
 ) -> Objects:
     """Regions that touch across block edges as one object."""
-    count = sum(each.count for each in found)
-    one, other = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
-    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    count = sum(block.count for block in blocks)
+    regions1, regions2 = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
+    graph = coo_array((np.ones(len(regions1), np.int8), (regions1, regions2)), shape=(count, count))
     objects, member = connected_components(graph, directed=False)
     origin, pixels, area, total, highest = (
-        np.concatenate([getattr(each, name) for each in found])
+        np.concatenate([getattr(block, name) for block in blocks])
         for name in ("origin", "pixels", "area", "total", "highest")
     )
     first = np.full(objects, np.iinfo(np.int64).max)
@@ -241,7 +238,7 @@ def _joined(
     member = rank[member]
     peak = np.full(objects, -np.inf)
     np.maximum.at(peak, member, highest)
-    ends = np.cumsum([each.count for each in found])[:-1]
+    ends = np.cumsum([block.count for block in blocks])[:-1]
     return Objects(
         pixels=_sums(member, pixels, objects).astype(np.int64),
         area=_sums(member, area, objects),

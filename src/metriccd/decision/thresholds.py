@@ -111,15 +111,15 @@ def gmm(histogram: Histogram) -> float:
     values, share = coarse.values, coarse.counts / coarse.count
     # A component on a single value keeps some width.
     floor = 1e-6 * _Component.fit(values, share, 0.0).variance
-    upper, gained, previous = (values > kmeans(coarse)).astype(float), math.inf, -math.inf
+    upper, gain, previous = (values > kmeans(coarse)).astype(float), math.inf, -math.inf
     for _ in range(1000):
         components = [_Component.fit(values, share * part, floor) for part in (1 - upper, upper)]
-        if gained < 1e-7 or not all(component.weight for component in components):
+        if gain < 1e-7 or not all(component.weight for component in components):
             break
         log_low, log_high = (component.log_density(values) for component in components)
         upper = expit(log_high - log_low)
         likelihood = float(share @ np.logaddexp(log_low, log_high))
-        gained, previous = likelihood - previous, likelihood
+        gain, previous = likelihood - previous, likelihood
     return _crossing(components, histogram.ceiling)
 
 
@@ -201,8 +201,8 @@ def rule_of(name: str, *, chi2_dof: int | None = None) -> Rule:
             raise ValueError("rule chi2 needs a χ² statistic, got none: use it with MAD or IR-MAD")
         return chi2(chi2_dof)
     if name not in THRESHOLDS:
-        known = ", ".join((*THRESHOLDS, "chi2"))
-        raise ValueError(f"a threshold rule is one of {known}, got {name!r}: choose one of them")
+        names = ", ".join((*THRESHOLDS, "chi2"))
+        raise ValueError(f"a threshold rule is one of {names}, got {name!r}: choose one of them")
     return THRESHOLDS[name]
 
 
@@ -262,11 +262,11 @@ def _crossing(components: Sequence[_Component], ceiling: float) -> float:
     if not all(component.weight for component in components):
         return ceiling
     low, high = sorted(components, key=lambda component: component.mean)
-    apart = high.mean - low.mean
-    a, b = 0.5 / low.variance - 0.5 / high.variance, apart / high.variance
+    distance = high.mean - low.mean
+    a, b = 0.5 / low.variance - 0.5 / high.variance, distance / high.variance
     c = math.log(high.weight / low.weight) + 0.5 * math.log(low.variance / high.variance)
-    c -= apart * b / 2
+    c -= distance * b / 2
     root = b * b - 4 * a * c
-    if apart <= 0 or root < 0:
+    if distance <= 0 or root < 0:
         return ceiling
     return low.mean - 2 * c / (b + math.sqrt(root))
