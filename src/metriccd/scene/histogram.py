@@ -42,9 +42,9 @@ class Histogram:
     ) -> Histogram:
         """A histogram from what `values` and `counts` of another say: finite, each once, rising."""
         histogram = cls()
-        kept = counts > 0
-        if kept.any():
-            values, counts = values[kept], counts[kept]
+        occupied = counts > 0
+        if occupied.any():
+            values, counts = values[occupied], counts[occupied]
             histogram.minimum, histogram.maximum = float(values[0]), float(values[-1])
             histogram._runs = [_Run(_key(values), counts, 0)]
         return histogram

@@ -37,7 +37,8 @@ def representative(source: Source, *, seed: int = 0, stages: Stages | None = Non
     """
     height, width = source.shape
     if height * width <= PIXELS:
-        blocks = [_whole(source)]
+        with source.reader() as read:
+            blocks = [read(Window.whole(source.shape))]
     else:
         blocks = _spread(source, np.random.default_rng(seed), stages or Stages())
     count = sum(int(block.valid.sum()) for block in blocks)
@@ -49,29 +50,24 @@ def representative(source: Source, *, seed: int = 0, stages: Stages | None = Non
     return blocks
 
 
-def _whole(source: Source) -> Block:
-    with source.reader() as read:
-        return read(Window.whole(source.shape))
-
-
 def _spread(source: Source, random: np.random.Generator, stages: Stages) -> list[Block]:
-    wanted = PIXELS // SIDE**2
+    count = PIXELS // SIDE**2
     good: list[Block] = []
     poor: list[Block] = []
-    with stages.stage("sample", wanted) as advance, source.reader() as read:
+    with stages.stage("sample", count) as advance, source.reader() as read:
         for _ in range(ROUNDS):
-            for window in _windows(source.shape, wanted, random):
+            for window in _windows(source.shape, count, random):
                 block = read(window)
                 if block.valid.mean() >= GOOD:
                     good.append(block)
                     advance(1)
                 else:
                     poor.append(block)
-                if len(good) == wanted:
+                if len(good) == count:
                     return good
     poor.sort(key=lambda block: -int(block.valid.sum()))
-    some = [block for block in poor if block.valid.any()]
-    return good + some[: wanted - len(good)]
+    usable = [block for block in poor if block.valid.any()]
+    return good + usable[: count - len(good)]
 
 
 def _windows(shape: tuple[int, int], count: int, random: np.random.Generator) -> Iterator[Window]:

@@ -45,16 +45,16 @@ class Scanned:
     def histogram(self, stages: Stages, *, squared: bool = False) -> Histogram:
         """Of the valid distances, or of their squares."""
 
-        def counted(part: Tile) -> Histogram:
-            values = self.distance.read(part.core)
+        def histogram_of(tile: Tile) -> Histogram:
+            values = self.distance.read(tile.core)
             histogram = Histogram()
             histogram.update(values * values if squared else values)
             return histogram
 
         total = Histogram()
-        parts = list(tiles(self.distance.shape, size=READ_SIZE, halo=0))
-        with stages.stage("threshold", len(parts)) as advance, workers(len(parts)) as pool:
-            for histogram in map_ahead(counted, parts, pool=pool):
+        tile_list = list(tiles(self.distance.shape, size=READ_SIZE, halo=0))
+        with stages.stage("threshold", len(tile_list)) as advance, workers(len(tile_list)) as pool:
+            for histogram in map_ahead(histogram_of, tile_list, pool=pool):
                 total += histogram
                 advance(1)
         return total
@@ -83,31 +83,31 @@ def scan(
     side = side_of(fitted, multiple=factor)
     height, width = small(shape, factor)
     distance = workspace.layer("distance", shape)
-    shown = workspace.layer("overview", (6 * height, width))
-    todo = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
-    left = [(number, tile) for number, tile in todo if number not in workspace.finished]
+    overview = workspace.layer("overview", (6 * height, width))
+    numbered = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
+    remaining = [(number, tile) for number, tile in numbered if number not in workspace.finished]
 
-    def measured(given: tuple[Tile, Block]) -> tuple[np.ndarray, np.ndarray]:
-        tile, block = given
+    def measure(item: tuple[Tile, Block]) -> tuple[np.ndarray, np.ndarray]:
+        tile, block = item
         return fitted.image(block)[tile.inner], _colors(block, tile, rgb, factor)
 
-    blocks = _ahead(source, [tile.padded for _, tile in left])
+    blocks = _ahead(source, [tile.padded for _, tile in remaining])
     with (
-        stages.stage("measure", len(todo)) as advance,
+        stages.stage("measure", len(numbered)) as advance,
         closing(blocks),
-        workers(len(left)) as pool,
+        workers(len(remaining)) as pool,
     ):
-        advance(len(todo) - len(left))
-        given = zip((tile for _, tile in left), blocks, strict=True)
-        found = map_ahead(measured, given, pool=pool)
-        for (number, tile), (image, colors) in zip(left, found, strict=True):
+        advance(len(numbered) - len(remaining))
+        items = zip((tile for _, tile in remaining), blocks, strict=True)
+        results = map_ahead(measure, items, pool=pool)
+        for (number, tile), (image, colors) in zip(remaining, results, strict=True):
             distance.write(tile.core, image)
             for band, means in enumerate(colors):
-                shown.write(_small_window(tile.core, factor, band * height), means)
+                overview.write(_small_window(tile.core, factor, band * height), means)
             workspace.finish(number)
             advance(1)
-    one, other = shown.read(Window.whole(shown.shape)).reshape(2, 3, height, width)
-    return Scanned(distance=distance, t1_rgb=one, t2_rgb=other)
+    t1_rgb, t2_rgb = overview.read(Window.whole(overview.shape)).reshape(2, 3, height, width)
+    return Scanned(distance=distance, t1_rgb=t1_rgb, t2_rgb=t2_rgb)
 
 
 def block_means(
@@ -122,10 +122,10 @@ def block_means(
     """
     if factor == 1:
         return np.where(valid, image, np.nan).astype(np.float32)
-    known = torch.from_numpy(valid)
-    values = torch.where(known, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
+    mask = torch.from_numpy(valid)
+    values = torch.where(mask, torch.from_numpy(image.astype(np.float32, copy=False)), 0)
     # A mean over all, the valid ones' share being the same of both, keeps float32's digits.
-    share = _means(known[None].float(), factor)
+    share = _means(mask[None].float(), factor)
     means = _means(values, factor) / share
     return torch.where(share > 0, means, torch.nan).numpy()
 
@@ -156,8 +156,8 @@ def _colors(
 ) -> Float32[np.ndarray, "6 _row _col"]:
     """Red, green and blue of both dates' part of the overview."""
     core = (..., *tile.inner)
-    both = np.concatenate([colors_of(image[core], rgb) for image in (block.t1, block.t2)])
-    return block_means(both, block.valid[core], factor)
+    colors = np.concatenate([colors_of(image[core], rgb) for image in (block.t1, block.t2)])
+    return block_means(colors, block.valid[core], factor)
 
 
 def _small_window(core: Window, factor: int, first: int) -> Window:

@@ -44,8 +44,8 @@ def map_ahead(
     `Executor.map` takes all that is given at once, which may not fit into memory.
     """
     pending: deque[Future[Made]] = deque()
-    for each in given:
-        pending.append(pool.submit(work, each))
+    for item in given:
+        pending.append(pool.submit(work, item))
         if len(pending) > ahead:
             yield pending.popleft().result()
     while pending:
