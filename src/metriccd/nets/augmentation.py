@@ -82,5 +82,5 @@ def rotate_hue(
     angle = (2 * math.pi * turns).view(-1, 1, 1, 1)
     grey = rgb.mean(dim=1, keepdim=True)
     # axis × color: (B − G, R − B, G − R)/√3
-    across = (rgb.roll(1, dims=1) - rgb.roll(-1, dims=1)) / math.sqrt(3)
-    return grey + (rgb - grey) * angle.cos() + across * angle.sin()
+    cross = (rgb.roll(1, dims=1) - rgb.roll(-1, dims=1)) / math.sqrt(3)
+    return grey + (rgb - grey) * angle.cos() + cross * angle.sin()

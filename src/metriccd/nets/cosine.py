@@ -59,48 +59,48 @@ class _PairDistances(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> Tensor:
         features, distance, product, square1, square2, root = ctx.saved_tensors
         # d = 1 − p/√(s₁s₂): ∂d/∂x₁ = p/(s₁√(s₁s₂)) x₁ − 1/√(s₁s₂) x₂, and the other way round.
-        across = torch.where(distance >= 0, upstream[0] * root, 0)
-        along = across * product
-        across, along1, along2 = (
-            each.reshape(-1, 1) for each in (across, along / square1, along / square2)
+        cross = torch.where(distance >= 0, upstream[0] * root, 0)
+        along = cross * product
+        cross, along1, along2 = (
+            slope.reshape(-1, 1) for slope in (cross, along / square1, along / square2)
         )
         gradient = torch.empty_like(features, memory_format=torch.channels_last)
         halves = [_pixels(half) for half in gradient.chunk(2)]
-        for part, one, other, free in _parts(*features.chunk(2)):
-            torch.mul(one, along1[part], out=free).addcmul_(other, across[part], value=-1)
-            halves[0][part] = free
-            halves[1][part] = other.mul_(along2[part]).addcmul_(one, across[part], value=-1)
+        for part, t1, t2, buffer in _parts(*features.chunk(2)):
+            torch.mul(t1, along1[part], out=buffer).addcmul_(t2, cross[part], value=-1)
+            halves[0][part] = buffer
+            halves[1][part] = t2.mul_(along2[part]).addcmul_(t1, cross[part], value=-1)
         return gradient
 
 
 def _moments(
-    one: Float[Tensor, "batch channel row col"], other: Float[Tensor, "batch channel row col"]
+    t1: Float[Tensor, "batch channel row col"], t2: Float[Tensor, "batch channel row col"]
 ) -> Float32[Tensor, "3 batch row col"]:
     """Scalar product and both squared norms, the additional component included."""
-    batch, _, height, width = one.shape
-    moments = one.new_empty((3, batch * height * width), dtype=torch.float32)
-    for part, one_part, other_part, free in _parts(one, other):
-        factors = ((one_part, other_part), (one_part, one_part), (other_part, other_part))
+    batch, _, height, width = t1.shape
+    moments = t1.new_empty((3, batch * height * width), dtype=torch.float32)
+    for part, pixels1, pixels2, buffer in _parts(t1, t2):
+        factors = ((pixels1, pixels2), (pixels1, pixels1), (pixels2, pixels2))
         for moment, (left, right) in zip(moments, factors, strict=True):
-            torch.sum(torch.mul(left, right, out=free), dim=1, out=moment[part])
+            torch.sum(torch.mul(left, right, out=buffer), dim=1, out=moment[part])
     return moments.add_(NOTHING**2).view(3, batch, height, width)
 
 
 def _parts(
-    one: Float[Tensor, "batch channel row col"], other: Float[Tensor, "batch channel row col"]
+    t1: Float[Tensor, "batch channel row col"], t2: Float[Tensor, "batch channel row col"]
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
     """Some pixels after the other: which, both dates' features of them, (pixel, channel) each.
 
     The last of the four is free for results. All are overwritten by the next part.
     """
-    dates = _pixels(one), _pixels(other)
+    dates = _pixels(t1), _pixels(t2)
     pixels, channels = dates[0].shape
-    step = min(max(PART.on(one.device) // channels, 1), pixels)
-    memory = one.new_empty((3, step, channels), dtype=torch.float32)
+    step = min(max(PART.on(t1.device) // channels, 1), pixels)
+    memory = t1.new_empty((3, step, channels), dtype=torch.float32)
     for start in range(0, pixels, step):
         part = slice(start, min(start + step, pixels))
-        for kept, date in zip(memory, dates, strict=False):
-            kept[: part.stop - start] = date[part]
+        for buffer, date in zip(memory, dates, strict=False):
+            buffer[: part.stop - start] = date[part]
         yield part, *memory[:, : part.stop - start]
 
 

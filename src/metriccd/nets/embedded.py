@@ -98,25 +98,25 @@ class MetricExtractor(nn.Module):
 
     def folded(self) -> MetricExtractor:
         """A copy for evaluation whose normalization layers are folded into the convolutions."""
-        copied = copy.deepcopy(self).eval()
-        for block in copied.blocks:
+        network = copy.deepcopy(self).eval()
+        for block in network.blocks:
             assert isinstance(block, nn.Sequential)
             for index, layer in enumerate(block):
-                before = block[index - 1]
-                if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-                    block[index - 1] = fuse_conv_bn_eval(before, layer)
+                previous = block[index - 1]
+                if isinstance(layer, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
+                    block[index - 1] = fuse_conv_bn_eval(previous, layer)
                     block[index] = nn.Identity()
-        return copied
+        return network
 
 
 def embedded(levels: tuple[int, ...] = LEVELS) -> MetricExtractor:
     """The extractor with the weights that come with the package, in evaluation mode."""
-    stored = load(resources.files("metriccd.nets").joinpath(FILE).read_bytes())
+    state = load(resources.files("metriccd.nets").joinpath(FILE).read_bytes())
     with torch.random.fork_rng(devices=[]):  # torch draws weights from the global generator first
         net = MetricExtractor(levels)
     if levels != LEVELS:  # the readout is for all of them
-        stored |= {f"readout.{name}": value for name, value in net.readout.state_dict().items()}
-    net.load_state_dict({name: stored[name] for name in net.state_dict()})
+        state |= {f"readout.{name}": value for name, value in net.readout.state_dict().items()}
+    net.load_state_dict({name: state[name] for name in net.state_dict()})
     return net.eval()
 
 
@@ -147,7 +147,7 @@ def enlarge(
     rows, cols = maps.shape[-2:]
     factor = 2 ** round(math.log2(size[0] / rows))
     missing = size[0] - factor * rows, size[1] - factor * cols
-    if not all(0 <= each < factor for each in missing):  # not made by halving
+    if not all(0 <= rest < factor for rest in missing):  # not made by halving
         return functional.interpolate(maps[:, None], size=size, mode="bilinear")[:, 0]
     full = functional.interpolate(maps[:, None], scale_factor=factor, mode="bilinear")
     if any(missing):

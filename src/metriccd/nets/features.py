@@ -136,26 +136,24 @@ def load_extractor(
             )
         return embedded(LEVELS if levels is None else levels)
     levels = PAPER_LEVELS if levels is None else levels
-    found = weights.load(str(source)) if str(source) in weights.WEIGHTS else _read(Path(source))
-    net = Vgg16(levels, preprocessing=found.preprocessing)
-    if max(levels) > max(found.levels):
+    stored = weights.load(str(source)) if str(source) in weights.WEIGHTS else _read(Path(source))
+    net = Vgg16(levels, preprocessing=stored.preprocessing)
+    if max(levels) > max(stored.levels):
         raise WeightsError(
             f"extractor {source} must hold level {max(levels)}: got levels 1 to "
-            f"{max(found.levels)}; ask for fewer levels, or run 'metriccd weights fetch vgg16'"
+            f"{max(stored.levels)}; ask for fewer levels, or run 'metriccd weights fetch vgg16'"
         )
-    net.convolutions.load_state_dict({name: found.tensors[name] for name in _names(net)})
+    net.convolutions.load_state_dict(
+        {name: stored.tensors[name] for name in net.convolutions.state_dict()}
+    )
     return net.eval()
 
 
 def _read(path: Path) -> Weights:
     if not path.exists():
-        known = ", ".join(("embedded", *weights.WEIGHTS))
-        raise WeightsError(f"extractor must be {known} or a weights file: got {path}")
+        names = ", ".join(("embedded", *weights.WEIGHTS))
+        raise WeightsError(f"extractor must be {names} or a weights file: got {path}")
     return read(path)
-
-
-def _names(net: Vgg16) -> list[str]:
-    return list(net.convolutions.state_dict())
 
 
 def _he_convolution(inputs: int, outputs: int, generator: torch.Generator) -> nn.Conv2d:

@@ -32,29 +32,29 @@ class Replay:
         self.inputs: list[Tensor] = []
         self.output = torch.empty(0)
 
-    def __call__(self, *given: Tensor) -> Tensor:
+    def __call__(self, *inputs: Tensor) -> Tensor:
         """What the work makes of its inputs."""
-        if given[0].device.type != "cuda":
-            return self.work(*given)
+        if inputs[0].device.type != "cuda":
+            return self.work(*inputs)
         if self.graph is None:
-            with torch.cuda.device(given[0].device):
-                self._capture(*given)
-        for kept, new in zip(self.inputs, given, strict=True):
-            kept.copy_(new)
+            with torch.cuda.device(inputs[0].device):
+                self._capture(*inputs)
+        for static, new in zip(self.inputs, inputs, strict=True):
+            static.copy_(new)
         assert self.graph is not None
         self.graph.replay()
         return self.output.clone()
 
-    def _capture(self, *given: Tensor) -> None:
-        self.inputs = [each.clone() for each in given]
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+    def _capture(self, *inputs: Tensor) -> None:
+        self.inputs = [tensor.clone() for tensor in inputs]
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 self.work(*self.inputs)
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # Other threads may go on with other things meanwhile.
-        with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self.output = self.work(*self.inputs)
         self.graph = graph

@@ -159,19 +159,19 @@ def _read_npz(path: Path) -> _Stored:
 
 def _read_safetensors(path: Path) -> _Stored:
     with safe_open(path, framework="pt") as file:
-        ours = json.loads((file.metadata() or {}).get(METADATA, "null"))
+        metadata = json.loads((file.metadata() or {}).get(METADATA, "null"))
         names = _torchvision_names()
-        if ours:
+        if metadata:
             names = {name: name for name in names.values()}
         tensors = {
             # a copy: the file stays mapped into memory otherwise
-            names[stored]: file.get_tensor(stored).to(torch.float32, copy=True)
-            for stored in names.keys() & set(file.keys())
+            names[key]: file.get_tensor(key).to(torch.float32, copy=True)
+            for key in names.keys() & set(file.keys())
         }
-    if ours:
-        fields = ours["preprocessing"]
+    if metadata:
+        fields = metadata["preprocessing"]
         fields |= {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])}
-        return tensors, Preprocessing(**fields), ours["source_sha256"]
+        return tensors, Preprocessing(**fields), metadata["source_sha256"]
     return tensors, IMAGENET_RGB, _sha256(path)
 
 

@@ -70,8 +70,8 @@ WEIGHTS: dict[str, WeightsEntry] = {
 
 def folder() -> Path:
     """Where weights are kept: `METRICCD_WEIGHTS`, else the user's cache folder."""
-    chosen = os.environ.get("METRICCD_WEIGHTS")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("metriccd")) / "weights"
+    path = os.environ.get("METRICCD_WEIGHTS")
+    return Path(path) if path else Path(platformdirs.user_cache_dir("metriccd")) / "weights"
 
 
 def installed(name: str) -> Path | None:
@@ -165,16 +165,16 @@ def _download(
 ) -> None:
     """Stream the file to `target`; raise unless its checksum is the table's."""
     checksum = hashlib.sha256()
-    done = 0
+    received = 0
     try:
         with urllib.request.urlopen(entry.url, timeout=30) as reply, target.open("wb") as file:
             total = int(reply.headers.get("Content-Length", 0))
             while block := reply.read(2**20):
                 file.write(block)
                 checksum.update(block)
-                done += len(block)
+                received += len(block)
                 if progress:
-                    progress(done, total)
+                    progress(received, total)
     except (OSError, HTTPException) as error:
         raise WeightsError(
             f"weights {entry.name!r} must be downloadable: got {error} from {entry.url}; "
@@ -183,7 +183,7 @@ def _download(
     if checksum.hexdigest() != entry.sha256:
         raise WeightsError(
             f"the download must have SHA-256 {entry.sha256}: got {checksum.hexdigest()} "
-            f"({done} of {total} bytes from {entry.url}); try again"
+            f"({received} of {total} bytes from {entry.url}); try again"
         )
 
 
@@ -195,6 +195,6 @@ def _install(entry: WeightsEntry, weights: Weights, workspace: Path) -> Path:
         "source_sha256": weights.source_sha256,
         "licence": entry.licence,
     }
-    whole = workspace / "whole.safetensors"
-    save_file(dict(weights.tensors), whole, metadata={METADATA: json.dumps(metadata)})
-    return whole.replace(folder() / f"{entry.name}.safetensors")
+    path = workspace / "whole.safetensors"
+    save_file(dict(weights.tensors), path, metadata={METADATA: json.dumps(metadata)})
+    return path.replace(folder() / f"{entry.name}.safetensors")
