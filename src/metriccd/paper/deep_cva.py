@@ -88,9 +88,9 @@ def deep_cva(
     extract, halo = _extraction(dates, extractor, device), _context(extractor)
     count = math.prod(-(-side // TILE) for side in valid.shape)
     with torch.inference_mode(), (stages or Stages()).stage("features", 2 * count) as advance:
-        chosen = _survey(extract, valid, halo, advance).choose(share, clamp)
+        selection = _survey(extract, valid, halo, advance).choose(share, clamp)
         (image,) = map_tiles(
-            _measure(extract, chosen, device),
+            _measure(extract, selection, device),
             valid.shape,
             channels=1,
             size=TILE,
@@ -112,8 +112,8 @@ class _Spread:
     def of(cls, features: Float[Tensor, "2 channel pixel"]) -> _Spread:
         pixels = features.shape[2]
         moments = [
-            torch.var_mean(part, dim=1, correction=0)
-            for part in (features[0], features[1], features[1] - features[0])
+            torch.var_mean(values, dim=1, correction=0)
+            for values in (features[0], features[1], features[1] - features[0])
         ]
         variance, mean = (
             torch.stack(rows).cpu().numpy().astype(np.float64)
@@ -173,13 +173,15 @@ class _Survey:
             np.unique(np.concatenate([self._widest(q, start, size, share) for q in self.quadrants]))
             for start, size in zip(starts, self.sizes, strict=False)
         ]
-        kept = np.concatenate([start + level for start, level in zip(starts, levels, strict=False)])
-        whole = sum(self.quadrants[1:], start=self.quadrants[0])
-        mean, deviation = whole.mean[:2, kept], whole.deviation[:2, kept]
+        channels = np.concatenate(
+            [start + level for start, level in zip(starts, levels, strict=False)]
+        )
+        spread = sum(self.quadrants[1:], start=self.quadrants[0])
+        mean, deviation = spread.mean[:2, channels], spread.deviation[:2, channels]
         varies = deviation > FLAT * np.hypot(mean, deviation)
         scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
-        one, other = (self.sample[:, kept] - mean[..., None]) * scale[..., None]
-        limit = np.quantile(np.abs(other - one), clamp, axis=1)
+        t1, t2 = (self.sample[:, channels] - mean[..., None]) * scale[..., None]
+        limit = np.quantile(np.abs(t2 - t1), clamp, axis=1)
         return _Chosen(levels=levels, mean=mean, scale=scale, limit=limit)
 
     def _widest(
@@ -205,8 +207,8 @@ def _own_range(
 
 def _context(extractor: nn.Module) -> int:
     """Pixels of context that features and their enlargement need."""
-    own = getattr(extractor, "halo", None)
-    reach = HALO if own is None else own + getattr(extractor, "stride", 1)
+    halo = getattr(extractor, "halo", None)
+    reach = HALO if halo is None else halo + getattr(extractor, "stride", 1)
     return -(-reach // HALO) * HALO
 
 
@@ -216,16 +218,16 @@ def _extraction(
     network = extractor.to(device).eval()
 
     def extract(
-        window: Window, chosen: Sequence[Int64[np.ndarray, " _"]] | None = None
+        window: Window, channels: Sequence[Int64[np.ndarray, " _"]] | None = None
     ) -> list[Tensor]:
         part = torch.from_numpy(dates[..., *window.slices].copy()).to(device)
         height, width = window.height, window.width
         padded = functional.pad(part, (0, -width % HALO, 0, -height % HALO), mode="replicate")
         maps = list(network(padded))
-        if chosen is not None:
+        if channels is not None:
             maps = [
-                level[:, torch.from_numpy(kept).to(device)]
-                for level, kept in zip(maps, chosen, strict=True)
+                level[:, torch.from_numpy(numbers).to(device)]
+                for level, numbers in zip(maps, channels, strict=True)
             ]
         return [_enlarge(level, padded.shape[2:])[..., :height, :width] for level in maps]
 
@@ -243,18 +245,18 @@ def _enlarge(
 def _survey(
     extract: Extract, valid: Bool[np.ndarray, "row col"], halo: int, advance: Advance
 ) -> _Survey:
-    sampled = _evenly(valid, SAMPLE)
+    sample_mask = _evenly(valid, SAMPLE)
     spreads: dict[tuple[int, int], _Spread] = {}
     sample: list[Float32[np.ndarray, "2 channel pixel"]] = []
     for tile in tiles(valid.shape, size=TILE, halo=halo):
         maps = extract(tile.padded, None)
         features = torch.cat(maps, dim=1)[..., *tile.inner]
         for quadrant, part in _quadrants(tile, valid.shape):
-            inside = valid[tile.core.slices][part]
-            if inside.any():
-                spread = _Spread.of(features[..., *part][..., torch.from_numpy(inside)])
+            usable = valid[tile.core.slices][part]
+            if usable.any():
+                spread = _Spread.of(features[..., *part][..., torch.from_numpy(usable)])
                 spreads[quadrant] = spreads[quadrant] + spread if quadrant in spreads else spread
-        sample.append(features[..., torch.from_numpy(sampled[tile.core.slices])].cpu().numpy())
+        sample.append(features[..., torch.from_numpy(sample_mask[tile.core.slices])].cpu().numpy())
         advance(1)
     return _Survey(
         sizes=[level.shape[1] for level in maps],
@@ -265,10 +267,10 @@ def _survey(
 
 def _evenly(valid: Bool[np.ndarray, "row col"], count: int) -> Bool[np.ndarray, "row col"]:
     """At most `count` of the valid pixels: every nth of them, row by row."""
-    some = np.zeros(valid.size, bool)
-    places = np.flatnonzero(valid)
-    some[places[:: max(1, -(-places.size // count))]] = True
-    return some.reshape(valid.shape)
+    selected = np.zeros(valid.size, bool)
+    indices = np.flatnonzero(valid)
+    selected[indices[:: max(1, -(-indices.size // count))]] = True
+    return selected.reshape(valid.shape)
 
 
 def _quadrants(
@@ -286,17 +288,17 @@ def _quadrants(
 
 
 def _measure(
-    extract: Extract, chosen: _Chosen, device: str
+    extract: Extract, selection: _Chosen, device: str
 ) -> Callable[[Window], Float32[np.ndarray, "1 _row _col"]]:
     mean, scale = (
         torch.from_numpy(values.astype(np.float32)).to(device)[..., None, None]
-        for values in (chosen.mean, chosen.scale)
+        for values in (selection.mean, selection.scale)
     )
-    limit = torch.from_numpy(chosen.limit.astype(np.float32)).to(device)[:, None, None]
+    limit = torch.from_numpy(selection.limit.astype(np.float32)).to(device)[:, None, None]
 
     def measure(window: Window) -> Float32[np.ndarray, "1 _row _col"]:
-        one, other = (torch.cat(extract(window, chosen.levels), dim=1) - mean) * scale
-        limited = torch.minimum((other - one).abs(), limit)
+        t1, t2 = (torch.cat(extract(window, selection.levels), dim=1) - mean) * scale
+        limited = torch.minimum((t2 - t1).abs(), limit)
         length: Float32[np.ndarray, "1 _row _col"]
         length = torch.linalg.vector_norm(limited, dim=0, keepdim=True).cpu().numpy()
         return length

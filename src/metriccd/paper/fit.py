@@ -152,48 +152,49 @@ class _Problem:
         seed: int,
     ) -> None:
         self.settings = settings
-        self.valid, self.t1, self.t2 = (on_device(each, device) for each in (valid, t1, t2))
-        self.dates = torch.stack([self.t1[list(rgb)], self.t2[list(rgb)]])
+        self.valid, x1, x2 = (on_device(array, device) for array in (valid, t1, t2))
+        self.dates = torch.stack([x1[list(rgb)], x2[list(rgb)]])
         self.extractor = extractor.to(device).requires_grad_(settings.train_extractor)
         self.random = torch.Generator(device=device).manual_seed(seed)
-        distance = self._distance(self.t1, self.t2)
-        absolute = settings.input == "absolute"
-        difference = (self.t1 - self.t2).abs() if absolute else self._mahalanobis()[None]
+        self.image_distance = self._distance(x1, x2, self.valid)
+        if settings.input == "absolute":
+            difference = (x1 - x2).abs()
+        else:
+            difference = losses.mahalanobis_distance(x1, x2, self.valid)[None]  # eq. 3
         self.difference = torch.where(self.valid, difference, 0)[None]
-        self.image_distance = distance
         self.fixed_features = None if settings.train_extractor else self._features(self.dates)
 
     def terms(self, p_c: Float[Tensor, "row col"]) -> dict[str, Float[Tensor, ""]]:
         """Each term of eq. 9 that the settings ask for."""
-        found: dict[str, Float[Tensor, ""]] = {}
-        used = self.settings.terms
-        if "image" in used:
-            found["image"] = self._contrast(self.image_distance, p_c, self.valid)
-        if used & {"feature", "context"}:
+        terms: dict[str, Float[Tensor, ""]] = {}
+        enabled = self.settings.terms
+        if "image" in enabled:
+            terms["image"] = self._contrast(self.image_distance, p_c, self.valid)
+        if enabled & {"feature", "context"}:
             features = self.fixed_features or self._features(self.dates)
-            if "feature" in used:
-                found["feature"] = self._feature_term(features, p_c)
-            if "context" in used:
+            if "feature" in enabled:
+                terms["feature"] = self._feature_term(features, p_c)
+            if "context" in enabled:
                 jittered = self._features(jitter(self.dates, self.random))
-                found["context"] = losses.context_consistency(features, jittered)
-        if "balance" in used:
-            found["balance"] = BALANCES[self.settings.balance](p_c, self.valid)
-        return found
+                terms["context"] = losses.context_consistency(features, jittered)
+        if "balance" in enabled:
+            terms["balance"] = BALANCES[self.settings.balance](p_c, self.valid)
+        return terms
 
     def _feature_term(
         self, features: tuple[Tensor, ...], p_c: Float[Tensor, "row col"]
     ) -> Float[Tensor, ""]:
         """Eq. 6: the similarity–dissimilarity loss at every level."""
-        per_level = []
+        terms = []
         for level in features:
             size = (level.shape[-2], level.shape[-1])
-            smaller = losses.downsample_nearest(p_c, size)
+            resized = losses.downsample_nearest(p_c, size)
             valid = losses.downsample_nearest(self.valid.to(p_c.dtype), size) > 0
-            one, other = level
+            t1, t2 = level
             if self.settings.normalize_features:
-                one, other = (losses.instance_normalize(date, valid) for date in level)
-            per_level.append(self._contrast(self._distance(one, other, valid), smaller, valid))
-        return torch.stack(per_level).sum()
+                t1, t2 = (losses.instance_normalize(date, valid) for date in level)
+            terms.append(self._contrast(self._distance(t1, t2, valid), resized, valid))
+        return torch.stack(terms).sum()
 
     def _contrast(
         self,
@@ -207,17 +208,13 @@ class _Problem:
 
     def _distance(
         self,
-        one: Float[Tensor, "channel row col"],
-        other: Float[Tensor, "channel row col"],
-        valid: Bool[Tensor, "row col"] | None = None,
+        t1: Float[Tensor, "channel row col"],
+        t2: Float[Tensor, "channel row col"],
+        valid: Bool[Tensor, "row col"],
     ) -> Float[Tensor, "row col"]:
         if self.settings.distance == "l1":
-            return losses.l1_distance(one, other)
-        return losses.mahalanobis_distance(one, other, self.valid if valid is None else valid)
-
-    def _mahalanobis(self) -> Float[Tensor, "row col"]:
-        """Eq. 3."""
-        return losses.mahalanobis_distance(self.t1, self.t2, self.valid)
+            return losses.l1_distance(t1, t2)
+        return losses.mahalanobis_distance(t1, t2, valid)
 
     def _features(self, dates: Float[Tensor, "2 3 row col"]) -> tuple[Tensor, ...]:
         return tuple(self.extractor(dates))

@@ -72,11 +72,11 @@ def _whitening(
     centered = samples - mean
     covariance = centered @ centered.T / max(count - 1, 1)
     deviation = covariance.diagonal().sqrt()
-    alive = deviation > _DEVIATION_FLOOR * mean[:, 0].abs()
-    scale = torch.where(alive, 1 / deviation, 0)
+    varies = deviation > _DEVIATION_FLOOR * mean[:, 0].abs()
+    scale = torch.where(varies, 1 / deviation, 0)
     values, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
-    kept = values > _EIGENVALUE_FLOOR * values[-1]
-    roots = torch.where(kept, values.abs().rsqrt(), 0)
+    significant = values > _EIGENVALUE_FLOOR * values[-1]
+    roots = torch.where(significant, values.abs().rsqrt(), 0)
     whitening: Tensor = roots[:, None] * vectors.T * scale
     return whitening
 
@@ -110,9 +110,9 @@ def instance_normalize(
     (x − mean) / √(variance + ε), the variance biased, as in torch's instance normalization: a
     constant channel becomes 0. Invalid pixels become 0.
     """
-    used = _zero_invalid(x, valid)
-    count = _count(used, valid)
-    centered = _zero_invalid(used - used.sum(dim=(1, 2), keepdim=True) / count, valid)
+    values = _zero_invalid(x, valid)
+    count = _count(values, valid)
+    centered = _zero_invalid(values - values.sum(dim=(1, 2), keepdim=True) / count, valid)
     variance = centered.square().sum(dim=(1, 2), keepdim=True) / count
     return centered / (variance + epsilon).sqrt()
 
@@ -186,8 +186,8 @@ def sparsity(
     cut, finite and towards a mean of ½, where clamping would make it 0 and leave the map stuck.
     """
     mean = _mean(p_c, valid)
-    cut = mean.clamp(_SPARSITY_MARGIN, 1 - _SPARSITY_MARGIN)
-    return 1 / torch.sin(math.pi * (mean + (cut - mean).detach()))
+    clamped = mean.clamp(_SPARSITY_MARGIN, 1 - _SPARSITY_MARGIN)
+    return 1 / torch.sin(math.pi * (mean + (clamped - mean).detach()))
 
 
 def change_balance(
