@@ -102,9 +102,9 @@ def _canonical_pairs(fit: Moments) -> tuple[np.ndarray, np.ndarray, tuple[str, .
     correlations (Björck & Golub 1973).
     """
     bands = len(fit.mean) // 2
-    before = whitening(fit.covariance[:bands, :bands], fit.mean[:bands], "t1")
-    after = whitening(fit.covariance[bands:, bands:], fit.mean[bands:], "t2")
-    cross = before.matrix @ fit.covariance[:bands, bands:] @ after.matrix.T
+    white1 = whitening(fit.covariance[:bands, :bands], fit.mean[:bands], "t1")
+    white2 = whitening(fit.covariance[bands:, bands:], fit.mean[bands:], "t2")
+    cross = white1.matrix @ fit.covariance[:bands, bands:] @ white2.matrix.T
     left, rho, right = np.linalg.svd(cross, full_matrices=False)
-    pairs = np.hstack((left.T @ before.matrix, -right @ after.matrix))
-    return pairs[::-1], rho[::-1], before.warnings + after.warnings
+    pairs = np.hstack((left.T @ white1.matrix, -right @ white2.matrix))
+    return pairs[::-1], rho[::-1], white1.warnings + white2.warnings

@@ -166,13 +166,13 @@ def on_arrays(
     """
     if t1.shape != t2.shape:
         raise ValueError(f"t1 and t2 must have one shape, got {t1.shape} and {t2.shape}: align t2")
-    first, second = (t.astype(np.result_type(t.dtype, np.float32), copy=False) for t in (t1, t2))
-    usable = np.isfinite(first).all(axis=0) & np.isfinite(second).all(axis=0)
+    image1, image2 = (t.astype(np.result_type(t.dtype, np.float32), copy=False) for t in (t1, t2))
+    usable = np.isfinite(image1).all(axis=0) & np.isfinite(image2).all(axis=0)
     if valid is not None:
         usable &= valid
     if not usable.all():
-        first, second = (np.where(usable, t, np.nan).astype(t.dtype) for t in (first, second))
-    components = method([(first, second, usable)], **options).apply(first, second)
+        image1, image2 = (np.where(usable, t, np.nan).astype(t.dtype) for t in (image1, image2))
+    components = method([(image1, image2, usable)], **options).apply(image1, image2)
     if not usable.all():
         components[:, ~usable] = np.nan
     return components

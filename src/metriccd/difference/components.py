@@ -67,8 +67,8 @@ def pcda(blocks: Blocks) -> DifferenceImage:
     bands = len(fit.mean) // 2
     axes1 = principal_axes(fit.covariance[:bands, :bands])
     axes2 = principal_axes(fit.covariance[bands:, bands:])
-    shared = np.einsum("kb,bc,kc->k", axes1, fit.covariance[:bands, bands:], axes2)
-    matrix = np.hstack((axes1, -np.where(shared < 0, -1.0, 1.0)[:, None] * axes2))
+    covariance = np.einsum("kb,bc,kc->k", axes1, fit.covariance[:bands, bands:], axes2)
+    matrix = np.hstack((axes1, -np.where(covariance < 0, -1.0, 1.0)[:, None] * axes2))
     offset = (matrix @ fit.mean)[:, None]
     return DifferenceImage(
         apply=pixelwise(lambda pixels: np.abs(matrix @ pixels - offset), bands),
@@ -111,8 +111,8 @@ def pca_kmeans(blocks: Blocks, *, size: int = 4, components: int = 3) -> Differe
     ) -> Float[np.ndarray, "component row col"]:
         missing = np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0)
         out = np.empty((bands, components, *t1.shape[1:]), dtype=np.result_type(t1, t2))
-        for basis, before, after, projected in zip(bases, t1, t2, out, strict=True):
-            padded = _padded_difference(before, after, missing, size)
+        for basis, band1, band2, projected in zip(bases, t1, t2, out, strict=True):
+            padded = _padded_difference(band1, band2, missing, size)
             for rows in strips(size**2, *t1.shape[1:]):
                 patches = _patches_around(padded, rows, size)
                 projected[:, rows] = (basis @ patches).reshape(components, -1, t1.shape[2])

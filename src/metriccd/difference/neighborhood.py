@@ -52,8 +52,8 @@ def siroc(blocks: Blocks, *, radius: int = 200, rings: int = 27) -> DifferenceIm
     ) -> Float[np.ndarray, "component row col"]:
         usable = ~(np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0))
         out = np.zeros((rings, *usable.shape), dtype=np.result_type(t1, t2))
-        for before, after, power in zip(t1, t2, mean_square, strict=True):
-            for ring, rows, residual in _residuals(before, after, usable, radii, _DARK * power):
+        for band1, band2, power in zip(t1, t2, mean_square, strict=True):
+            for ring, rows, residual in _residuals(band1, band2, usable, radii, _DARK * power):
                 out[ring, rows] += (residual / bands).astype(out.dtype)
         if not usable.all():
             out[:, ~usable] = np.nan
@@ -70,15 +70,15 @@ def _residuals(
     dark: float,
 ) -> Iterator[tuple[int, slice, Float64[np.ndarray, "row col"]]]:
     """One band's |x2 − g·x1|, ring by ring and strip by strip."""
-    before, after = (np.where(usable, t, 0.0).astype(np.float64) for t in (t1, t2))
-    products, squares = (_integral(before * t, int(radii[-1])) for t in (after, before))
+    band1, band2 = (np.where(usable, t, 0.0).astype(np.float64) for t in (t1, t2))
+    products, squares = (_integral(band1 * t, int(radii[-1])) for t in (band2, band1))
     for rows in strips(8, *usable.shape):
-        gain: np.ndarray = np.ones_like(before[rows])
+        gain: np.ndarray = np.ones_like(band1[rows])
         sums = zip(_ring_sums(products, rows, radii), _ring_sums(squares, rows, radii), strict=True)
         for ring, (product, square) in enumerate(sums):
             np.divide(product, square, out=gain, where=square > dark)
-            residual = gain * before[rows]
-            residual -= after[rows]
+            residual = gain * band1[rows]
+            residual -= band2[rows]
             yield ring, rows, np.abs(residual, out=residual)
 
 
@@ -88,10 +88,10 @@ def _integral(
     """Sums over all pixels above and to the left, continued by `margin` beyond the image."""
     rows, cols = field.shape
     table = np.zeros((rows + 2 * margin + 1, cols + 2 * margin + 1))
-    inside = table[margin + 1 :, margin + 1 :]
-    inside[:rows, :cols] = field.cumsum(axis=0).cumsum(axis=1)
-    inside[rows:, :cols] = inside[rows - 1, :cols]
-    inside[:, cols:] = inside[:, cols - 1 : cols]
+    sums = table[margin + 1 :, margin + 1 :]
+    sums[:rows, :cols] = field.cumsum(axis=0).cumsum(axis=1)
+    sums[rows:, :cols] = sums[rows - 1, :cols]
+    sums[:, cols:] = sums[:, cols - 1 : cols]
     return table
 
 

@@ -70,9 +70,9 @@ def scaled_variates(
     Where no variate is left (all bands constant), one that is always 0 stands in.
     """
     if len(matrix) == 0:
-        nothing = np.zeros(1)
+        zero = np.zeros(1)
         return Variates(
-            matrix=np.zeros((1, len(mean))), offset=nothing, spectrum=nothing, warnings=warnings
+            matrix=np.zeros((1, len(mean))), offset=zero, spectrum=zero, warnings=warnings
         )
     floored = int((variance < VARIANCE_FLOOR).sum())
     if floored:
@@ -155,9 +155,9 @@ def _no_change(variates: Variates) -> Weights:
 
 
 def _settled(
-    before: Float64[np.ndarray, " old"], now: Float64[np.ndarray, " new"], tolerance: float
+    previous: Float64[np.ndarray, " old"], current: Float64[np.ndarray, " new"], tolerance: float
 ) -> bool:
-    return len(before) == len(now) and bool(np.abs(before - now).max() < tolerance)
+    return len(previous) == len(current) and bool(np.abs(previous - current).max() < tolerance)
 
 
 def _warned(variates: Variates, warning: str) -> Variates:

@@ -80,12 +80,14 @@ def correlation_whitening(
         W with W·C·Wᵀ = 1.
     """
     values, vectors = np.linalg.eigh(correlation)
-    kept = values > EIGENVALUE_FLOOR
-    varying, rank = int((np.diag(correlation) > 0).sum()), int(kept.sum())
+    significant = values > EIGENVALUE_FLOOR
+    varying, rank = int((np.diag(correlation) > 0).sum()), int(significant.sum())
     warnings: tuple[str, ...] = ()
     if rank < varying:
         warnings = (
             f"{name}: {varying} bands are linearly dependent, rank {rank}: "
             f"{varying - rank} direction(s) below the eigenvalue floor left out",
         )
-    return Whitening(matrix=(vectors[:, kept] / np.sqrt(values[kept])).T, warnings=warnings)
+    return Whitening(
+        matrix=(vectors[:, significant] / np.sqrt(values[significant])).T, warnings=warnings
+    )
