@@ -63,12 +63,12 @@ class Change:
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draws the change, outlined and tinted, on the second image."""
-        drawn = axes if axes is not None else Figure(layout="constrained").subplots()
-        shown = self._tally().reduced(self.map)
-        drawn.imshow(np.moveaxis(pictures.overlay(self.t2_rgb, shown), 0, -1))
-        drawn.set_axis_off()
-        drawn.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
-        return drawn
+        ax = axes if axes is not None else Figure(layout="constrained").subplots()
+        change = self._tally().reduced(self.map)
+        ax.imshow(np.moveaxis(pictures.overlay(self.t2_rgb, change), 0, -1))
+        ax.set_axis_off()
+        ax.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
+        return ax
 
     def save(self, out: str | Path, *, overwrite: bool = False) -> Path:
         """Writes score.tif, change.tif, change.gpkg, report.html, preview.png and the records.

@@ -49,11 +49,11 @@ def output_folder(
     Raises:
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
-    out, made = _prepare(out, overwrite, inputs)
+    out, parents = _prepare(out, overwrite, inputs)
     try:
         partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     except OSError as error:
-        _remove_empty(made)
+        _remove_empty(parents)
         raise OutputError(_unwritable(out, error)) from None
     try:
         yield partial
@@ -62,7 +62,7 @@ def output_folder(
         _check(out, overwrite)
         _swap(partial, out)
     except BaseException:
-        _abandon(partial, made)
+        _abandon(partial, parents)
         raise
 
 
@@ -79,11 +79,11 @@ class Unfinished:
     def work(self, key: str) -> Path:
         """A folder within for intermediate files; emptied where it was made for another key."""
         work = self.folder / WORK
-        made_for = work / "key"
-        if not made_for.exists() or made_for.read_text(encoding="ascii") != key:
+        key_file = work / "key"
+        if not key_file.exists() or key_file.read_text(encoding="ascii") != key:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
-            made_for.write_text(key, encoding="ascii")
+            key_file.write_text(key, encoding="ascii")
         return work
 
 
@@ -104,13 +104,13 @@ def unfinished_folder(
     Raises:
         OutputError: `out` exists and may not be replaced, cannot be written, or is being made.
     """
-    out, made = _prepare(out, overwrite, inputs)
+    out, parents = _prepare(out, overwrite, inputs)
     partial = unfinished_path(out)
     try:
         partial.mkdir(exist_ok=True)
         _lock(partial, out)
     except OSError as error:
-        _remove_empty(made)
+        _remove_empty(parents)
         raise OutputError(_unwritable(out, error)) from None
     try:
         _clear(partial)
@@ -122,10 +122,10 @@ def unfinished_folder(
         _swap(partial, out)
     except KeyboardInterrupt:
         if not (partial / WORK / FINISHED).exists():
-            _abandon(partial, made)
+            _abandon(partial, parents)
         raise
     except BaseException:
-        _abandon(partial, made)
+        _abandon(partial, parents)
         raise
 
 
@@ -200,10 +200,10 @@ def _prepare(out: Path, overwrite: bool, inputs: Sequence[str | Path]) -> tuple[
     return out, _make_parents(out.parent)
 
 
-def _abandon(partial: Path, made: list[Path]) -> None:
+def _abandon(partial: Path, parents: list[Path]) -> None:
     """Removes an unfinished result and the parents made for it."""
     shutil.rmtree(partial, ignore_errors=True)
-    _remove_empty(made)
+    _remove_empty(parents)
 
 
 def _check(out: Path, overwrite: bool) -> None:
@@ -216,10 +216,10 @@ def _check(out: Path, overwrite: bool) -> None:
             f"--overwrite replaces only a result of metriccd: {out} holds no {RECORD}; "
             "choose another folder"
         )
-    strangers = sorted({path.name for path in out.iterdir()} - OURS)
-    if strangers:
+    foreign = sorted({path.name for path in out.iterdir()} - OURS)
+    if foreign:
         raise OutputError(
-            f"--overwrite replaces only files of metriccd: {out} holds {strangers[0]} too; "
+            f"--overwrite replaces only files of metriccd: {out} holds {foreign[0]} too; "
             "move it, or choose another folder"
         )
 

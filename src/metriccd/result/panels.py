@@ -29,7 +29,7 @@ from metriccd.result.pictures import (
 
 DPI = 100
 
-WIDTH = 1600  # pixels of the preview
+WIDTH, ERROR_WIDTH = 1600, 1800  # pixels of the preview and of the error maps
 _MARGIN, _GAP, _HEADER, _LABEL, _FOOTER = 28, 24, 84, 30, 62  # pixels of the preview
 
 
@@ -72,10 +72,10 @@ def panels(
     axes[3].set_xlabel("tinted: score above the threshold", fontsize=11, labelpad=6)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves both unannotated
-    drawn: UInt8[np.ndarray, "3 _row _col"]
+    picture: UInt8[np.ndarray, "3 _row _col"]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    drawn = np.moveaxis(pixels[..., :3], -1, 0)
-    return drawn
+    picture = np.moveaxis(pixels[..., :3], -1, 0)
+    return picture
 
 
 def error_panel(
@@ -86,7 +86,6 @@ def error_panel(
     *,
     caption: str,
     palette: Literal["paper", "colorblind"] = "paper",
-    width: int = 1800,
 ) -> bytes:
     """Images, reference and the error map of each change map, as Figures 5–7 of Bandara & Patel.
 
@@ -97,7 +96,6 @@ def error_panel(
         maps: Title → change map, True = change.
         caption: Second line.
         palette: Key of `ERROR_RGB`.
-        width: Pixels.
 
     Returns:
         PNG file.
@@ -111,12 +109,12 @@ def error_panel(
         pictures[title] = error_map(change, reference, judged, palette).astype(np.float32) / 255
     columns = 4 if len(pictures) <= 12 else 5
     shape = truth.shape
-    figure, axes = _panel_grid(width, columns, shape[0] / shape[1], count=len(pictures))
+    figure, axes = _panel_grid(ERROR_WIDTH, columns, shape[0] / shape[1], count=len(pictures))
     _write_header(figure, "Errors of each method", caption)
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         ax.set_title(title, loc="left", fontsize=11, parse_math=False)
         ax.set(xticks=[], yticks=[])
-        ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=width // 2)), 0, -1))
+        ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=ERROR_WIDTH // 2)), 0, -1))
     _error_legend(figure, palette)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
@@ -167,10 +165,10 @@ def _panel_grid(
 def _write_header(figure: Figure, title: str, caption: str) -> None:
     height = figure.get_figheight() * DPI
     left = _MARGIN / (figure.get_figwidth() * DPI)
-    short = title if len(title) <= 96 else f"{title[:47]} … {title[-46:]}"
+    line = title if len(title) <= 96 else f"{title[:47]} … {title[-46:]}"
     # A file name may hold dollar signs, which matplotlib would read as formulas.
     literal: dict[str, Any] = {"parse_math": False, "va": "top"}
-    figure.text(left, 1 - 16 / height, short, fontsize=18, weight="bold", **literal)
+    figure.text(left, 1 - 16 / height, line, fontsize=18, weight="bold", **literal)
     figure.text(left, 1 - 52 / height, caption, fontsize=13, color="#444444", **literal)
 
 

@@ -112,13 +112,13 @@ def to_uint8(image: Float[np.ndarray, "3 row col"]) -> UInt8[np.ndarray, "3 row 
 
 def stretched(image: Float[np.ndarray, "3 row col"]) -> Float32[np.ndarray, "3 row col"]:
     """An image in any unit for display: each band between percentiles, in [0, 1]; NaN stays."""
-    known = image[:, ~np.isnan(image).any(axis=0)]
-    if not known.size:
+    values = image[:, ~np.isnan(image).any(axis=0)]
+    if not values.size:
         return image.astype(np.float32)
-    low, high = np.percentile(known, DISPLAY_PERCENTILES, axis=1)[..., None, None]
+    low, high = np.percentile(values, DISPLAY_PERCENTILES, axis=1)[..., None, None]
     span = np.where(high > low, high - low, 1)
-    shown: Float32[np.ndarray, "3 row col"] = np.clip((image - low) / span, 0, 1)
-    return shown.astype(np.float32)
+    scaled: Float32[np.ndarray, "3 row col"] = np.clip((image - low) / span, 0, 1)
+    return scaled.astype(np.float32)
 
 
 def error_map(
@@ -142,13 +142,13 @@ def error_map(
     colors = ERROR_RGB[palette]
     rgb = np.empty((3, *change.shape), np.uint8)
     rgb[:] = np.array(NODATA_RGB, np.uint8)[:, None, None]
-    for name, where in (
+    for name, mask in (
         ("TP", change & reference),
         ("TN", ~change & ~reference),
         ("FP", change & ~reference),
         ("FN", ~change & reference),
     ):
-        rgb[:, where & valid] = np.array(colors[name], np.uint8)[:, None]
+        rgb[:, mask & valid] = np.array(colors[name], np.uint8)[:, None]
     return rgb
 
 
@@ -171,15 +171,12 @@ def overlay(
     return rgb
 
 
-def encode(
-    rgb: UInt8[np.ndarray, "3 row col"], file_format: Literal["png", "jpeg"], *, quality: int = 82
-) -> bytes:
+def encode(rgb: UInt8[np.ndarray, "3 row col"], file_format: Literal["png", "jpeg"]) -> bytes:
     """Image file in memory.
 
     Args:
         rgb: Red, green and blue.
         file_format: "png" keeps every value, "jpeg" is small.
-        quality: JPEG quality, 1 to 95; PNG takes no notice of it.
 
     Returns:
         The bytes of the file.
@@ -187,7 +184,7 @@ def encode(
     buffer = BytesIO()
     picture = np.moveaxis(rgb, 0, -1)
     # PNG's default compression takes 2.6 times as long and saves a tenth.
-    options = {"compress_level": 1} if file_format == "png" else {"quality": quality}
+    options = {"compress_level": 1} if file_format == "png" else {"quality": 82}
     imsave(buffer, picture, format=file_format, pil_kwargs=options)
     return buffer.getvalue()
 
@@ -202,8 +199,8 @@ def color_limit(score: Float[np.ndarray, "row col"], threshold: float) -> float:
     Returns:
         A number in (0, 1]; 1 where the score gives no scale.
     """
-    known = score[~np.isnan(score)]
-    limit = max(float(np.percentile(known, 99.5)) if known.size else 0.0, threshold)
+    values = score[~np.isnan(score)]
+    limit = max(float(np.percentile(values, 99.5)) if values.size else 0.0, threshold)
     return min(limit, 1.0) if limit > 0 else 1.0
 
 

@@ -88,17 +88,17 @@ class _Pieces:
 
     def add(self, window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
         """Traces the regions of a block."""
-        found = trace_outlines(labels, Affine.translation(window.col, window.row))
+        outlines = trace_outlines(labels, Affine.translation(window.col, window.row))
         self._blocks.append(
-            ([shape(geometry) for geometry, _ in found], [label - 1 for _, label in found])
+            ([shape(geometry) for geometry, _ in outlines], [label - 1 for _, label in outlines])
         )
 
     def dissolved(self, objects: Objects) -> Sequence[Polygon]:
         """One outline an object."""
         pieces: defaultdict[int, list[Polygon]] = defaultdict(list)
         for (shapes, labels), members in zip(self._blocks, objects.members, strict=True):
-            for each, label in zip(shapes, labels, strict=True):
-                pieces[int(members[label])].append(each)
+            for polygon, label in zip(shapes, labels, strict=True):
+                pieces[int(members[label])].append(polygon)
         return [_union(pieces[number]) for number in range(len(objects.pixels))]
 
 
@@ -107,10 +107,10 @@ def _union(pieces: Sequence[Polygon]) -> Polygon:
     if len(pieces) == 1:
         return pieces[0]
     # Regions that touch themselves at a corner are traced through it: not valid, strictly.
-    whole = shapely.union_all(
-        [each if each.is_valid else shapely.make_valid(each) for each in pieces]
+    union = shapely.union_all(
+        [piece if piece.is_valid else shapely.make_valid(piece) for piece in pieces]
     )
-    return shapely.simplify(whole, 0)
+    return shapely.simplify(union, 0)
 
 
 def _places(shapes: Sequence[Polygon], transform: Affine) -> Shaped[np.ndarray, " object"]:

@@ -76,10 +76,10 @@ class ReportData:
         shapes += [] if self.reference is None else [self.reference.shape]
         if len(set(shapes)) > 1:
             raise ValueError(f"report arrays must share rows and columns, got {shapes}: align them")
-        known = self.score[~np.isnan(self.score)]
-        if known.size and not (known.min() >= 0 and known.max() <= 1):
+        score = self.score[~np.isnan(self.score)]
+        if score.size and not (score.min() >= 0 and score.max() <= 1):
             raise ValueError(
-                f"scores must lie in [0, 1], got {known.min():.3g} to {known.max():.3g}: scale them"
+                f"scores must lie in [0, 1], got {score.min():.3g} to {score.max():.3g}: scale them"
             )
         if not np.isfinite(self.threshold):
             raise ValueError(f"threshold must be finite, got {self.threshold}: pass a number")
@@ -129,27 +129,27 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown, levels = _overview(data), _levels(data)
+    view, levels = _overview(data), _levels(data)
     headline = _headline(data, levels)
-    limit = pictures.color_limit(shown.score, data.threshold)
+    limit = pictures.color_limit(view.score, data.threshold)
     return environment.get_template("report.html.jinja").render(
         data=data,
         headline=headline,
         histogram=_histogram(levels, data.threshold),
         curves=[_curve(name, values) for name, values in data.convergence.items()],
-        shape=shown.score.shape,
+        shape=view.score.shape,
         limit=limit,
         ramp=pictures.color_table()[::15].tolist(),
         preview=_base64(
             pictures.encode(draw_preview(data) if preview is None else preview, "jpeg")
         ),
-        t1=_base64(pictures.encode(pictures.to_uint8(shown.t1), "jpeg")),
-        t2=_base64(pictures.encode(pictures.to_uint8(shown.t2), "jpeg")),
-        errors=_errors(shown),
+        t1=_base64(pictures.encode(pictures.to_uint8(view.t1), "jpeg")),
+        t2=_base64(pictures.encode(pictures.to_uint8(view.t2), "jpeg")),
+        errors=_errors(view),
         error_rgb=pictures.ERROR_RGB["colorblind"],
         change_rgb=pictures.CHANGE_RGB,
         nodata_rgb=pictures.NODATA_RGB,
-        payload=_payload(shown, levels)
+        payload=_payload(view, levels)
         | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
     )
 
@@ -163,15 +163,15 @@ def draw_preview(data: ReportData) -> Picture:
     Returns:
         Picture 1600 pixels wide, for `pictures.encode`.
     """
-    shown, basis = _overview(data), "label-free" if data.label_free else "oracle"
+    view, basis = _overview(data), "label-free" if data.label_free else "oracle"
     sentence = _headline(data, _levels(data))["sentence"]
     return panels(
-        shown.t1,
-        shown.t2,
-        shown.score,
-        shown.threshold,
-        title=shown.title,
-        caption=f"{sentence} · threshold {shown.threshold:.4g} ({shown.threshold_rule}, {basis})",
+        view.t1,
+        view.t2,
+        view.score,
+        view.threshold,
+        title=view.title,
+        caption=f"{sentence} · threshold {view.threshold:.4g} ({view.threshold_rule}, {basis})",
     )
 
 
@@ -193,8 +193,8 @@ def _overview(data: ReportData) -> ReportData:
 def _levels(data: ReportData) -> Int[np.ndarray, "level=65536"]:
     if data.levels is not None:
         return data.levels
-    known = data.score[~np.isnan(data.score)]
-    return np.bincount(quantize(known, data.threshold), minlength=TOP_LEVEL + 1)
+    scores = data.score[~np.isnan(data.score)]
+    return np.bincount(quantize(scores, data.threshold), minlength=TOP_LEVEL + 1)
 
 
 def _scale(data: ReportData) -> float:
@@ -269,41 +269,41 @@ def _curve(name: str, values: Sequence[float]) -> dict[str, Any]:
     """Points of a curve in a box of 100×100, steps from left to right, and its extremes."""
     curve = np.asarray(values, np.float64)
     steps = np.flatnonzero(np.isfinite(curve))
-    known = curve[steps]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    finite = curve[steps]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     x = 100 * steps / max(curve.size - 1, 1)
-    y = 95 - 90 * (known - low) / (high - low) if high > low else np.full(known.size, 50.0)
+    y = 95 - 90 * (finite - low) / (high - low) if high > low else np.full(finite.size, 50.0)
     return {
         "name": name,
         "points": " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True)),
         "steps": curve.size,
         "low": f"{low:.4g}",
         "high": f"{high:.4g}",
-        "last": f"{known[-1]:.4g}" if known.size else "no finite value",
+        "last": f"{finite[-1]:.4g}" if finite.size else "no finite value",
     }
 
 
-def _errors(shown: ReportData) -> str | None:
+def _errors(data: ReportData) -> str | None:
     """Error map as base64 PNG; None if not evaluated."""
-    if shown.reference is None:
+    if data.reference is None:
         return None
-    change, valid = shown.score > shown.threshold, ~np.isnan(shown.score)
-    picture = pictures.error_map(change, shown.reference, valid, "colorblind")
+    change, valid = data.score > data.threshold, ~np.isnan(data.score)
+    picture = pictures.error_map(change, data.reference, valid, "colorblind")
     return _base64(pictures.encode(picture, "png"))
 
 
-def _payload(shown: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[str, Any]:
+def _payload(data: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[str, Any]:
     """What the page's script reads."""
     return {
-        "rows": shown.score.shape[0],
-        "cols": shown.score.shape[1],
-        "fullRows": shown.full_shape[0],
-        "fullCols": shown.full_shape[1],
-        "threshold": shown.threshold,
+        "rows": data.score.shape[0],
+        "cols": data.score.shape[1],
+        "fullRows": data.full_shape[0],
+        "fullCols": data.full_shape[1],
+        "threshold": data.threshold,
         "changeColor": pictures.CHANGE_RGB,
         "nodataColor": pictures.NODATA_RGB,
         "colors": _base64(pictures.color_table().tobytes()),
-        "score": _pack_score(shown.score, shown.threshold),
+        "score": _pack_score(data.score, data.threshold),
         # Floats hold every count up to 2⁵³, and JavaScript reads them as they are.
         "levels": _base64(zlib.compress(levels.astype("<f8").tobytes())),
     }
@@ -317,9 +317,9 @@ def _pack_score(score: Float[np.ndarray, "row col"], threshold: float) -> str:
     not an image, because browsers that resist fingerprinting falsify pixels read from a canvas.
     """
     levels = quantize(score, threshold)
-    across = np.diff(levels, axis=1, prepend=np.uint16(0))
-    step = np.diff(across, axis=0, prepend=np.uint16(0))
-    planes = np.stack([step >> 8, step & 255, ~np.isnan(score)]).astype(np.uint8)
+    col_steps = np.diff(levels, axis=1, prepend=np.uint16(0))
+    steps = np.diff(col_steps, axis=0, prepend=np.uint16(0))
+    planes = np.stack([steps >> 8, steps & 255, ~np.isnan(score)]).astype(np.uint8)
     return _base64(zlib.compress(planes.tobytes()))
 
 

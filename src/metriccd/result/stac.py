@@ -83,10 +83,10 @@ def _footprint(grid: Grid) -> tuple[Polygon | MultiPolygon, list[float]] | None:
     if corners is None:
         return None
     lons, lats = (np.asarray(axis) for axis in corners)
-    seen = np.isfinite(lons) & np.isfinite(lats)
-    if seen.sum() < 4:
+    finite = np.isfinite(lons) & np.isfinite(lats)
+    if finite.sum() < 4:
         return None
-    outline = _outline(np.unwrap(lons[seen], period=360), lats[seen], grid)
+    outline = _outline(np.unwrap(lons[finite], period=360), lats[finite], grid)
     geometry = _split(outline)
     west, south, east, north = outline.bounds
     if east - west >= 360 - TOLERANCE:
@@ -124,18 +124,21 @@ def _split(outline: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
     turns = range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1)
     parts = [translate(outline, -360.0 * turn) & world for turn in turns]
     # Slivers, which rounding leaves beyond ±180, are no parts.
-    kept = [part for part in parts if part.bounds and part.bounds[2] - part.bounds[0] > TOLERANCE]
-    return _oriented(_polygons(union_all(kept)))
+    solid = [part for part in parts if part.bounds and part.bounds[2] - part.bounds[0] > TOLERANCE]
+    return _oriented(_polygons(union_all(solid)))
 
 
 def _polygons(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     """The polygons of any geometry, without its lines and points."""
     parts = [part for part in get_parts(geometry) if isinstance(part, Polygon)]
     nested = [
-        p for part in get_parts(geometry) if isinstance(part, MultiPolygon) for p in part.geoms
+        polygon
+        for part in get_parts(geometry)
+        if isinstance(part, MultiPolygon)
+        for polygon in part.geoms
     ]
-    found = parts + nested
-    return found[0] if len(found) == 1 else MultiPolygon(found)
+    polygons = parts + nested
+    return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
 
 
 def _oriented(geometry: Polygon | MultiPolygon) -> Polygon | MultiPolygon:

@@ -49,17 +49,17 @@ class Tally:
         rows, _ = window.slices
         self.changed[rows] += change.sum(axis=1)
         # Small objects that were removed stay removed when the page applies the threshold.
-        kept = np.where(change, score, np.minimum(score, np.float32(self.threshold)))
-        self.overview.add(window, kept)
-        known = kept[~np.isnan(kept)]
-        levels = np.bincount(quantize(known, self.threshold), minlength=TOP_LEVEL + 1)
+        cleaned = np.where(change, score, np.minimum(score, np.float32(self.threshold)))
+        self.overview.add(window, cleaned)
+        valid_scores = cleaned[~np.isnan(cleaned)]
+        levels = np.bincount(quantize(valid_scores, self.threshold), minlength=TOP_LEVEL + 1)
         np.add(self.levels, levels, out=self.levels)
 
     def reduced(self, reference: Bool[np.ndarray, "row col"]) -> Bool[np.ndarray, "_row _col"]:
         """A reference at the size of the overview: True where any pixel of a block is."""
-        small = Maximum(factor=self.overview.factor, array=np.full_like(self.overview.array, 0))
-        small.add(Window.whole(reference.shape), reference.astype(np.float32))
-        reduced: Bool[np.ndarray, "_row _col"] = small.array > 0
+        overview = Maximum(factor=self.overview.factor, array=np.full_like(self.overview.array, 0))
+        overview.add(Window.whole(reference.shape), reference.astype(np.float32))
+        reduced: Bool[np.ndarray, "_row _col"] = overview.array > 0
         return reduced
 
     def summary(self, grid: Grid) -> dict[str, Any]:
