@@ -36,9 +36,9 @@ def draw_curves(rankings: Mapping[str, Ranking], *, title: str = "") -> bytes:
     for axes in (roc, recall_axes):
         axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
         axes.grid(color="0.9")
-    style_of_legend = {"fontsize": "small", "title_fontsize": "small", "frameon": False}
+    legend_style = {"fontsize": "small", "title_fontsize": "small", "frameon": False}
     legend = figure.legend(
-        loc="outside right center", title="threshold-free", alignment="left", **style_of_legend
+        loc="outside right center", title="threshold-free", alignment="left", **legend_style
     )
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -159,8 +159,8 @@ class Ranking:
         tp, fp, _ = self._falling()
         if not self._defined:
             return np.full(1, math.nan), np.full(1, math.nan)
-        kept = _spread(tp / tp[-1] + fp / fp[-1], points)
-        return fp[kept] / fp[-1], tp[kept] / tp[-1]
+        cuts = _spread(tp / tp[-1] + fp / fp[-1], points)
+        return fp[cuts] / fp[-1], tp[cuts] / tp[-1]
 
     def precision_recall_curve(
         self, points: int = 1000
@@ -172,8 +172,8 @@ class Ranking:
         tp, fp, _ = self._falling()
         if not self._defined:
             return np.full(1, math.nan), np.full(1, math.nan)
-        kept = 1 + _spread(tp[1:] / tp[-1], points)
-        return tp[kept] / (tp[kept] + fp[kept]), tp[kept] / tp[-1]
+        cuts = 1 + _spread(tp[1:] / tp[-1], points)
+        return tp[cuts] / (tp[cuts] + fp[cuts]), tp[cuts] / tp[-1]
 
     @property
     def _defined(self) -> bool:
@@ -183,12 +183,12 @@ class Ranking:
         self,
     ) -> tuple[Int64[np.ndarray, " cut"], Int64[np.ndarray, " cut"], Float64[np.ndarray, " cut"]]:
         """True and false positives above falling thresholds, from nothing to everything."""
-        both = self.changed + self.unchanged
+        histogram = self.changed + self.unchanged
         tp, fp = (
-            np.append(0, np.cumsum(both.share_of(part)[::-1]))
+            np.append(0, np.cumsum(histogram.share_of(part)[::-1]))
             for part in (self.changed, self.unchanged)
         )
-        return tp, fp, np.append(both.ceiling, both.floors[::-1])
+        return tp, fp, np.append(histogram.ceiling, histogram.floors[::-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +279,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     """
     if not scores:
         raise ValueError("a mean needs at least one pair, got none: evaluate a pair first")
-    columns = {f.name: [getattr(each, f.name) for each in scores] for f in fields(Scores)}
+    columns = {f.name: [getattr(pair, f.name) for pair in scores] for f in fields(Scores)}
     means = {name: _mean(column) for name, column in columns.items()}
     counts = {name: sum(columns[name]) for name in ("n_changed", "n_unchanged")}
     return Scores(**{**means, "best_threshold": math.nan, **counts})

@@ -42,10 +42,10 @@ class Legend:
             return cls(changed_above=changed_above, unknown=unknown)
         if _black_and_white(labels):
             return cls(changed_above=127.0)
-        shown = ", ".join(f"{value:g}" for value in values[:8]) + ", …" * (len(values) > 8)
+        listed = ", ".join(f"{value:g}" for value in values[:8]) + ", …" * (len(values) > 8)
         raise DataError(
             "a reference holds 0/1, 0/255, 1/2 (2 = change), 0/1/255 (255 = unknown) or gray near "
-            f"0 and 255, got {shown or 'nothing'}: recode it to 0 = no change, 1 = change, "
+            f"0 and 255, got {listed or 'nothing'}: recode it to 0 = no change, 1 = change, "
             "255 = unknown"
         )
 
@@ -88,13 +88,13 @@ def decode_reference(
     Raises:
         DataError: The labels can be read in more than one way, or there are none.
     """
-    inside = np.ones(labels.shape, bool) if valid is None else valid
+    mask = np.ones(labels.shape, bool) if valid is None else valid
     if labels.dtype == np.bool_:
-        return labels & inside, inside
+        return labels & mask, mask
     counts = Histogram()
-    counts.update(labels[inside])
+    counts.update(labels[mask])
     changed, known = Legend.of(counts).decode(labels)
-    return changed & inside, known & inside
+    return changed & mask, known & mask
 
 
 def combine_masks(
@@ -105,11 +105,11 @@ def combine_masks(
     Raises:
         DataError: Pixels are marked in both.
     """
-    both = int((changed & unchanged).sum())
-    if both:
+    overlap = int((changed & unchanged).sum())
+    if overlap:
         raise DataError(
             "a pixel is either changed or unchanged, "
-            f"got {both} marked as both: correct one of the two masks"
+            f"got {overlap} marked as both: correct one of the two masks"
         )
     return changed, changed | unchanged
 

@@ -73,25 +73,25 @@ def preset_of(settings: Mapping[str, Any]) -> Preset:
     Raises:
         ValueError: No such setting, or a value it cannot have.
     """
-    changed = dict(settings)
-    start, method = changed.pop("preset", "default"), changed.pop("method", None)
-    known = _known()
-    for name, value in changed.items():
-        if name not in known:
+    values = dict(settings)
+    start, method = values.pop("preset", "default"), values.pop("method", None)
+    fields = _known()
+    for name, value in values.items():
+        if name not in fields:
             raise ValueError(
-                f"a grid sets preset, method, {', '.join(known)}: got {name!r}; correct its name"
+                f"a grid sets preset, method, {', '.join(fields)}: got {name!r}; correct its name"
             )
-        changed[name] = _checked(name, _converted(name, value, known[name][1]))
-    threshold = changed.get("threshold", "auto")
+        values[name] = _checked(name, _converted(name, value, fields[name][1]))
+    threshold = values.get("threshold", "auto")
     preset = choose_preset(str(start), None if method is None else str(method), threshold)
     if threshold == "auto":
-        changed.pop("threshold", None)
-    for name, value in changed.items():
-        part, new = known[name][0], {name: value}
+        values.pop("threshold", None)
+    for name, value in values.items():
+        part, change = fields[name][0], {name: value}
         if part is not None:
             inner = {name.removeprefix(f"{part}_"): value}
-            new = {part: replace(getattr(preset, part), **inner)}
-        preset = replace(preset, **new)
+            change = {part: replace(getattr(preset, part), **inner)}
+        preset = replace(preset, **change)
     return preset
 
 
@@ -117,17 +117,17 @@ def _known() -> dict[str, tuple[str | None, Any]]:
 
     A name that two parts share is that of the first; the second's is "part_name".
     """
-    known: dict[str, tuple[str | None, Any]] = {}
+    fields: dict[str, tuple[str | None, Any]] = {}
     for name, kind in get_type_hints(Preset).items():
         if is_dataclass(kind):
             parts = get_type_hints(kind).items()
-            known |= {
-                f"{name}_{inner}" if inner in known else inner: (name, each)
-                for inner, each in parts
+            fields |= {
+                f"{name}_{inner}" if inner in fields else inner: (name, field_type)
+                for inner, field_type in parts
             }
         elif name != "method":
-            known[name] = (None, kind)
-    return known
+            fields[name] = (None, kind)
+    return fields
 
 
 def _converted(name: str, value: Any, kind: Any) -> Any:
@@ -140,9 +140,9 @@ def _converted(name: str, value: Any, kind: Any) -> Any:
     if origin is Literal and value in inner and isinstance(value, str):
         return value
     if origin in {Union, UnionType}:
-        for each in inner:
+        for option in inner:
             try:
-                return _converted(name, value, each)
+                return _converted(name, value, option)
             except ValueError:
                 continue
     if origin in {tuple, frozenset} and isinstance(value, list):
@@ -174,9 +174,9 @@ def _checked(name: str, value: Any) -> Any:
 def _described(kind: Any) -> str:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return " or ".join(repr(each) for each in inner)
+        return " or ".join(repr(option) for option in inner)
     if origin in {Union, UnionType}:
-        return " or ".join(_described(each) for each in inner)
+        return " or ".join(_described(option) for option in inner)
     if origin in {tuple, frozenset}:
         return f"a list of {_described(inner[0])}"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

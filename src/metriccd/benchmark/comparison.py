@@ -164,7 +164,7 @@ def compare(
     for name in names:
         entry = Entry(name=name, preset=choose_preset("default", name, "auto"), rules=rules)
         measured[name] = judge.measure(entry, block, options, stages)
-    one, other = (
+    t1_rgb, t2_rgb = (
         stretched(np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan)))
         for image in (block.t1, block.t2)
     )
@@ -173,8 +173,8 @@ def compare(
         rules=rules,
         changed=changed,
         judged=judge.judged,
-        t1_rgb=one,
-        t2_rgb=other,
+        t1_rgb=t1_rgb,
+        t2_rgb=t2_rgb,
         record=_record(pair, reference, options, rules, judge, measured, stages),
     )
 
@@ -209,8 +209,8 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
     """A reference without georeference lies on t1's pixels, of which the pair may be a part."""
     if isinstance(reference, tuple):
-        one, other = (on_t1(mask, pair) for mask in reference)
-        return one, other
+        changed, unchanged = (on_t1(mask, pair) for mask in reference)
+        return changed, unchanged
     return on_lattice(as_raster(reference, "reference"), pair.t1.grid, "a reference")
 
 
@@ -228,7 +228,7 @@ def _record(
     return {
         "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
         "masks": [input_of(mask) for mask in pair.masks],
-        "references": [input_of(as_raster(each, "reference")) for each in references],
+        "references": [input_of(as_raster(image, "reference")) for image in references],
         "settings": {
             "methods": list(methods),
             "thresholds": list(rules),
@@ -239,7 +239,7 @@ def _record(
             "seed": options.seed,
         },
         "judged_pixels": int(judge.judged.sum()),
-        "warnings": [f"{name}: {line}" for name, each in methods.items() for line in each.warnings],
+        "warnings": [f"{name}: {line}" for name, run in methods.items() for line in run.warnings],
         "stages": [asdict(stage) for stage in stages.done],
         "versions": versions(),
     }

@@ -61,22 +61,22 @@ def find_pairs(
     """
     if dataset not in DATASETS:
         raise ValueError(f"no data set {dataset!r}: choose from {', '.join(DATASETS)}")
-    chosen = None if bands is None else tuple(bands)
-    pairs = oscd(root, bands=chosen) if dataset == "oscd" else DATASETS[dataset](root)
+    names = None if bands is None else tuple(bands)
+    pairs = oscd(root, bands=names) if dataset == "oscd" else DATASETS[dataset](root)
     splits = sorted({pair.split for pair in pairs} - {"all"})
     if split != "all" and split not in splits:
         raise ValueError(f"no split {split!r} in {root}: choose from {', '.join(['all', *splits])}")
-    kept = [replace(pair, bands=chosen) for pair in pairs if split in {"all", pair.split}]
-    missing = [pair.reference for pair in kept if not pair.reference.is_file()]
+    selected = [replace(pair, bands=names) for pair in pairs if split in {"all", pair.split}]
+    missing = [pair.reference for pair in selected if not pair.reference.is_file()]
     if missing:
-        lacking = {pair.split for pair in kept if not pair.reference.is_file()}
-        whole = sorted({pair.split for pair in kept} - lacking)
-        others = f", or choose --split {' or '.join(whole)}" if whole else ""
+        lacking = {pair.split for pair in selected if not pair.reference.is_file()}
+        complete = sorted({pair.split for pair in selected} - lacking)
+        remedy = f", or choose --split {' or '.join(complete)}" if complete else ""
         raise DataError(
-            f"a pair must have a reference: {len(missing)} of {len(kept)} have none, such as "
-            f"{missing[0]}; add the labels{others}"
+            f"a pair must have a reference: {len(missing)} of {len(selected)} have none, such as "
+            f"{missing[0]}; add the labels{remedy}"
         )
-    return kept
+    return selected
 
 
 def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
@@ -97,12 +97,12 @@ def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
     Raises:
         DataError: `root` holds no such city.
     """
-    chosen = None if bands is None else tuple(bands)
+    names = None if bands is None else tuple(bands)
     pairs = []
     for city in sorted(path for path in root.glob("*/") if path.is_dir()):
         reference = city / "cm" / f"{city.name}-cm.tif"
         t1, t2 = city / "pair" / "img1.png", city / "pair" / "img2.png"
-        if chosen is not None or not (t1.is_file() and t2.is_file()):
+        if names is not None or not (t1.is_file() and t2.is_file()):
             t1, t2 = city / "imgs_1", city / "imgs_2"
         test = city.name in OSCD_TEST
         if t1.exists() and t2.exists() and (test or reference.is_file()):
@@ -113,12 +113,12 @@ def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
                     t1=t1,
                     t2=t2,
                     reference=reference,
-                    bands=chosen,
+                    bands=names,
                     split=split,
                     unchanged_label=1.0,
                 )
             )
-    images = "pair/img1.png, img2.png or imgs_1, imgs_2" if chosen is None else "imgs_1, imgs_2"
+    images = "pair/img1.png, img2.png or imgs_1, imgs_2" if names is None else "imgs_1, imgs_2"
     return _some(pairs, root, f"OSCD holds <city>/cm/<city>-cm.tif and <city>/{images}")
 
 

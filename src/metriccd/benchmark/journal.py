@@ -85,8 +85,8 @@ class Journal:
             OutputError: OUT holds something else, or cannot be written.
         """
         self.folder = out / FOLDER
-        used = out.exists() and (not out.is_dir() or any(out.iterdir()))
-        if used and not self.folder.is_dir():
+        occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
+        if occupied and not self.folder.is_dir():
             raise OutputError(
                 f"OUT must be new, or an earlier benchmark to go on with: {out} is neither; "
                 "choose another folder"
@@ -169,16 +169,16 @@ def _run(content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Run:
         setattr(ranking, part, Histogram.from_counts(arrays["values"], arrays[part]))
     rules = {
         rule: Outcome(
-            scores=_scores(each["scores"]),
-            confusion=Confusion(**each["confusion"]),
-            threshold=each["threshold"],
-            seconds=each["seconds"],
+            scores=_scores(outcome["scores"]),
+            confusion=Confusion(**outcome["confusion"]),
+            threshold=outcome["threshold"],
+            seconds=outcome["seconds"],
         )
-        for rule, each in content["rules"].items()
+        for rule, outcome in content["rules"].items()
     }
     warnings = [
         *content["warnings"],
-        *(w for e in content["rules"].values() for w in e["warnings"]),
+        *(line for outcome in content["rules"].values() for line in outcome["warnings"]),
     ]
     return Run(
         rules=rules,
@@ -197,13 +197,13 @@ def _scores(figures: Mapping[str, Any]) -> Scores:
 
 def _packed(ranking: Ranking) -> bytes:
     """Both histograms in the bins of their sum, so that ties stay ties."""
-    both = (ranking.changed + ranking.unchanged).coarsened(BINS)
+    histogram = (ranking.changed + ranking.unchanged).coarsened(BINS)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        values=both.values.astype(np.float32),
-        changed=both.share_of(ranking.changed),
-        unchanged=both.share_of(ranking.unchanged),
+        values=histogram.values.astype(np.float32),
+        changed=histogram.share_of(ranking.changed),
+        unchanged=histogram.share_of(ranking.unchanged),
     )
     return buffer.getvalue()
 

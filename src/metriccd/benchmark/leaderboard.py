@@ -64,14 +64,14 @@ class Leaderboard:
             outcomes = [run.rules[rule] for run in runs]
             costs = _costs(runs, [outcome.seconds for outcome in outcomes], share=len(runs))
             head = {"scope": "mean", "pair": None, "method": name, "rule": rule}
-            yield _row(head, mean_scores([each.scores for each in outcomes]), None, costs)
+            yield _row(head, mean_scores([outcome.scores for outcome in outcomes]), None, costs)
 
     def pooled(self) -> Iterator[dict[str, Any]]:
         """Figures of the pixels of all pairs together; times are summed."""
         rankings = self.rankings()
         for name, rule, runs in self.columns():
             outcomes = [run.rules[rule] for run in runs]
-            confusion = sum((each.confusion for each in outcomes), Confusion())
+            confusion = sum((outcome.confusion for outcome in outcomes), Confusion())
             costs = _costs(runs, [outcome.seconds for outcome in outcomes])
             head = {"scope": "pooled", "pair": None, "method": name, "rule": rule}
             yield _row(head, Scores.of(confusion, rankings[name]), None, costs)
@@ -86,12 +86,12 @@ class Leaderboard:
 
     def markdown(self) -> str:
         """Both tables for people, the paper's figures beside ours where it has any."""
-        printed = published(self.dataset, self.grid)
+        paper = published(self.dataset, self.grid)
         means = [
-            row | {f"paper {name}": value for name, value in printed.get(row["method"], {}).items()}
+            row | {f"paper {name}": value for name, value in paper.get(row["method"], {}).items()}
             for row in self.mean()
         ]
-        theirs = {
+        paper_columns = {
             f"paper {name}": Column(f"paper: {COLUMNS[name].title}", "as printed")
             for name in MEASURES
             if any(f"paper {name}" in row for row in means)
@@ -99,12 +99,12 @@ class Leaderboard:
         parts = [
             f"# {self.dataset}, split {self.split}: {len(self.runs)} pairs",
             "## Mean over pairs",
-            markdown_table(means, COLUMNS | COSTS | theirs),
+            markdown_table(means, COLUMNS | COSTS | paper_columns),
             "## Pooled pixels",
             markdown_table(list(self.pooled()), COLUMNS | COSTS),
             basis_line(),
             *EXPLAINED,
-            *(NOTES[self.dataset] if theirs else ()),
+            *(NOTES[self.dataset] if paper_columns else ()),
         ]
         return "\n\n".join(parts) + "\n"
 

@@ -108,10 +108,10 @@ NOTES: dict[str, tuple[str, ...]] = {
 
 def published(dataset: str, grid: str | None = None) -> dict[str, dict[str, float]]:
     """Method, or row of a ready grid → figures that the paper prints for a data set."""
-    printed = {
+    rows = {
         method: dict(zip(MEASURES, figures, strict=True))
         for method, figures in TABLE1.get(dataset, {}).items()
     }
     if dataset == "oscd" and grid is not None:
-        printed |= GRIDS.get(grid, {})
-    return printed
+        rows |= GRIDS.get(grid, {})
+    return rows

@@ -57,9 +57,9 @@ def choose_entries(
             names, rules = choose_methods([name], thresholds or ["otsu"])
         except ValueError as error:
             raise ValueError(f"{error}; presets are {', '.join(PRESETS)}") from None
-        for each in names:
-            preset = choose_preset("default", each, "auto")
-            entries[each] = Entry(name=each, preset=preset, rules=rules if thresholds else ())
+        for method in names:
+            preset = choose_preset("default", method, "auto")
+            entries[method] = Entry(name=method, preset=preset, rules=rules if thresholds else ())
     for name, preset in (read_grid(grid) if grid is not None else {}).items():
         if name in entries:
             raise DataError(f"a row of a grid must have a name of its own: {name!r} is a method")
@@ -111,7 +111,7 @@ def benchmark(
     stages = Stages(progress)
     settings = {"seed": seed, "device": choose_device(device)}
     settings |= {"versions": versions(), "code": code_digest()}
-    described = {entry.name: _described(entry) for entry in entries}
+    descriptions = {entry.name: _described(entry) for entry in entries}
     inputs = {}
     with stages.stage("inputs", len(pairs)) as advance:
         for pair in pairs:
@@ -120,7 +120,7 @@ def benchmark(
     keys = {
         pair: {
             name: settings | {"pair": _contents(files), "entry": entry}
-            for name, entry in described.items()
+            for name, entry in descriptions.items()
         }
         for pair, files in inputs.items()
     }
@@ -131,7 +131,7 @@ def benchmark(
         for pair, of_pair in keys.items()
     }
     record = {"dataset": dataset, "split": split, "grid": grid, **settings}
-    record |= {"entries": described, "pairs": inputs, "warnings": _warnings(runs)}
+    record |= {"entries": descriptions, "pairs": inputs, "warnings": _warnings(runs)}
     leaderboard = Leaderboard(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
     leaderboard.write(out)
     return leaderboard
@@ -218,16 +218,16 @@ def _run_missing(
             if not missing[pair.name]:
                 continue
             start = time.perf_counter()
-            opened = _opened(pair)
-            block = opened.load()
+            images = _opened(pair)
+            block = images.load()
             seconds = time.perf_counter() - start
-            changed, known = _reference(pair, opened)
+            changed, known = _reference(pair, images)
             judge = Judge(changed=changed, judged=judged_pixels(block.valid, known))
             for entry in missing[pair.name]:
                 key = keys[pair.name][entry.name]
                 options = options_of(
                     entry.preset,
-                    opened,
+                    images,
                     device=key["device"],
                     seed=key["seed"],
                     stages=Stages(_long_ones(stages.progress)),
@@ -255,11 +255,11 @@ def _described(entry: Entry) -> dict[str, Any]:
     Raises:
         WeightsError: They are not at hand, or lack a level.
     """
-    preset, found = entry.preset, asdict(entry.preset) | {"rules": entry.rules}
+    preset, description = entry.preset, asdict(entry.preset) | {"rules": entry.rules}
     if preset.method in DEEP:
         load_extractor(preset.extractor, levels=preset.fit.levels)
-        found["weights"] = weights_of(preset.extractor)
-    return found
+        description["weights"] = weights_of(preset.extractor)
+    return description
 
 
 def _inputs(pair: Pair) -> dict[str, Any]:
@@ -269,13 +269,13 @@ def _inputs(pair: Pair) -> dict[str, Any]:
         DataError: An image or the reference cannot be read.
         GridError: The images share no grid, or the reference does not lie on t1's.
     """
-    opened = _opened(pair)
-    _reference(pair, opened)
+    images = _opened(pair)
+    _reference(pair, images)
     return {
-        "t1": input_of(opened.t1),
-        "t2": input_of(opened.t2),
+        "t1": input_of(images.t1),
+        "t2": input_of(images.t2),
         "reference": input_of(as_raster(pair.reference, "reference")),
-        "bands": [band.name for band in opened.t1.bands],
+        "bands": [band.name for band in images.t1.bands],
         "inverted": pair.inverted,
         "unchanged_label": pair.unchanged_label,
     }
@@ -284,8 +284,8 @@ def _inputs(pair: Pair) -> dict[str, Any]:
 def _contents(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The same without paths: a data set may move."""
     return {
-        name: [file["sha256"] for file in each["files"]] if isinstance(each, dict) else each
-        for name, each in inputs.items()
+        name: [file["sha256"] for file in value["files"]] if isinstance(value, dict) else value
+        for name, value in inputs.items()
     }
 
 
@@ -293,10 +293,10 @@ def _opened(pair: Pair) -> ImagePair:
     return read_pair(pair.t1, pair.t2, bands=pair.bands)
 
 
-def _reference(pair: Pair, opened: ImagePair) -> Known:
+def _reference(pair: Pair, images: ImagePair) -> Known:
     return read_reference(
-        on_t1(pair.reference, opened),
-        opened.grid,
+        on_t1(pair.reference, images),
+        images.grid,
         inverted=pair.inverted,
         unchanged_label=pair.unchanged_label,
     )
@@ -314,12 +314,12 @@ def _kept(journal: Journal, pair: str, entry: str, key: Mapping[str, Any]) -> Ru
 
 def _warnings(runs: Mapping[str, Mapping[str, Run]]) -> list[str]:
     """What the user should know of each run, and of all."""
-    found = [
+    lines = [
         f"{pair}, {name}: {line}"
         for pair, of_pair in runs.items()
         for name, run in of_pair.items()
         for line in run.warnings
     ]
     if not all(run.peak_alone for of_pair in runs.values() for run in of_pair.values()):
-        found.append("peak_mib: this system keeps one peak for all runs, which only rises")
-    return found
+        lines.append("peak_mib: this system keeps one peak for all runs, which only rises")
+    return lines

@@ -105,26 +105,28 @@ class Judge:
         """
         alone = reset_peak()
         with stages.stage(entry.name):
-            found = METHODS[entry.preset.method](*block, options=options)
+            difference = METHODS[entry.preset.method](*block, options=options)
         cost, ranking = stages.done[-1], Ranking()
-        ranking.update(found.image, self.changed, self.judged)
+        ranking.update(difference.image, self.changed, self.judged)
         return Measured(
             ranking=ranking,
             rules={
-                rule_name(rule): self._decide(found, block, entry, rule, options.seed)
+                rule_name(rule): self._decide(difference, block, entry, rule, options.seed)
                 for rule in entry.rules
             },
             seconds=cost.seconds,
             peak_mib=cost.peak_mib,
             peak_alone=alone,
-            warnings=found.warnings,
+            warnings=difference.warnings,
         )
 
     def _decide(
-        self, found: Difference, block: Block, entry: Entry, rule: str | float, seed: int
+        self, difference: Difference, block: Block, entry: Entry, rule: str | float, seed: int
     ) -> Decided:
         start = time.perf_counter()
-        decision = decide(found, block.valid, rule, automatic=entry.preset.threshold, seed=seed)
+        decision = decide(
+            difference, block.valid, rule, automatic=entry.preset.threshold, seed=seed
+        )
         change = decision.change
         seconds = time.perf_counter() - start
         return Decided(
