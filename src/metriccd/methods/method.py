@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Real
+from jaxtyping import Bool, Float32, Real
 from torch import nn
 
 from metriccd.pair import ArrayPair, Block, Source
@@ -83,23 +83,14 @@ class WholeMethod(Method):
     """A method that needs the whole pair in memory.
 
     Attributes:
-        measure: (t1, t2, valid, options) → what it measured; pixels that are not valid may hold
-            anything.
+        measure: The pair → what it measured; pixels that are not valid may hold anything.
     """
 
-    measure: Callable[
-        [
-            Float[np.ndarray, "band row col"],
-            Float[np.ndarray, "band row col"],
-            Bool[np.ndarray, "row col"],
-            Options,
-        ],
-        Difference,
-    ]
+    measure: Callable[[Block, Options], Difference]
 
     def on(self, block: Block, options: Options) -> Difference:
         """Measures all of it at once."""
-        found = self.measure(*block, options)
+        found = self.measure(block, options)
         return replace(found, image=np.where(block.valid, found.image, np.nan).astype(np.float32))
 
 
@@ -125,7 +116,7 @@ class WindowedMethod(Method):
 
             def measure(window: Window) -> Float32[np.ndarray, "component _row _col"]:
                 part = read(window)
-                return np.where(part.valid, fitted.measure(*part), np.nan).astype(np.float32)
+                return np.where(part.valid, fitted.measure(part), np.nan).astype(np.float32)
 
             components = map_tiles(
                 measure,

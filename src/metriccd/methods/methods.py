@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from metriccd import difference
 from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod, choose_device
@@ -32,7 +32,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         stages=options.stages,
     )
     return Fitted(
-        measure=lambda t1, t2, valid: found(t1, t2, valid)[np.newaxis],
+        measure=lambda block: found(*block)[np.newaxis],
         merge=_only,
         halo=found.halo,
         stride=found.stride,
@@ -49,19 +49,11 @@ def _only(components: Float[np.ndarray, "1 row col"]) -> Float[np.ndarray, "row 
     return image
 
 
-def _metric(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    options: Options,
-) -> Difference:
+def _metric(block: Block, options: Options) -> Difference:
     """Deep metric learning on this pair: eq. 1–9 (Bandara & Patel)."""
-    one, other = in_one_range(t1, t2, valid, options)
     fit = fit_pair(
-        one,
-        other,
-        valid,
-        rgb=three(options.rgb, len(t1)),
+        *in_one_range(block, options),
+        rgb=three(options.rgb, len(block.t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         settings=options.fit,
         seed=options.seed,
@@ -71,19 +63,11 @@ def _metric(
     return Difference(image=fit.probability, probability=True, history=fit.history)
 
 
-def _closed_form(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    options: Options,
-) -> Difference:
+def _closed_form(block: Block, options: Options) -> Difference:
     """Color correction, feature and spectral distances, smoothing; no fitting."""
-    one, other = in_one_range(t1, t2, valid, options)
     distance = deep_distance(
-        one,
-        other,
-        valid,
-        rgb=three(options.rgb, len(t1)),
+        *in_one_range(block, options),
+        rgb=three(options.rgb, len(block.t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         device=choose_device(options.device),
         stages=options.stages,
@@ -92,18 +76,11 @@ def _closed_form(
     return Difference(image=distance, floor=1.0)
 
 
-def _deep_cva(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    options: Options,
-) -> Difference:
+def _deep_cva(block: Block, options: Options) -> Difference:
     """Deep change vector analysis, which scales each date by itself: no color correction."""
     distance = deep_cva(
-        t1,
-        t2,
-        valid,
-        rgb=three(options.rgb, len(t1)),
+        *block,
+        rgb=three(options.rgb, len(block.t1)),
         extractor=load_extractor(options.extractor, levels=options.fit.levels),
         device=choose_device(options.device),
         stages=options.stages,
@@ -118,13 +95,9 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod
         with options.stages.stage("difference"):
             found = fit(_WithoutInvalid(source))
 
-        def measure(
-            t1: Float[np.ndarray, "band row col"],
-            t2: Float[np.ndarray, "band row col"],
-            valid: Bool[np.ndarray, "row col"],
-        ) -> Float[np.ndarray, "component row col"]:
-            one, other, _ = _without_invalid(Block(t1, t2, valid))
-            return found.apply(one, other)
+        def measure(block: Block) -> Float[np.ndarray, "component row col"]:
+            t1, t2, _ = _without_invalid(block)
+            return found.apply(t1, t2)
 
         def merge(
             components: Float[np.ndarray, "component row col"],
@@ -164,22 +137,19 @@ def _without_invalid(block: Block) -> Block:
     return Block(one, other, block.valid)
 
 
-def in_one_range(
-    t1: Float[np.ndarray, "band row col"],
-    t2: Float[np.ndarray, "band row col"],
-    valid: Bool[np.ndarray, "row col"],
-    options: Options,
-) -> tuple[Float[np.ndarray, "band row col"], Float[np.ndarray, "band row col"]]:
+def in_one_range(block: Block, options: Options) -> Block:
     """Both images in the colors of t2, in [0, 1]; 0 where not valid."""
+    t1, t2, valid = block
     with options.stages.stage("color"):
         if options.scaling == "percentiles":
-            return UnitRange.fit([(t1, t2, valid)], factor=options.color_factor)(t1, t2, valid)
+            ranged = UnitRange.fit([block], factor=options.color_factor)
+            return Block(*ranged(t1, t2, valid), valid)
         corrected = polynomial_correction(t1, t2, valid, factor=options.color_factor)
-        one, other = (between_extremes(image, valid) for image in (corrected, t2))
-        return (
-            np.where(valid, one, 0).astype(np.float32),
-            np.where(valid, other, 0).astype(np.float32),
+        t1, t2 = (
+            np.where(valid, between_extremes(image, valid), 0).astype(np.float32)
+            for image in (corrected, t2)
         )
+        return Block(t1, t2, valid)
 
 
 # Methods that tell what appeared from what disappeared.

@@ -1,7 +1,4 @@
-"""What a method is: told by options, it measures a pair of arrays.
-
-Most are fitted on a source first, which may be larger than memory, and then measure any window.
-"""
+"""What a method measured, and a method that is fitted and measures windows of a scene."""
 
 from __future__ import annotations
 
@@ -10,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
+
+from metriccd.pair import Block
 
 # Side of the tiles in which scenes are measured. With a halo of 60 pixels a fifth of the work is
 # for context; larger tiles have less of it, but leave the cache and take longer.
@@ -44,19 +43,12 @@ class Difference:
     warnings: tuple[str, ...] = ()
 
 
-Images = tuple[
-    Float[np.ndarray, "band row col"],
-    Float[np.ndarray, "band row col"],
-    Bool[np.ndarray, "row col"],
-]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A method fitted on a pair; it measures windows.
 
     Attributes:
-        measure: (t1, t2, valid) of a window with its context → components (component, row, col).
+        measure: A window of the pair with its context → components (component, row, col).
         merge: Components → one value a pixel, larger = more change.
         components: How many there are.
         halo: Context that a window needs on each side, in pixels; a multiple of `stride`.
@@ -68,14 +60,7 @@ class Fitted:
         warnings: What the user should know.
     """
 
-    measure: Callable[
-        [
-            Float[np.ndarray, "band row col"],
-            Float[np.ndarray, "band row col"],
-            Bool[np.ndarray, "row col"],
-        ],
-        Float[np.ndarray, "component row col"],
-    ]
+    measure: Callable[[Block], Float[np.ndarray, "component row col"]]
     merge: Callable[[Float[np.ndarray, "component row col"]], Float[np.ndarray, "row col"]]
     components: int = 1
     halo: int = 0
@@ -86,9 +71,9 @@ class Fitted:
     facts: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    def image(self, block: Images) -> Float32[np.ndarray, "row col"]:
+    def image(self, block: Block) -> Float32[np.ndarray, "row col"]:
         """Change measure on a window; NaN where not valid."""
-        return np.where(block[2], self.merge(self.measure(*block)), np.nan).astype(np.float32)
+        return np.where(block.valid, self.merge(self.measure(block)), np.nan).astype(np.float32)
 
 
 def side_of(fitted: Fitted, *, multiple: int = 1) -> int:
