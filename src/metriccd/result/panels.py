@@ -29,7 +29,7 @@ from metriccd.result.pictures import (
 
 DPI = 100
 
-WIDTH, ERROR_WIDTH = 1600, 1800  # pixels of the preview and of the error maps
+WIDTH = 1600  # pixels of the preview
 _MARGIN, _GAP, _HEADER, _LABEL, _FOOTER = 28, 24, 84, 30, 62  # pixels of the preview
 
 
@@ -86,6 +86,7 @@ def error_panel(
     *,
     caption: str,
     palette: Literal["paper", "colorblind"] = "paper",
+    width: int = 1800,
 ) -> bytes:
     """Images, reference and the error map of each change map, as Figures 5–7 of Bandara & Patel.
 
@@ -96,6 +97,7 @@ def error_panel(
         maps: Title → change map, True = change.
         caption: Second line.
         palette: Key of `ERROR_RGB`.
+        width: Pixels.
 
     Returns:
         PNG file.
@@ -109,12 +111,12 @@ def error_panel(
         pictures[title] = error_map(change, reference, judged, palette).astype(np.float32) / 255
     columns = 4 if len(pictures) <= 12 else 5
     shape = truth.shape
-    figure, axes = _panel_grid(ERROR_WIDTH, columns, shape[0] / shape[1], count=len(pictures))
+    figure, axes = _panel_grid(width, columns, shape[0] / shape[1], count=len(pictures))
     _write_header(figure, "Errors of each method", caption)
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         ax.set_title(title, loc="left", fontsize=11, parse_math=False)
         ax.set(xticks=[], yticks=[])
-        ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=ERROR_WIDTH // 2)), 0, -1))
+        ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=width // 2)), 0, -1))
     _error_legend(figure, palette)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
