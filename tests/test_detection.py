@@ -16,7 +16,7 @@ from rio_cogeo import cog_validate
 from sklearn.cluster import KMeans
 
 import metriccd as mcd
-from metriccd.decision.thresholds import threshold_of
+from metriccd.decision.rules import threshold_of
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.difference import irmad, on_arrays
 from metriccd.methods.method import Options

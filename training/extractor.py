@@ -26,10 +26,15 @@ from metriccd.nets.embedded import MetricExtractor
 from metriccd.pair.color import UnitRange
 from metriccd.pair.pair import read_pair
 from metriccd.recipe import fusion
-from metriccd.recipe.adaptation import Adaptation, adapt, pseudo_labels
+from metriccd.recipe.adaptation import Adaptation
+from metriccd.recipe.adaptation import adapt
+from metriccd.recipe.adaptation import pseudo_labels
 from metriccd.recipe.crops import Lesson
 from metriccd.recipe.smoothing import smooth
-from metriccd.recipe.standard import Part, Standard, inside, mean_of
+from metriccd.recipe.standard import Part
+from metriccd.recipe.standard import Standard
+from metriccd.recipe.standard import inside
+from metriccd.recipe.standard import mean_of
 from metriccd.stages import Stages
 
 SETTINGS = Adaptation(

@@ -15,8 +15,8 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
+from metriccd.decision.rules import THRESHOLDS, threshold_of
 from metriccd.decision.thresholds import (
-    THRESHOLDS,
     chi2,
     chi2_inflation,
     fixed,
@@ -24,7 +24,6 @@ from metriccd.decision.thresholds import (
     kmeans,
     otsu,
     rosin,
-    threshold_of,
     triangle,
 )
 from metriccd.difference import DifferenceImage, irmad, mad

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from metriccd.recipe.adaptation import Adaptation
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 from torch import nn
@@ -15,7 +16,6 @@ from metriccd.demo.synthetic import land_scene
 from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
 from metriccd.recipe import fusion, guidance
-from metriccd.recipe.adaptation import Adaptation
 from metriccd.recipe.fusion import Fusion, fit_fusion, fuse
 from metriccd.recipe.scale import LARGEST, SMALLEST
 from metriccd.recipe.standard import Part

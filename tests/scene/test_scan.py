@@ -17,7 +17,7 @@ import rasterio
 import torch
 
 import metriccd as mcd
-from metriccd.decision.thresholds import threshold_of
+from metriccd.decision.rules import threshold_of
 from metriccd.demo.synthetic import land_scene
 from metriccd.detection import Detection, detect_into
 from metriccd.errors import OutputError

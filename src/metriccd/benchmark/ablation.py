@@ -9,8 +9,7 @@ A grid names a preset, settings that all of its rows share, and what each row ch
     name = "no consistency"
     terms = ["image", "feature", "balance"]
 
-Settings are those of `Preset` and of the parts it is made of, such as `FitSettings`; the steps and
-the rate of `Adaptation` are called adaptation_steps and adaptation_learning_rate.
+Settings are those of `Preset` and of the parts it is made of, such as `FitSettings`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ from metriccd.nets import GENERATORS
 READY = ("table2", "table3", "table4")
 # Smallest values of numbers.
 _NUMBERS = {"color_factor": 1, "steps": 1, "learning_rate": 0, "alpha": 0}
-_NUMBERS |= {"adaptation_steps": 0, "adaptation_learning_rate": 0, "batch": 1, "crop": 16}
 
 
 def read_grid(source: str | Path) -> dict[str, Preset]:

@@ -13,7 +13,8 @@ from metriccd.decision.objects import (
     require_areas,
     without_small,
 )
-from metriccd.decision.thresholds import THRESHOLDS, rosin
+from metriccd.decision.rules import THRESHOLDS
+from metriccd.decision.thresholds import rosin
 
 __all__ = [
     "BLOCK",

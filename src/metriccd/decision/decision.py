@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Float32
 
 from metriccd.decision.adaptive import adaptive_score
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
-from metriccd.decision.thresholds import chi2_inflation, rule_of, threshold_of
+from metriccd.decision.rules import rule_of, threshold_of
+from metriccd.decision.thresholds import chi2_inflation
 from metriccd.scene import Difference, Histogram
 
 # χ² statistics larger than this many times what they should be are reported.
@@ -139,7 +140,8 @@ def level_by(
     """
     level = rule_of(rule, chi2_dof=chi2_dof)(histogram)
     if rule != "chi2":
-        return max(level, floor), () if level >= floor else (UNCHANGED,)
+        level = max(level, floor)
+        return level, (UNCHANGED,) if histogram.maximum <= level == floor else ()
     return level**0.5, _inflated(histogram, chi2_dof)
 
 

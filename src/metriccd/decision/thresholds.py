@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from scipy.special import chdtri, expit, xlogy
 from skimage.filters import threshold_otsu, threshold_yen
 
@@ -163,47 +163,6 @@ def fixed(value: float) -> Rule:
     if not math.isfinite(value):
         raise ValueError(f"a threshold is a finite number, got {value}: give for example 0.5")
     return lambda _: float(value)
-
-
-# The rules that need nothing but the values.
-THRESHOLDS: dict[str, Rule] = {
-    "otsu": otsu,
-    "kmeans": kmeans,
-    "kapur": kapur,
-    "rosin": rosin,
-    "triangle": triangle,
-    "yen": yen,
-    "gmm": gmm,
-}
-
-
-def threshold_of(
-    name: str, values: Float[np.ndarray, "*shape"], *, chi2_dof: int | None = None
-) -> float:
-    """The threshold on values at hand by a rule, see `rule_of`; NaN is ignored."""
-    histogram = Histogram()
-    histogram.update(values)
-    return rule_of(name, chi2_dof=chi2_dof)(histogram)
-
-
-def rule_of(name: str, *, chi2_dof: int | None = None) -> Rule:
-    """A rule of `THRESHOLDS`, or "chi2".
-
-    Args:
-        name: The rule.
-        chi2_dof: Degrees of freedom of values that are chi-square statistics, for "chi2".
-
-    Raises:
-        ValueError: There is no such rule, or "chi2" has no degrees of freedom.
-    """
-    if name == "chi2":
-        if chi2_dof is None:
-            raise ValueError("rule chi2 needs a χ² statistic, got none: use it with MAD or IR-MAD")
-        return chi2(chi2_dof)
-    if name not in THRESHOLDS:
-        names = ", ".join((*THRESHOLDS, "chi2"))
-        raise ValueError(f"a threshold rule is one of {names}, got {name!r}: choose one of them")
-    return THRESHOLDS[name]
 
 
 def _entropy_so_far(share: Float64[np.ndarray, " level"]) -> Float64[np.ndarray, " level"]:

@@ -18,7 +18,6 @@ from torch import nn
 from metriccd.pair import ArrayPair, Block, Source
 from metriccd.paper import PAPER, FitSettings
 from metriccd.raster import Window, map_tiles, tiles
-from metriccd.recipe import Adaptation
 from metriccd.scene import Difference, Fitted, side_of
 from metriccd.stages import Stages
 
@@ -37,7 +36,7 @@ class Options:
         extractor: "embedded", "vgg16", a weights file, or a module (batch, 3, row, col) →
             feature maps.
         fit: Settings of the per-pair optimizer.
-        adaptation: How the extractor of "fusion" is taught on the pair; not at all by default.
+        plain_features: Whether the plain difference of "fusion" compares features, too.
         direction: Of change that "fusion" looks for, see `DIRECTIONS`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
@@ -50,7 +49,7 @@ class Options:
     rgb: tuple[int, int, int] = (0, 1, 2)
     extractor: str | nn.Module = "embedded"
     fit: FitSettings = PAPER
-    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    plain_features: bool = True
     direction: Direction = "both"
     color_factor: int = 4
     scaling: Scaling = "percentiles"

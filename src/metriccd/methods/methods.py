@@ -19,27 +19,27 @@ from metriccd.scene import Difference, Fitted, representative
 
 
 def _fit_fusion(source: Source, options: Options) -> Fitted:
-    """Prediction, structure and deep features, multiplied; the features taught on this pair."""
+    """Prediction, deep features and the plain difference, multiplied, in both directions."""
     parts = representative(source, seed=options.seed, stages=options.stages)
     found = fit_fusion(
         parts,
         rgb=three(options.rgb, len(parts[0].t1)),
         extractor=load_extractor(options.extractor),
-        adaptation=options.adaptation,
+        plain_features=options.plain_features,
+        direction=options.direction,
         color_factor=options.color_factor,
         seed=options.seed,
         device=choose_device(options.device),
         stages=options.stages,
     )
     return Fitted(
-        measure=lambda block: found(*block)[np.newaxis],
+        measure=lambda block: found(*block)[:1],
         merge=_only,
         halo=found.halo,
         stride=found.stride,
         # Around 1 where nothing special happens, unless all distances are rounding errors.
         floor=1.0,
-        history=found.history,
-        facts={"scale": round(found.scale, 3)},
+        facts={"scale": round(found.scale, 3), "weight of appeared": round(found.weight, 3)},
     )
 
 
@@ -68,7 +68,7 @@ def _closed_form(block: Block, options: Options) -> Difference:
     distance = deep_distance(
         *in_one_range(block, options),
         rgb=three(options.rgb, len(block.t1)),
-        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        extractor=load_extractor(options.extractor),
         device=choose_device(options.device),
         stages=options.stages,
     )

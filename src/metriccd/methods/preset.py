@@ -9,10 +9,9 @@ from torch import nn
 
 from metriccd.decision import THRESHOLDS
 from metriccd.methods.method import Direction, Options, Scaling, choose_device
-from metriccd.methods.methods import METHODS
+from metriccd.methods.methods import DIRECTED, METHODS
 from metriccd.pair import ImagePair
 from metriccd.paper import PAPER, RELEASED, FitSettings
-from metriccd.recipe import Adaptation
 from metriccd.stages import Stages
 
 # Methods whose difference image is χ²-distributed where nothing changed.
@@ -20,8 +19,8 @@ CHI2_METHODS = ("mad", "irmad", "irmad_toolbox", "sfa", "isfa")
 # Thresholds used for "auto" with methods that no preset names; "otsu" with all others.
 OWN_THRESHOLDS: dict[str, str | float] = {
     "metric": 0.5,
-    "fusion": "rosin",
-    "closed_form": "rosin",
+    "fusion": "consensus",
+    "closed_form": "triangle",
     "pca_kmeans": "kmeans",
     "deep_cva": "adaptive",
 }
@@ -36,7 +35,7 @@ class Preset:
         extractor: Feature extractor used unless another is asked for.
         threshold: Rule, or a fixed score, used for `--threshold auto`.
         fit: Settings of the per-pair optimizer.
-        adaptation: How the extractor is taught on the pair, see `Options`.
+        plain_features: Whether the plain difference compares features, too, see `Options`.
         direction: Of change that is looked for, see `Options`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1], see `Options`.
@@ -44,17 +43,17 @@ class Preset:
 
     method: str
     extractor: str = "embedded"
-    threshold: str | float = "rosin"
+    threshold: str | float = "consensus"
     fit: FitSettings = field(default_factory=FitSettings)
-    adaptation: Adaptation = field(default_factory=lambda: Adaptation(steps=0))
+    plain_features: bool = True
     direction: Direction = "both"
     color_factor: int = 4
     scaling: Scaling = "percentiles"
 
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset(method="fusion", adaptation=Adaptation()),
-    "fast": Preset(method="fusion"),
+    "default": Preset(method="fusion"),
+    "fast": Preset(method="fusion", plain_features=False),
     "paper": Preset(method="metric", extractor="vgg16", threshold=0.5, fit=PAPER),
     "released": Preset(
         method="metric",
@@ -106,7 +105,7 @@ def options_of(
         rgb=pair.rgb,
         extractor=preset.extractor if extractor is None else extractor,
         fit=preset.fit,
-        adaptation=preset.adaptation,
+        plain_features=preset.plain_features,
         direction=preset.direction,
         color_factor=preset.color_factor,
         scaling=preset.scaling,
@@ -143,10 +142,10 @@ def settings_of(preset: str, chosen: Preset, options: Options, pair: ImagePair) 
         "color_factor": options.color_factor,
         "scaling": options.scaling,
     }
-    for method, part in (("metric", "fit"), ("fusion", "adaptation")):
-        if chosen.method == method:
-            values = asdict(getattr(chosen, part))
-            settings |= {f"{part} {name}": _plain(value) for name, value in values.items()}
+    if chosen.method == "metric":
+        settings |= {f"fit {name}": _plain(value) for name, value in asdict(chosen.fit).items()}
+    if chosen.method in DIRECTED:
+        settings |= {"direction": options.direction, "plain features": options.plain_features}
     return settings
 
 

@@ -5,12 +5,11 @@ Out: feature extractors (D-FE), generators (D-CPG), distances of features, crops
 """
 
 from metriccd.nets.augmentation import jitter
-from metriccd.nets.cosine import cosine_distance, pair_distances
-from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, Readout, enlarge
-from metriccd.nets.features import Vgg16, load_extractor
+from metriccd.nets.cosine import cosine_distance
+from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, enlarge
+from metriccd.nets.features import load_extractor
 from metriccd.nets.generators import GENERATORS, freeze_normalization
 from metriccd.nets.precision import Size, autocast, on_cpu, on_device, place
-from metriccd.nets.replay import Replay
 from metriccd.nets.weights import WEIGHTS, fetch, import_file, installed
 
 __all__ = [
@@ -19,10 +18,7 @@ __all__ = [
     "SPREAD",
     "WEIGHTS",
     "MetricExtractor",
-    "Readout",
-    "Replay",
     "Size",
-    "Vgg16",
     "autocast",
     "cosine_distance",
     "enlarge",
@@ -34,6 +30,5 @@ __all__ = [
     "load_extractor",
     "on_cpu",
     "on_device",
-    "pair_distances",
     "place",
 ]

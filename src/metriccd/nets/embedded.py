@@ -57,10 +57,7 @@ class MetricExtractor(nn.Module):
         levels: Which feature maps to return, in increasing order, of 1 to 3.
 
     Attributes:
-        readout: What the weights were trained with; adaptation starts from it.
-        halo: Pixels. A feature depends on no input pixel further away than this.
-        stride: Pixels. A window gives the features of the whole image if it starts at a multiple
-            of `stride`, `halo` pixels away from the window's edges.
+        readout: What the weights were trained with.
 
     Raises:
         ValueError: `levels` are not increasing numbers of 1 to 3.
@@ -77,8 +74,6 @@ class MetricExtractor(nn.Module):
             for level, width in enumerate(WIDTHS[: max(levels)])
         )
         self.readout = Readout(len(levels))
-        self.stride = 2 ** (max(levels) - 1)
-        self.halo = sum(2 * 2**level for level in range(max(levels))) + self.stride - 1
 
     def forward(
         self, rgb: Float[Tensor, "batch 3 row col"]
@@ -96,9 +91,25 @@ class MetricExtractor(nn.Module):
                 maps.append(x)
         return tuple(maps)
 
-    def folded(self) -> MetricExtractor:
-        """A copy for evaluation whose normalization layers are folded into the convolutions."""
+    @property
+    def stride(self) -> int:
+        """Pixels: windows that start at multiples of it give the features of the whole image."""
+        return int(2 ** (max(self.levels) - 1))
+
+    @property
+    def halo(self) -> int:
+        """Pixels: a feature depends on no input pixel further away than this."""
+        return int(sum(2 * 2**level for level in range(max(self.levels))) + self.stride - 1)
+
+    def folded(self, levels: tuple[int, ...] | None = None) -> MetricExtractor:
+        """A copy for evaluation whose normalization layers are folded into the convolutions.
+
+        Args:
+            levels: Which feature maps it returns; all that this one does, by default.
+        """
         network = copy.deepcopy(self).eval()
+        network.levels = levels or self.levels
+        network.blocks = network.blocks[: max(network.levels)]
         for block in network.blocks:
             assert isinstance(block, nn.Sequential)
             for index, layer in enumerate(block):

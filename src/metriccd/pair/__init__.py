@@ -7,7 +7,13 @@ Out: `ImagePair`, read as blocks (t1, t2, valid) by any method; color correction
 from metriccd.pair.alignment import on_lattice
 from metriccd.pair.bands import BandNames, colors_of, three
 from metriccd.pair.blocks import ArrayPair, Block, Source
-from metriccd.pair.color import Samples, UnitRange, between_extremes, polynomial_correction
+from metriccd.pair.color import (
+    BandRange,
+    Samples,
+    UnitRange,
+    between_extremes,
+    polynomial_correction,
+)
 from metriccd.pair.contents import MIN_VALID
 from metriccd.pair.pair import ImagePair, read_pair, several
 
@@ -15,6 +21,7 @@ __all__ = [
     "MIN_VALID",
     "ArrayPair",
     "BandNames",
+    "BandRange",
     "Block",
     "ImagePair",
     "Samples",

@@ -99,41 +99,66 @@ def fit_color_map(
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitRange:
-    """Both dates in the colors of t2, brought to [0, 1] band by band.
+class BandRange:
+    """Both dates brought to [0, 1] band by band, by one range for both.
 
-    Networks expect values of that range whatever the sensor's unit. The range is that of both
-    dates together, between percentiles, so that a few hot pixels do not compress the rest.
+    Networks expect values of that range whatever the sensor's unit. It ends at percentiles, so that
+    a few hot pixels do not compress the rest.
 
     Attributes:
-        colors: t1 → colors of t2.
         offset: Of each band.
         gain: Of each band: (image − offset) · gain lies in [0, 1] but for the tails, which are
             cut.
     """
 
-    colors: ColorMap
     offset: Float32[np.ndarray, "band 1 1"]
     gain: Float32[np.ndarray, "band 1 1"]
 
     @classmethod
-    def fit(cls, parts: Sequence[Samples], *, factor: int = 4, percent: float = 0.1) -> UnitRange:
+    def fit(
+        cls, pixels: Sequence[Float[np.ndarray, "band _pixel"]], *, percent: float = 0.1
+    ) -> BandRange:
+        """From valid pixels of both dates: their percentiles `percent` and 100 − `percent`."""
+        low, high = np.percentile(np.concatenate(pixels, axis=1), [percent, 100 - percent], axis=1)
+        span = high - low
+        return cls(
+            offset=low.astype(np.float32)[:, None, None],
+            gain=(1.0 / np.where(span > 0, span, 1.0)).astype(np.float32)[:, None, None],
+        )
+
+    def __call__(
+        self, image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"]
+    ) -> Float32[np.ndarray, "band row col"]:
+        """A window of one date; 0 where not valid."""
+        ranged: Float32[np.ndarray, "band row col"] = (image - self.offset) * self.gain
+        np.clip(ranged, 0, 1, out=ranged)
+        ranged[:, ~valid] = 0
+        return ranged.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRange:
+    """Both dates in the colors of t2, brought to [0, 1] band by band.
+
+    Attributes:
+        colors: t1 → colors of t2.
+        bands: Brings both to [0, 1].
+    """
+
+    colors: ColorMap
+    bands: BandRange
+
+    @classmethod
+    def fit(cls, parts: Sequence[Samples], *, factor: int = 4) -> UnitRange:
         """From parts (t1, t2, valid) that stand for a scene.
 
         Args:
             parts: Images (band, row, col) and their valid pixels.
             factor: β of the color correction.
-            percent: The range ends at the percentiles `percent` and 100 − `percent`.
         """
         colors = fit_color_map(*_color_samples(parts, factor=factor))
-        inside = [image[:, valid] for t1, t2, valid in parts for image in (colors(t1), t2)]
-        low, high = np.percentile(np.concatenate(inside, axis=1), [percent, 100 - percent], axis=1)
-        span = high - low
-        return cls(
-            colors=colors,
-            offset=low.astype(np.float32)[:, None, None],
-            gain=(1.0 / np.where(span > 0, span, 1.0)).astype(np.float32)[:, None, None],
-        )
+        pixels = [image[:, valid] for t1, t2, valid in parts for image in (colors(t1), t2)]
+        return cls(colors=colors, bands=BandRange.fit(pixels))
 
     def __call__(
         self,
@@ -142,15 +167,7 @@ class UnitRange:
         valid: Bool[np.ndarray, "row col"],
     ) -> tuple[Float32[np.ndarray, "band row col"], Float32[np.ndarray, "band row col"]]:
         """Both dates of a window; 0 where not valid."""
-        return self._cut(self.colors(t1), valid), self._cut(t2, valid)
-
-    def _cut(
-        self, image: Float[np.ndarray, "band row col"], valid: Bool[np.ndarray, "row col"]
-    ) -> Float32[np.ndarray, "band row col"]:
-        ranged: Float32[np.ndarray, "band row col"] = (image - self.offset) * self.gain
-        np.clip(ranged, 0, 1, out=ranged)
-        ranged[:, ~valid] = 0
-        return ranged.astype(np.float32, copy=False)
+        return self.bands(self.colors(t1), valid), self.bands(t2, valid)
 
 
 def polynomial_correction(

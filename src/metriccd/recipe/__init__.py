@@ -4,8 +4,7 @@ In: parts that stand for a scene, and a feature extractor.
 Out: `Fusion`, which measures any window; the plain closed form beside it.
 """
 
-from metriccd.recipe.adaptation import Adaptation
 from metriccd.recipe.closed_form import deep_distance
 from metriccd.recipe.fusion import fit_fusion
 
-__all__ = ["Adaptation", "deep_distance", "fit_fusion"]
+__all__ = ["deep_distance", "fit_fusion"]

@@ -13,9 +13,8 @@ from metriccd.recipe.feature_distance import feature_distances
 from metriccd.recipe.smoothing import ROUNDING, smooth
 from metriccd.stages import Stages
 
-# Standard deviations, in pixels, of the two Gaussians whose geometric mean is taken: the small
-# one keeps outlines, the large one asks for support around them (docs/method.md).
-SIGMAS = (2.0, 8.0)
+# Standard deviations, in pixels, of the Gaussians.
+SIGMAS = (1.0, 2.0, 4.0, 8.0)
 
 
 def deep_distance(
@@ -29,7 +28,7 @@ def deep_distance(
     device: str = "cpu",
     stages: Stages | None = None,
 ) -> Float[np.ndarray, "row col"]:
-    """Geometric mean over σ of the smoothed sum of cosine and Euclidean distances.
+    """Mean over σ of the smoothed sum of cosine and Euclidean distances: the line to be beaten.
 
     Every distance is divided by its mean over the scene before it is added; the spectral
     distance over all bands counts twice, each level's cosine distance once.
@@ -57,9 +56,8 @@ def deep_distance(
         for distance in (spectral, spectral, *cosines):
             total += distance / max(float(distance[valid].mean(dtype=np.float64)), ROUNDING)
         image, mask = torch.from_numpy(total)[None], torch.from_numpy(valid)
-        log = torch.zeros_like(image[0])
+        smoothed = torch.zeros_like(image[0])
         for sigma in sigmas:
-            smoothed = smooth(image, mask, sigma)[0]
-            log += smoothed.clamp(min=torch.finfo(smoothed.dtype).tiny).log()
+            smoothed += smooth(image, mask, sigma)[0] / len(sigmas)
             advance(1)
-    return np.where(valid, (log / len(sigmas)).exp().numpy(), 0).astype(np.float32)
+    return np.where(valid, smoothed.numpy(), 0).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Three witnesses of change, none of them sure, multiplied: prediction, structure, deep features.
+"""The recipe: witnesses of change, none of them sure, multiplied; in both directions of time.
 
-Each is a distance ≥ 0 at every pixel. Each is divided by its mean over the scene and smoothed at
-several scales; the score is the weighted geometric mean of all of that. A product asks for
-agreement: a field that changed its color but not its pattern, or a roof that glints in one image,
-scores less than a building that was not there.
+Each witness is a distance ≥ 0 at every pixel. Each is divided by its mean over the scene and
+smoothed at several scales; the score of a direction is the weighted geometric mean of all of that.
+A product asks for agreement: a field that changed its color as the whole scene did, or a roof that
+glints in one image, scores less than a building that was not there.
 
 Everything that is fitted is fitted on parts that stand for the scene, which cost the same whatever
 its size; then any window of it can be measured.
@@ -12,62 +12,46 @@ its size; then any window of it can be measured.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from metriccd.nets import MetricExtractor, place
-from metriccd.pair import Samples, UnitRange
-from metriccd.recipe import guidance, prediction, structure
-from metriccd.recipe.adaptation import Adaptation, adapt, pseudo_labels
-from metriccd.recipe.crops import Lesson
-from metriccd.recipe.feature_distance import halo_of, level_distances
+from metriccd.pair import Samples
+from metriccd.recipe import guidance, prediction
+from metriccd.recipe.direction import Direction, Evidence
+from metriccd.recipe.feature_distance import halo_of
+from metriccd.recipe.plain import Plain
 from metriccd.recipe.scale import scale_of
-from metriccd.recipe.smoothing import ROUNDING, reach, smooth
-from metriccd.recipe.standard import Part, Standard, mean_of
+from metriccd.recipe.smoothing import reach, smooth
+from metriccd.recipe.standard import Part
 from metriccd.stages import Stages
 
 # Standard deviations, in pixels, of the Gaussians.
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
-# Chosen once, on all development pairs together (docs/decisions/009-recipe.md). Their sum, the
-# degree of the product, is where Rosin's rule finds the corner.
-EXPONENTS = {"prediction": 2.25, "structure": 1.5, "features": 0.75}
+# Chosen on all development sets together, leaving one out (docs/decisions/014-robust.md). Their
+# sum, the degree of the product, is where rules on its histogram find the corner.
+EXPONENTS = {"prediction": 1.6, "second level": 1.3, "first level": 0.6, "plain": 1.0}
+# How sharply `both` chooses between the directions: for each unit of rank correlation with the
+# plain difference, and of the logarithm of surprise.
+AGREEMENT, SURPRISE = 8.0, 3.0
+# Pixels that the rank correlation looks at.
+SAMPLE = 4096
+# A direction that weighs less than this is not measured.
+NEGLIGIBLE = 0.02
 # Most that outlines may add to the logarithm of the distance.
 LIMIT = 1.0
+# Levels of the extractor that are seen: deeper ones blur what they see.
+LEVELS = 2
 
-Evidence = Mapping[str, Float[Tensor, "row col"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClosedForm:
-    """The two witnesses that need no network.
-
-    Attributes:
-        prediction: What one date says of the other.
-        noise: Variance below which a pattern is noise.
-    """
-
-    prediction: prediction.Prediction
-    noise: float
-
-    @classmethod
-    def fit(cls, parts: Sequence[Part], *, seed: int = 0) -> ClosedForm:
-        """From standardized parts that stand for the scene."""
-        return cls(
-            prediction=prediction.fit_prediction(parts, seed=seed),
-            noise=structure.noise_variance(parts),
-        )
-
-    def __call__(self, part: Part) -> dict[str, Float[Tensor, "row col"]]:
-        """Their distances on a window."""
-        return {
-            "prediction": self.prediction.residual(part.t1, part.t2),
-            "structure": structure.structural_dissimilarity(part.t1, part.t2, noise=self.noise),
-        }
+Logs = Float[Tensor, "row col"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,26 +59,24 @@ class Fusion:
     """The recipe, fitted on a scene.
 
     Attributes:
-        ranged: Brings a window of both dates to one range of colors.
-        standard: Standardizes them.
-        closed_form: The witnesses that need no network.
-        means: Of their distances, over the scene.
+        plain: The plain difference.
+        appeared: Witnesses of what t2 holds and t1 does not; None where its weight is negligible.
+        disappeared: Of what t1 holds and t2 does not; likewise.
+        weight: Of what appeared, from 0 to 1.
         network: Feature extractor, on the device where windows are measured.
-        level_means: Of the feature distances at each of its levels.
+        plain_features: Whether the plain difference compares features, too, or colors alone.
         scale: Of the scene's changes: a factor of all standard deviations.
-        rgb: Bands that it sees.
-        history: Curves of the adaptation, step by step.
+        rgb: Bands that the extractors see.
     """
 
-    ranged: UnitRange
-    standard: Standard
-    closed_form: ClosedForm
-    means: Mapping[str, float]
+    plain: Plain
+    appeared: Direction | None
+    disappeared: Direction | None
+    weight: float
     network: nn.Module = field(repr=False)
-    level_means: tuple[float, ...]
+    plain_features: bool
     scale: float
     rgb: tuple[int, int, int]
-    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def stride(self) -> int:
@@ -104,24 +86,92 @@ class Fusion:
     @property
     def halo(self) -> int:
         """Context that a window needs on each side, in pixels."""
-        halo = max(prediction.HALO, structure.HALO, halo_of(self.network))
-        halo += reach(self.scale * max(SIGMAS)) + guidance.halo_of(self.scale * guidance.SIGMA)
-        return -(-halo // self.stride) * self.stride
+        seen = max(prediction.HALO, halo_of(self.network))
+        seen += reach(self.scale * max(SIGMAS)) + guidance.halo_of(self.scale * guidance.SIGMA)
+        return -(-seen // self.stride) * self.stride
 
     def __call__(
         self,
         t1: Float[np.ndarray, "band row col"],
         t2: Float[np.ndarray, "band row col"],
         valid: Bool[np.ndarray, "row col"],
-    ) -> Float32[np.ndarray, "row col"]:
-        """Fused distance ≥ 0 of a window, larger = more change; 0 where not valid."""
+    ) -> Float32[np.ndarray, "2 row col"]:
+        """Distance ≥ 0 of a window, larger = more change, around 1 where nothing special happens.
+
+        The second layer says which way: > 0 what appeared, < 0 what disappeared. Both are 0 where
+        not valid.
+        """
         device = str(next(self.network.parameters(), torch.empty(0)).device)
+        network = self.network
+        seen = network if self.plain_features else None
         with torch.inference_mode():
-            part = self.standard(*self.ranged(t1, t2, valid), valid, device)
-            evidence = _over_means(self.closed_form(part), self.means)
-            levels = level_distances(self.network, _dates(part, self.rgb))
-            evidence["features"] = _mean_over_means(levels, self.level_means)
-            return fuse(evidence, part, scale=self.scale).cpu().numpy()
+            guides, plain = self.plain(t1, t2, valid, rgb=self.rgb, network=seen, device=device)
+            appeared, disappeared = (
+                None
+                if direction is None
+                else direction(*dates, valid, rgb=self.rgb, network=network, device=device)
+                for direction, dates in ((self.appeared, (t1, t2)), (self.disappeared, (t2, t1)))
+            )
+            look = Look(appeared, disappeared, plain, guides)
+            log, lean = look.at(self.scale, self.weight)
+            distance = torch.where(guides.valid, log.exp(), 0)
+            layers = torch.stack([distance, torch.where(guides.valid, lean, 0)])
+            return layers.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the witnesses say of a part of a scene.
+
+    Attributes:
+        appeared: Distances over their means, of what appeared; None where nobody asks.
+        disappeared: Of what disappeared.
+        plain: The plain difference, over its mean.
+        guides: Both dates as they are; the score is smoothed along what they show.
+    """
+
+    appeared: Evidence | None
+    disappeared: Evidence | None
+    plain: Float[Tensor, "row col"]
+    guides: Part
+
+    def logs(self, scale: float) -> tuple[Logs | None, Logs | None, Logs]:
+        """Logarithms of the product in both directions, and of the plain difference, smoothed."""
+        plain = self._smoothed({"plain": self.plain}, scale)["plain"]
+        appeared, disappeared = (
+            None if evidence is None else self._product(evidence, plain, scale)
+            for evidence in (self.appeared, self.disappeared)
+        )
+        return appeared, disappeared, plain
+
+    def at(self, scale: float, weight: float) -> tuple[Logs, Logs]:
+        """Logarithm of the distance at a scale, and which way it leans."""
+        appeared, disappeared, plain = self.logs(scale)
+        if appeared is not None and disappeared is not None:
+            log, lean = weight * appeared + (1 - weight) * disappeared, appeared - disappeared
+        elif appeared is not None:
+            log, lean = appeared, torch.ones_like(plain)
+        else:
+            assert disappeared is not None
+            log, lean = disappeared, -torch.ones_like(plain)
+        # A glint may be far outside what its window's regression knows: it shall not run away.
+        followed = guidance.guided(log, *self.guides, sigma=scale * guidance.SIGMA)
+        return torch.minimum(followed, log + LIMIT), lean
+
+    def _product(self, evidence: Evidence, plain: Logs, scale: float) -> Logs:
+        """Σ over witnesses k of w_k times the mean over σ of log(G_σ * d_k)."""
+        total = EXPONENTS["plain"] * plain
+        for name, log in self._smoothed(evidence, scale).items():
+            total = total + EXPONENTS[name] * log
+        return total
+
+    def _smoothed(self, evidence: Evidence, scale: float) -> dict[str, Logs]:
+        """Mean over σ of the logarithms of distances smoothed."""
+        stack = torch.stack(list(evidence.values()))
+        logs = torch.zeros_like(stack)
+        for sigma in SIGMAS:
+            logs += smooth(stack, self.guides.valid, scale * sigma).clamp_(min=1e-9).log_()
+        return dict(zip(evidence, logs / len(SIGMAS), strict=True))
 
 
 def fit_fusion(
@@ -129,7 +179,8 @@ def fit_fusion(
     *,
     rgb: tuple[int, int, int],
     extractor: nn.Module,
-    adaptation: Adaptation,
+    plain_features: bool = True,
+    direction: Literal["both", "appeared", "disappeared"] = "both",
     color_factor: int = 4,
     seed: int = 0,
     device: str = "cpu",
@@ -140,141 +191,98 @@ def fit_fusion(
     Args:
         parts: Images (band, row, col) and their valid pixels.
         rgb: Bands that the extractor sees.
-        extractor: (batch, 3, row, col) → feature maps, one a level; a copy of it is adapted.
-        adaptation: How the copy is taught on this pair; with 0 steps, not at all.
+        extractor: (batch, 3, row, col) → feature maps, one a level.
+        plain_features: Whether the plain difference compares features, too, or colors alone.
+        direction: Of change that is looked for.
         color_factor: β of the color correction.
         seed: Of everything random.
         device: Where to compute.
         stages: Records time and reports progress.
     """
     recorder = stages or Stages()
-    with recorder.stage("color"), torch.inference_mode():
-        ranged = UnitRange.fit(parts, factor=color_factor)
-        standard, standardized = _standardized(parts, ranged, device)
-    with recorder.stage("prediction"), torch.inference_mode():
-        closed_form = ClosedForm.fit(standardized, seed=seed)
-        distances = [closed_form(part) for part in standardized]
-        valids = [part.valid for part in standardized]
-        means = {name: mean_of([maps[name] for maps in distances], valids) for name in distances[0]}
-        evidences = [_over_means(maps, means) for maps in distances]
-    network = place(_copied(extractor), device).eval()
-    history: Mapping[str, tuple[float, ...]] = {}
-    if adaptation.steps:
-        lessons = _lessons(standardized, evidences, rgb, adaptation)
-        history = adapt(network, lessons, adaptation, seed=seed, device=device, stages=recorder)
-    with recorder.stage("features", len(standardized)) as advance, torch.inference_mode():
-        levels = []
-        for part in standardized:
-            levels.append(level_distances(network, _dates(part, rgb)))
-            advance(1)
-        level_means = tuple(mean_of(level, valids) for level in zip(*levels, strict=True))
+    network = place(_first_levels(extractor), device).eval()
+    seen = network if plain_features else None
+    with recorder.stage("plain"), torch.inference_mode():
+        plain, guides, plains = Plain.fit(parts, rgb=rgb, network=seen, device=device)
+    swapped = [(t2, t1, valid) for t1, t2, valid in parts]
+    fitted: list[Direction | None] = []
+    evidence: list[Sequence[Evidence | None]] = []
+    for name, dates in (("appeared", parts), ("disappeared", swapped)):
+        if direction not in {"both", name}:
+            fitted.append(None)
+            evidence.append([None] * len(parts))
+            continue
+        with recorder.stage(name), torch.inference_mode():
+            one, maps = Direction.fit(
+                dates,
+                rgb=rgb,
+                network=network,
+                color_factor=color_factor,
+                seed=seed,
+                device=device,
+            )
+        fitted.append(one)
+        evidence.append(maps)
+    looks = [Look(*each) for each in zip(*evidence, plains, guides, strict=True)]
+    appeared, disappeared = fitted
+    weigh = _weigher(looks, appeared, disappeared)
     with recorder.stage("scale"), torch.inference_mode():
-        for evidence, maps in zip(evidences, levels, strict=True):
-            evidence["features"] = _mean_over_means(maps, level_means)
-        scale = scale_of(_fused(evidences, standardized), [valid.cpu().numpy() for valid in valids])
+        weight = weigh(1.0)
+        first = [look.at(1.0, weight)[0].exp().cpu().numpy() for look in looks]
+        scale = scale_of(first, [look.guides.valid.cpu().numpy() for look in looks])
+        weight = weigh(scale)
     return Fusion(
-        ranged=ranged,
-        standard=standard,
-        closed_form=closed_form,
-        means=means,
+        plain=plain,
+        appeared=appeared if weight >= NEGLIGIBLE else None,
+        disappeared=disappeared if weight <= 1 - NEGLIGIBLE else None,
+        weight=weight,
         network=network,
-        level_means=level_means,
+        plain_features=plain_features,
         scale=scale,
         rgb=rgb,
-        history=history,
     )
 
 
-def fuse(
-    evidence: Evidence,
-    part: Part,
-    *,
-    sigmas: Sequence[float] = SIGMAS,
-    scale: float = 1.0,
-) -> Float32[Tensor, "row col"]:
-    """∏ over witnesses k and scales σ of (G_σ * d_k)^(w_k / |σ|), fitted to outlines.
+def _weigher(
+    looks: Sequence[Look], appeared: Direction | None, disappeared: Direction | None
+) -> Callable[[float], float]:
+    """The weight of what appeared, given a scale.
 
-    Args:
-        evidence: Name → distance over its mean.
-        part: Where it was measured; its logarithm is smoothed along what both dates show.
-        sigmas: Of the Gaussians, in pixels, at a scale of 1.
-        scale: A factor of them and of the width of the guided filter.
-
-    Returns:
-        Distance ≥ 0, larger = more change, around 1 where nothing special happens; 0 where not
-        valid.
+    The direction that agrees more with the plain difference, and whose date is harder to foresee,
+    counts more: a color correction that explains a new town away, in the colors of the desert that
+    was there before, has nothing to say of it.
     """
-    stack = torch.stack(list(evidence.values()))
-    powers = torch.tensor([EXPONENTS[name] / len(sigmas) for name in evidence], device=stack.device)
-    log = torch.zeros_like(stack[0])
-    for sigma in sigmas:
-        smoothed = smooth(stack, part.valid, scale * sigma).clamp_(min=1e-9)
-        log += torch.einsum("k,krc->rc", powers, smoothed.log_())
-    # A glint may be far outside what its window's regression knows: it shall not run away.
-    guided = guidance.guided(log, *part, sigma=scale * guidance.SIGMA)
-    log = torch.minimum(guided, log + LIMIT)
-    return torch.where(part.valid, log.exp_(), 0)
+    if appeared is None or disappeared is None:
+        return lambda _scale: float(appeared is not None)
+    surprise = SURPRISE * (appeared.surprise - disappeared.surprise)
+
+    def weight(scale: float) -> float:
+        logs = [look.logs(scale) for look in looks]
+        count = sum(int(look.guides.valid.sum()) for look in looks)
+        step = max(count // SAMPLE, 1)
+        one, other, plain = (
+            torch.cat([log[look.guides.valid] for log, look in zip(maps, looks, strict=True)])[
+                ::step
+            ]
+            .cpu()
+            .numpy()
+            for maps in zip(*logs, strict=True)
+        )
+        agreement = _correlation(one, plain) - _correlation(other, plain)
+        return 1 / (1 + math.exp(-AGREEMENT * agreement - surprise))
+
+    return weight
 
 
-def _copied(extractor: nn.Module) -> nn.Module:
-    """A copy that may be taught, its normalization folded into the convolutions.
+def _correlation(one: Float[np.ndarray, " pixel"], other: Float[np.ndarray, " pixel"]) -> float:
+    """Rank correlation; 0 where all values are equal."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)
 
-    Statistics of a few crops are noise, in the lesson and afterwards: they stay as they were
-    learned (docs/decisions/013-frozen-statistics.md).
-    """
+
+def _first_levels(extractor: nn.Module) -> nn.Module:
+    """A copy of an extractor; of ours, its first levels only, normalization folded in."""
     if isinstance(extractor, MetricExtractor):
-        return extractor.folded()
+        return extractor.folded(extractor.levels[:LEVELS])
     return copy.deepcopy(extractor)
-
-
-def _lessons(
-    parts: Sequence[Part],
-    evidence: Sequence[Evidence],
-    rgb: tuple[int, int, int],
-    adaptation: Adaptation,
-) -> list[Lesson]:
-    """Parts of a scene with pseudo-labels by the witnesses that need no network, at their scale."""
-    valids = [part.valid.cpu().numpy() for part in parts]
-    scale = scale_of(_fused(evidence, parts), valids)
-    targets = pseudo_labels(_fused(evidence, parts, scale=scale), valids, adaptation)
-    dates = [_dates(part, rgb) for part in parts]
-    return [
-        Lesson(t1, t2, torch.from_numpy(target))
-        for (t1, t2), target in zip(dates, targets, strict=True)
-    ]
-
-
-def _fused(
-    evidence: Sequence[Evidence], parts: Sequence[Part], *, scale: float = 1.0
-) -> list[Float32[np.ndarray, "_row _col"]]:
-    """Fused distances of parts of a scene."""
-    pairs = zip(evidence, parts, strict=True)
-    return [fuse(distances, part, scale=scale).cpu().numpy() for distances, part in pairs]
-
-
-def _standardized(
-    parts: Sequence[Samples], ranged: UnitRange, device: str
-) -> tuple[Standard, list[Part]]:
-    """How to standardize the scene, and its parts standardized."""
-    unit_parts = [(*ranged(*part), part[2]) for part in parts]
-    dates = [image for part in unit_parts for image in part[:2]]
-    standard = Standard.fit(dates, [part[2] for part in unit_parts for _ in range(2)])
-    return standard, [standard(*part, device) for part in unit_parts]
-
-
-def _dates(part: Part, rgb: tuple[int, int, int]) -> Float[Tensor, "2 3 row col"]:
-    return torch.stack([part.t1[list(rgb)], part.t2[list(rgb)]])
-
-
-def _over_means(evidence: Evidence, means: Mapping[str, float]) -> dict[str, Tensor]:
-    """Distances over their means, unless these are nothing but rounding errors."""
-    return {name: distance / max(means[name], ROUNDING) for name, distance in evidence.items()}
-
-
-def _mean_over_means(
-    levels: Float[Tensor, "level row col"], means: Sequence[float]
-) -> Float[Tensor, "row col"]:
-    """Mean over levels of their distances over their means."""
-    gains = torch.tensor([1 / max(mean, ROUNDING) for mean in means], device=levels.device)
-    gains /= len(means)
-    return torch.einsum("l,lrc->rc", gains, levels)

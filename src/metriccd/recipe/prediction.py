@@ -90,23 +90,25 @@ class Prediction:
     forward: Regression
     backward: Regression
 
-    def residual(
+    def residuals(
         self, t1: Float[Tensor, "band row col"], t2: Float[Tensor, "band row col"]
-    ) -> Float[Tensor, "row col"]:
-        """Norm of what neither date explains of the other: √(‖t2 − f(t1)‖² + ‖t1 − g(t2)‖²).
+    ) -> Float[Tensor, "2 row col"]:
+        """Norms of what each date does not explain of the other: ‖t2 − f(t1)‖ and ‖t1 − g(t2)‖.
 
-        Both residuals are in the colors of t2, to which t1 was corrected: the date of less
-        contrast counts less.
+        Both are in the colors of t2, to which t1 was corrected.
         """
         target = _target(len(t1))
         features1, features2 = (context(image).flatten(1) for image in (t1, t2))
-        squares = torch.zeros_like(features1[0])
-        for source, goal, regression in (
-            (features1, features2, self.forward),
-            (features2, features1, self.backward),
-        ):
-            squares += (goal[target] - regression(source)).square_().sum(dim=0)
-        return squares.sqrt_().view(t1.shape[1:])
+        squares = torch.stack(
+            [
+                (goal[target] - regression(source)).square_().sum(dim=0)
+                for source, goal, regression in (
+                    (features1, features2, self.forward),
+                    (features2, features1, self.backward),
+                )
+            ]
+        )
+        return squares.sqrt_().view(2, *t1.shape[1:])
 
 
 def fit_prediction(parts: Sequence[Part], *, seed: int = 0) -> Prediction:

@@ -27,6 +27,10 @@ class Part(NamedTuple):
     t2: Float[Tensor, "band row col"]
     valid: Bool[Tensor, "row col"]
 
+    def dates(self, rgb: Sequence[int]) -> Float[Tensor, "2 3 row col"]:
+        """Red, green and blue of both."""
+        return torch.stack([self.t1[list(rgb)], self.t2[list(rgb)]])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standard:

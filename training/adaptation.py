@@ -21,8 +21,15 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metriccd.nets import MetricExtractor, Readout, Replay, Vgg16, autocast, pair_distances
-from metriccd.recipe.crops import UNKNOWN, Crops, Lesson
+from metriccd.nets import MetricExtractor
+from metriccd.nets.embedded import Readout
+from metriccd.nets.MISSING import Replay
+from metriccd.nets.features import Vgg16
+from metriccd.nets import autocast
+from metriccd.nets.cosine import pair_distances
+from metriccd.recipe.crops import UNKNOWN
+from metriccd.recipe.crops import Crops
+from metriccd.recipe.crops import Lesson
 from metriccd.stages import Stages
 
 CURVES = ("loss", "change", "no change")

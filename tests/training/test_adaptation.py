@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from metriccd.recipe.adaptation import Adaptation, adapt, change_logit, pseudo_labels
+from metriccd.recipe.crops import UNKNOWN, Lesson
 from torch import nn
 
 from metriccd.nets.embedded import Readout
 from metriccd.nets.features import Vgg16, load_extractor
-from metriccd.recipe.adaptation import Adaptation, adapt, change_logit, pseudo_labels
-from metriccd.recipe.crops import UNKNOWN, Lesson
 
 QUICK = Adaptation(steps=12, batch=4, crop=32, zoom=(0.9, 1.1), learning_rate=2e-3)
 RNG = np.random.default_rng(0)

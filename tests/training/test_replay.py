@@ -7,9 +7,8 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from metriccd.nets.replay import WARM_UP, Replay
+from torch import Tensor, nn
 
 
 class Step:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from metriccd.recipe.structure import noise_variance
+from metriccd.recipe.structure import structural_dissimilarity as of_tensors
 from scipy.ndimage import gaussian_filter
 
+from metriccd.recipe.prediction import NOISE_SHARE
 from metriccd.recipe.standard import Part
-from metriccd.recipe.structure import NOISE_SHARE, noise_variance
-from metriccd.recipe.structure import structural_dissimilarity as of_tensors
 
 RNG = np.random.default_rng(0)
 T1 = RNG.random((1, 60, 70)).astype(np.float32)
