@@ -21,16 +21,13 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metriccd.nets import MetricExtractor
-from metriccd.nets.embedded import Readout
-from metriccd.nets.MISSING import Replay
-from metriccd.nets.features import Vgg16
-from metriccd.nets import autocast
+from metriccd.nets import MetricExtractor, autocast
 from metriccd.nets.cosine import pair_distances
-from metriccd.recipe.crops import UNKNOWN
-from metriccd.recipe.crops import Crops
-from metriccd.recipe.crops import Lesson
+from metriccd.nets.embedded import Readout
+from metriccd.nets.features import Vgg16
 from metriccd.stages import Stages
+from training.crops import UNKNOWN, Crops, Lesson
+from training.replay import Replay
 
 CURVES = ("loss", "change", "no change")
 

@@ -1,9 +1,9 @@
 """Trains the embedded extractor, without a label, on the pairs of a data set.
 
-    python training/extractor.py --root DATA/oscd -o src/metriccd/nets/extractor.safetensors
+    python -m training.extractor --root DATA/oscd -o src/metriccd/nets/extractor.safetensors
 
 The reference files of the data set are not opened. Every pair is scored in closed form; the surest
-pixels teach the extractor (`metriccd.adaptation`). The committed weights were made with the
+pixels teach the extractor (`training/adaptation.py`). The committed weights were made with the
 defaults, seed 0, on the 14 training cities of OSCD (modified Copernicus Sentinel data 2015-2018;
 only their images) in 8 minutes on two cores, by the code of commit 59475a5.
 """
@@ -25,17 +25,12 @@ from metriccd.benchmark.datasets import oscd
 from metriccd.nets.embedded import MetricExtractor
 from metriccd.pair.color import UnitRange
 from metriccd.pair.pair import read_pair
-from metriccd.recipe import fusion
-from metriccd.recipe.adaptation import Adaptation
-from metriccd.recipe.adaptation import adapt
-from metriccd.recipe.adaptation import pseudo_labels
-from metriccd.recipe.crops import Lesson
 from metriccd.recipe.smoothing import smooth
-from metriccd.recipe.standard import Part
-from metriccd.recipe.standard import Standard
-from metriccd.recipe.standard import inside
-from metriccd.recipe.standard import mean_of
+from metriccd.recipe.standard import Part, Standard, inside, mean_of
 from metriccd.stages import Stages
+from training import teacher
+from training.adaptation import Adaptation, adapt, pseudo_labels
+from training.crops import Lesson
 
 SETTINGS = Adaptation(
     steps=1400, learning_rate=2e-3, batch=16, crop=96, zoom=(0.4, 1.3), change=0.025, no_change=0.85
@@ -93,12 +88,12 @@ def lesson(t1: Path, t2: Path) -> Lesson:
     block = read_pair(t1, t2).load()
     dates = UnitRange.fit([block])(*block)
     part = Standard.fit(dates, [block.valid] * 2)(*dates, block.valid)
-    closed_form = fusion.ClosedForm.fit([part])
+    closed_form = teacher.ClosedForm.fit([part])
     evidence = {
         name: distance / mean_of([distance], [part.valid])
         for name, distance in closed_form(part).items()
     }
-    score = (fusion.fuse(evidence, part) * prior(part)).numpy()
+    score = (teacher.fuse(evidence, part) * prior(part)).numpy()
     (target,) = pseudo_labels([score], [block.valid], SETTINGS)
     return Lesson(part.t1, part.t2, torch.from_numpy(target))
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from metriccd.recipe.adaptation import Adaptation, adapt, change_logit, pseudo_labels
-from metriccd.recipe.crops import UNKNOWN, Lesson
 from torch import nn
+from training.adaptation import Adaptation, adapt, change_logit, pseudo_labels
+from training.crops import UNKNOWN, Lesson
 
 from metriccd.nets.embedded import Readout
 from metriccd.nets.features import Vgg16, load_extractor

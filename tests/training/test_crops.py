@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metriccd.recipe.crops import Crops, Lesson
 from metriccd.recipe.MISSING import crops
 from scipy import ndimage
 from torch import Tensor
+from training.crops import Crops, Lesson
 
 SIDE = 16
 HEIGHT, WIDTH = 60, 90

@@ -7,8 +7,8 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
-from metriccd.nets.replay import WARM_UP, Replay
 from torch import Tensor, nn
+from training.replay import WARM_UP, Replay
 
 
 class Step:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from metriccd.recipe.structure import noise_variance
-from metriccd.recipe.structure import structural_dissimilarity as of_tensors
 from scipy.ndimage import gaussian_filter
+from training.structure import noise_variance
+from training.structure import structural_dissimilarity as of_tensors
 
 from metriccd.recipe.prediction import NOISE_SHARE
 from metriccd.recipe.standard import Part

@@ -22,9 +22,10 @@ from metriccd.scene import Histogram
 VOTERS = ((rosin, 1.0), (rosin, 0.5), (otsu, 0.5), (otsu, 0.25))
 # A share that a rule may say: log-odds of less or more would outvote the others.
 SHARES = (0.0005, 0.98)
-# What the other operating points add to the log-odds of the share, and half the width of the
-# interval in which a share as good as the best one lies in four of five development pairs.
-CAUTIOUS, THOROUGH, DOUBT = -0.8, 0.6, 0.8
+# What each operating point adds to the log-odds of the share: the rules say a little too much where
+# little changed. And half the width of the interval in which a share as good as the best one lies
+# in four of five development pairs.
+BALANCED, CAUTIOUS, THOROUGH, DOUBT = -0.2, -0.8, 0.6, 0.8
 # Voters further apart than this factor, in shares, have no common corner to speak of.
 APART = 8.0
 
@@ -44,13 +45,13 @@ class Consensus:
         """Asks every rule; values must be ≥ 0 and not all equal."""
         return cls(votes=np.array([_share(histogram, *voter) for voter in VOTERS]))
 
-    def share(self, offset: float = 0.0) -> float:
-        """Share of the scene that is change, its log-odds moved by `offset`."""
+    def share(self, offset: float = BALANCED) -> float:
+        """Share of the scene that is change: the mean log-odds of all votes, and `offset`."""
         return float(expit(logit(self.votes.clip(*SHARES)).mean() + offset))
 
     def sentence(self) -> str:
         """How sure the rules are, for people."""
-        low, high = (_percent(self.share(offset)) for offset in (-DOUBT, DOUBT))
+        low, high = (_percent(self.share(BALANCED + doubt)) for doubt in (-DOUBT, DOUBT))
         least, most = self.votes.clip(*SHARES).min(), self.votes.clip(*SHARES).max()
         agree = "the rules agree" if most <= APART * least else "the histogram has no clear corner"
         return (
@@ -63,7 +64,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def consensus(histogram: Histogram, offset: float = 0.0) -> float:
+def consensus(histogram: Histogram, offset: float = BALANCED) -> float:
     """Threshold that takes the share of pixels on which `VOTERS` agree, on average."""
     if histogram.constant:
         return histogram.ceiling

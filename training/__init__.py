@@ -1,0 +1,1 @@
+"""How the embedded extractor was made: not a part of the package."""
