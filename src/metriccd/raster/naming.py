@@ -1,115 +1,91 @@
-"""Bands and what they are called, in folders of band files and in descriptions."""
+"""How bands are called, and which one a name means."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from metriccd.errors import DataError
-from metriccd.raster.grid import Grid
+from metriccd.raster.band import Band, spectral_name
+from metriccd.raster.paths import redacted
+from metriccd.raster.sensors import (
+    COMMON,
+    NEXT_BEST,
+    Sensor,
+    common_name,
+    common_of_wavelength,
+    sensor_of,
+)
 
-# _B04, _B8A, _B02_10m: how Sentinel-2 and Landsat name single-band files.
-BAND_FILE = re.compile(r"(?:^|[_.-])B(\d{1,2})(A?)(?:[_.-]\d+m)?$", re.IGNORECASE | re.ASCII)
-# LC08_…_B4: the numbers of Landsat's bands are not those of Sentinel-2.
-LANDSAT_FILE = re.compile(r"L[COTEM]0\d_", re.IGNORECASE)
-# Landsat Level 2 calls surface reflectance SR_B4 and surface temperature ST_B10.
-PRODUCT = re.compile(r"[_.-]S[RT]$", re.IGNORECASE)
-BAND_SUFFIXES = {".tif", ".tiff", ".jp2", ".img", ".vrt"}
-SPECTRAL = re.compile(r"B0*(\d{1,2})(A?)", re.IGNORECASE | re.ASCII)
+# What drawing programs and libraries write where nobody named a band.
+NO_NAME = re.compile(r"(?:band[\s_-]*|b)?\d*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """One band of a raster: where it is stored and what it is called.
+def identified(bands: Sequence[Band], texts: Sequence[str]) -> tuple[tuple[Band, ...], str | None]:
+    """Bands with their sensor and common names, and what was guessed of them, if anything.
 
-    Attributes:
-        path: What GDAL opens.
-        index: Band number in that file, from 1.
-        name: Its name: "B04" in a folder of band files, else the description or the number.
-        description: What the file says of it.
-        color: "red", "green", "blue", … where the file says so.
-        grid: The file's own grid.
+    Args:
+        bands: Of one image.
+        texts: Names of its file and of the folders it lies in.
     """
-
-    path: str
-    index: int
-    name: str
-    description: str = ""
-    color: str = ""
-    grid: Grid
-
-
-def spectral_name(text: str) -> str | None:
-    """Name as "B04" or "B8A", of "B4" or "b8a"; None where the text is no such name."""
-    match = SPECTRAL.fullmatch(text.strip())
-    if match is None:
-        return None
-    return f"B{match[1]}A" if match[2] else f"B{match[1].zfill(2)}"
-
-
-def name_in_file(text: str, stem: str) -> str:
-    """A band's name: "B4" as "B04", except in a Landsat file, which keeps its own."""
-    if LANDSAT_FILE.match(stem):
-        return text
-    return spectral_name(text) or text
-
-
-def name_of_file(stem: str) -> tuple[str, str] | None:
-    """Band name and image name of a single-band file, or None where it has no band name.
-
-    Landsat's bands are "B1", "B2", …, so that they never pass for Sentinel-2's "B01", "B02", ….
-    """
-    match = BAND_FILE.search(stem)
-    if match is None:
-        return None
-    image = PRODUCT.sub("", stem[: match.start()])
-    if LANDSAT_FILE.match(stem):
-        return f"B{int(match[1])}{match[2].upper()}", image
-    return spectral_name(f"B{match[1]}{match[2]}") or "", image
-
-
-def band_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Band names and files of a folder of single-band files, each at every resolution.
-
-    Raises:
-        DataError: There are none.
-    """
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in BAND_SUFFIXES]
-    pixels = [file for file in files if "IMG_DATA" in file.parts]  # of a Sentinel-2 .SAFE
-    named = [(names[0], file) for file in pixels or files if (names := name_of_file(file.stem))]
-    if not named:
-        raise DataError(
-            f"a folder must hold single-band files named like *_B04.tif: {folder} has none"
+    sensor = sensor_of(texts, [band.name for band in bands])
+    if sensor is None:
+        return tuple(replace(band, common=_common(band)) for band in bands), None
+    order = sensor.orders.get(len(bands))
+    if order is not None and all(NO_NAME.fullmatch(band.name) for band in bands):
+        named = [
+            replace(band, name=name, common=name, sensor=sensor.name, color=band.color)
+            for band, name in zip(bands, order, strict=True)
+        ]
+        return tuple(named), (
+            f"bands were taken in the order of {sensor.name}, {', '.join(order)}, which the "
+            "file's name alone tells; --band-names says otherwise"
         )
-    yield from named
+    return tuple(_of_sensor(band, sensor) for band in bands), None
 
 
-def in_spectral_order(bands: Iterable[Band]) -> tuple[Band, ...]:
-    """The bands of one image by number, B8A after B08.
+def _of_sensor(band: Band, sensor: Sensor) -> Band:
+    """A band with the sensor's spelling of its name, and its common name."""
+    spectral = spectral_name(band.name)
+    for own, common in sensor.bands.items():
+        if spectral is not None and spectral == spectral_name(own):
+            return replace(band, name=own, common=common, sensor=sensor.name)
+    return replace(band, common=_common(band), sensor=sensor.name)
+
+
+def _common(band: Band) -> str:
+    """Common name by a band's own name, its role, or its wavelength."""
+    for text in (band.name, band.description, band.color):
+        if found := common_name(text):
+            return found
+    return common_of_wavelength(band.wavelength) or ""
+
+
+def renamed(bands: Sequence[Band], names: Sequence[str], label: str) -> tuple[Band, ...]:
+    """The bands with names that the user gives; what their file says of colors counts no more.
 
     Raises:
-        DataError: The names of their files, without the band, differ.
+        DataError: There are not as many names as bands.
     """
-    ordered = sorted(bands, key=lambda band: (int(re.sub(r"\D", "", band.name)), band.name))
-    images: dict[str, str] = {}
-    for band in ordered:
-        names = name_of_file(Path(band.path).stem)
-        images.setdefault(names[1] if names else "", band.path)
-    if len(images) > 1:
-        first, second = list(images.values())[:2]
-        raise two_images(f"the names of {first} and {second} differ in more than the band")
-    return tuple(ordered)
+    if len(names) != len(bands):
+        raise DataError(
+            f"--band-names must name every band: {label} has {len(bands)}, got {len(names)} names"
+        )
+    plain = [
+        replace(band, name=name.strip(), description="", color="", wavelength=None, common="")
+        for band, name in zip(bands, names, strict=True)
+    ]
+    return identified(plain, ())[0]
 
 
-def two_images(found: str) -> DataError:
-    """The error for a folder where the files of two dates, or two tiles, lie together."""
-    return DataError(f"a folder must hold one image: {found}; give the folder of one date")
+def nameless(bands: Iterable[Band]) -> bool:
+    """Whether a file names none of its bands."""
+    return all(NO_NAME.fullmatch(band.description) and not band.sensor for band in bands)
 
 
 def find(bands: Sequence[Band], token: str, label: str) -> Band:
-    """The band that a token names: by name or description, else by color, else by position.
+    """The band that a token names: by name or description, color, common name, or position.
 
     Args:
         bands: The bands of an image.
@@ -120,22 +96,54 @@ def find(bands: Sequence[Band], token: str, label: str) -> Band:
         DataError: No such band.
     """
     wanted = token.strip().lower()
+    found = _by_name(bands, wanted) or _by_color(bands, wanted) or _by_position(bands, wanted)
+    if found is not None:
+        return found
+    names = [band.name for band in bands]
+    choice = ("; " if any("," in name for name in names) else ", ").join(names)
+    told = common_name(wanted) is None or not nameless(bands)
+    hint = "" if told else "; or name them with --band-names"
+    raise DataError(f"no band {token!r} in {label}: choose from {choice}{hint}")
+
+
+def _by_name(bands: Sequence[Band], wanted: str) -> Band | None:
     spectral = spectral_name(wanted) or spectral_name(f"b{wanted}")
     for band in bands:
         if wanted and wanted in {band.name.lower(), band.description.lower()}:
             return band
         if spectral is not None and spectral == spectral_name(band.name):
             return band
+    return None
+
+
+def _by_color(bands: Sequence[Band], wanted: str) -> Band | None:
+    """By the color that the file states, or by what sensor and wavelength tell."""
     for band in bands:
-        if wanted == band.color.lower():
+        if wanted and wanted == band.color.lower():
             return band
-    # Where bands have spectral names a number is a name, not a position.
-    spectral_names = all(BAND_FILE.search(f"_{band.name}") for band in bands)
-    if wanted.isdecimal() and not spectral_names and 1 <= int(wanted) <= len(bands):
-        return bands[int(wanted) - 1]
-    names = [band.name for band in bands]
-    choice = ("; " if any("," in name for name in names) else ", ").join(names)
-    raise DataError(f"no band {token!r} in {label}: choose from {choice}")
+    asked = common_name(wanted)
+    for common in (asked, NEXT_BEST.get(asked or "")):
+        called = [band for band in bands if common is not None and band.common == common]
+        if called:
+            return min(called, key=lambda band: _gap(band, str(common)))
+    return None
+
+
+def _gap(band: Band, common: str) -> float:
+    """How far a band's wavelength is from that of a common name; 0 where it is not told."""
+    if band.wavelength is None or common not in COMMON:
+        return 0.0
+    return abs(band.wavelength - COMMON[common][0])
+
+
+def _by_position(bands: Sequence[Band], wanted: str) -> Band | None:
+    """By number; where bands have spectral names a number is a name, not a position."""
+    if not (wanted.isascii() and wanted.isdecimal()):
+        return None
+    if all(spectral_name(band.name) for band in bands if band.color != "alpha"):
+        return None
+    inside = sorted(bands, key=lambda band: band.index) if len({b.path for b in bands}) == 1 else bands
+    return inside[int(wanted) - 1] if 1 <= int(wanted) <= len(inside) else None
 
 
 def refuse_palettes(bands: Iterable[Band]) -> None:
@@ -143,6 +151,6 @@ def refuse_palettes(bands: Iterable[Band]) -> None:
     for band in bands:
         if band.color == "palette":
             raise DataError(
-                f"colors must be values, not palette indexes: {band.path}; "
+                f"colors must be values, not palette indexes: {redacted(band.path)}; "
                 "expand it with gdal_translate -expand rgb"
             )
