@@ -60,6 +60,9 @@ def in_order_of(first: Raster, second: Raster) -> tuple[Raster, str | None]:
 
 
 def _name(band: Band) -> str | None:
+    """What its file calls a band, in any case; a number that only counts is no name."""
+    if not band.description and band.name == str(band.index):
+        return None
     return band.spectral or band.name.strip().lower()
 
 
@@ -92,7 +95,7 @@ def _by_wavelength(first: Sequence[Band], second: Sequence[Band]) -> tuple[Band,
     order[np.argsort(lengths, kind="stable")] = np.argsort(others, kind="stable")
     if (np.abs(others[order] - lengths) > SAME_WAVELENGTH * lengths).any():
         return None
-    return tuple(second[index] for index in order)
+    return tuple(second[int(index)] for index in order)
 
 
 def _disagreement(first: Raster, second: Raster) -> str | None:

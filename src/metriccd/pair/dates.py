@@ -48,6 +48,10 @@ class Acquired:
     time: datetime
     source: str
 
+    def as_record(self) -> dict[str, str]:
+        """As a run's record has it."""
+        return {"time": self.time.isoformat(), "source": self.source}
+
 
 def acquired(raster: Raster) -> Acquired | None:
     """When an image was taken, by its coordinates, or by names of its files and folders.

@@ -224,9 +224,7 @@ def read_pair(
     )
 
 
-def _named(
-    first: Raster, second: Raster, names: Sequence[str] | None
-) -> tuple[Raster, Raster]:
+def _named(first: Raster, second: Raster, names: Sequence[str] | None) -> tuple[Raster, Raster]:
     """Both images with the names given: those that name no bands, or both where each does."""
     if names is None:
         return first, second

@@ -43,9 +43,13 @@ def about_zero(first: Raster, second: Raster, grid: Grid) -> tuple[Raster, Raste
         for band, move in zip(first.bands, moves, strict=True)
         if move
     )
-    return moved[0], moved[1], (
-        "values are too large for float32, in which images are compared, to hold their "
-        f"differences: {named} was subtracted in both; subtract it beforehand to choose another"
+    return (
+        moved[0],
+        moved[1],
+        (
+            "values are too large for float32, in which images are compared, to hold their "
+            f"differences: {named} was subtracted in both; subtract it beforehand to choose another"
+        ),
     )
 
 

@@ -65,7 +65,9 @@ def _cell(
     cols: np.ndarray,
 ) -> Float[np.ndarray, "row col"]:
     """Areas of a cell: a parabola through nine pixels where it also meets others."""
-    some = [np.unique(np.linspace(each[0], each[-1], 5).round().astype(int)) for each in (rows, cols)]
+    some = [
+        np.unique(np.linspace(each[0], each[-1], 5).round().astype(int)) for each in (rows, cols)
+    ]
     if min(len(each) for each in some) == 5:
         probed = _exact(crs, transform, some[0][:, None], some[1][None])
         nodes = tuple(each[::2] for each in some)
@@ -86,7 +88,10 @@ def _exact(
     t = transform
     steps = ((0, 0), (0, 1), (1, 1), (1, 0))
     places = [
-        (t.a * (cols + right) + t.b * (rows + down) + t.c, t.d * (cols + right) + t.e * (rows + down) + t.f)
+        (
+            t.a * (cols + right) + t.b * (rows + down) + t.c,
+            t.d * (cols + right) + t.e * (rows + down) + t.f,
+        )
         for down, right in steps
     ]
     figure = pyproj.CRS.from_user_input(crs)
@@ -95,12 +100,12 @@ def _exact(
     with np.errstate(invalid="ignore"):
         lon = lon - lon[:1]
         lon = lon - 2 * np.pi * np.round(lon / (2 * np.pi))
-        band = _zone(figure, lat)
         flat = np.full(lat.shape[1:], _graticule(crs)) | (np.abs(lat).max(axis=0) < POLAR)
-        x, y = _charted(figure, lon, lat, band, flat)
+        x, y = _charted(figure, lon, _zone(figure, lat), flat)
         across, along = (x[2] - x[0], y[2] - y[0]), (x[3] - x[1], y[3] - y[1])
         found = np.abs(across[0] * along[1] - along[0] * across[1]) / 2
-    return np.nan_to_num(found, nan=0.0, posinf=0.0)
+    known: Float[np.ndarray, "row col"] = np.nan_to_num(found, nan=0.0, posinf=0.0)
+    return known
 
 
 def _degrees(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
@@ -117,7 +122,7 @@ def _degrees(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
 
 
 def _charted(
-    crs: pyproj.CRS, lon: Points, lat: Points, zone: Points, flat: Bool[np.ndarray, "row col"]
+    crs: pyproj.CRS, lon: Points, zone: Points, flat: Bool[np.ndarray, "row col"]
 ) -> tuple[Points, Points]:
     """Corners on a chart that keeps areas, in meters: cylindrical where flat, else azimuthal."""
     radius, _ = _figure(crs)
@@ -129,11 +134,11 @@ def _charted(
 
 
 def _zone(crs: pyproj.CRS, lat: Points) -> Points:
-    """q of Snyder's eq. 3-12: a²/2 · q is the area from the equator to a latitude, per radian."""
+    """Q of Snyder's eq. 3-12: a²/2 · q is the area from the equator to a latitude, per radian."""
     _, square = _figure(crs)
     sine = np.sin(lat)
     if square < 1e-12:
-        return 2 * sine
+        return np.asarray(2 * sine)
     e = np.sqrt(square)
     ratio = np.log((1 - e * sine) / (1 + e * sine)) / (2 * e)
     zone: Points = (1 - square) * (sine / (1 - square * sine**2) - ratio)

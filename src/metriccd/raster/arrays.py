@@ -188,6 +188,4 @@ def _from_data_array(laid: Laid, label: str, nodata: Nodata) -> Raster:
         replace(band, nodata=laid.nodata, scale=laid.scale, offset=laid.offset)
         for band in raster.bands
     )
-    return replace(
-        raster, bands=bands, acquired=laid.time, notes=(*raster.notes, *laid.notes)
-    )
+    return replace(raster, bands=bands, acquired=laid.time, notes=(*raster.notes, *laid.notes))

@@ -1,4 +1,4 @@
-"""What an xarray DataArray says of itself, as rioxarray, stackstac, odc-stac and NetCDF write it."""
+"""What an xarray DataArray says of itself: as rioxarray, stackstac, odc-stac, NetCDF write it."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def laid_out(array: DataArrayLike, label: str, axes: str | None) -> Laid:
         transform=transform,
         crs=crs,
         nodata=_nodata(array),
-        scale=_number(array.attrs.get("scale_factor"), 1.0),
-        offset=_number(array.attrs.get("add_offset"), 0.0),
+        scale=_number(array.attrs.get("scale_factor")) or 1.0,
+        offset=_number(array.attrs.get("add_offset")) or 0.0,
         names=_names(array, rest[0] if rest else None, len(values)),
         time=_time(array),
         notes=tuple(notes),
@@ -174,36 +174,49 @@ def _by_position(dims: list[str], label: str, axes: str | None) -> tuple[list[st
 
 def _crs_of(array: DataArrayLike) -> tuple[Any, Mapping[str, Any]]:
     """The CRS, and the attributes of the coordinate that tells it."""
-    encoding = getattr(array, "encoding", {})
-    mapping = array.attrs.get("grid_mapping") or encoding.get("grid_mapping")
+    mapping = array.attrs.get("grid_mapping") or getattr(array, "encoding", {}).get("grid_mapping")
     for name in (mapping, "spatial_ref", "crs"):
-        if name is None or name not in array.coords:
-            continue
-        told = dict(array.coords[name].attrs)
-        for key in ("crs_wkt", "spatial_ref", "epsg_code", "proj4text"):
-            if told.get(key):
-                return told[key], told
-        if "grid_mapping_name" in told:
-            try:
-                return pyproj.CRS.from_cf(told).to_wkt(), told
-            except (CRSError, KeyError):
-                continue
-        value = array.coords[name].values
-        if np.ndim(value) == 0 and str(value).isdigit() and int(value) > 0:
-            return f"EPSG:{int(value)}", told
-        if np.ndim(value) == 0 and isinstance(value.item(), str) and value.item():
-            return value.item(), told
-        if "GeoTransform" in told:
-            return array.attrs.get("crs"), told
+        if name is not None and name in array.coords:
+            told = dict(array.coords[name].attrs)
+            crs = _crs_told(told) or _crs_value(array.coords[name].values)
+            if crs or "GeoTransform" in told:
+                return crs or _crs_noted(array.attrs.get("crs")), told
     for name in ("proj:code", "epsg", "proj:epsg"):
-        if name in array.coords and np.ndim(array.coords[name].values) == 0:
-            value = array.coords[name].values.item()
-            if value is not None:
-                return (value if isinstance(value, str) else f"EPSG:{int(value)}"), {}
-    crs = array.attrs.get("crs")
+        crs = _crs_value(array.coords[name].values) if name in array.coords else None
+        if crs:
+            return crs, {}
+    return _crs_noted(array.attrs.get("crs")), {}
+
+
+def _crs_told(told: Mapping[str, Any]) -> Any:
+    """The CRS in the attributes of a grid mapping: as text, or as the CF conventions have it."""
+    for key in ("crs_wkt", "spatial_ref", "epsg_code", "proj4text"):
+        if told.get(key):
+            return told[key]
+    if "grid_mapping_name" not in told:
+        return None
+    try:
+        return pyproj.CRS.from_cf(dict(told)).to_wkt()
+    except (CRSError, KeyError):
+        return None
+
+
+def _crs_value(value: Any) -> str | None:
+    """The CRS in a coordinate's value: a code of EPSG, or text."""
+    if np.ndim(value) or not np.size(value):
+        return None
+    crs = _crs_noted(np.asarray(value).item())
+    return crs if isinstance(crs, str) else None
+
+
+def _crs_noted(crs: Any) -> Any:
+    """The CRS in an attribute: a code of EPSG, text, or an object."""
     if isinstance(crs, str):
-        return crs.removeprefix("+init=") or None, {}
-    return (f"EPSG:{crs}" if isinstance(crs, int | np.integer) else crs), {}
+        crs = crs.strip().removeprefix("+init=")
+        return f"EPSG:{crs}" if crs.isdecimal() else crs or None
+    if isinstance(crs, int | np.integer):
+        return f"EPSG:{crs}" if crs > 0 else None
+    return crs
 
 
 def _transform(
@@ -230,7 +243,11 @@ def _transform(
         return noted
     y, dy = _even(array.coords[row].values, label, noted.e if noted else None)
     x, dx = _even(array.coords[col].values, label, noted.a if noted else None)
-    if noted is not None and _corners(noted.c, noted.a, x, dx) and _corners(noted.f, noted.e, y, dy):
+    if (
+        noted is not None
+        and _corners(noted.c, noted.a, x, dx)
+        and _corners(noted.f, noted.e, y, dy)
+    ):
         return Affine(dx, 0.0, x, 0.0, dy, y)
     return Affine(dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)
 
@@ -252,7 +269,11 @@ def _noted(array: DataArrayLike, reference: Mapping[str, Any]) -> Affine | None:
     told = array.attrs.get("transform")
     if isinstance(told, Affine):
         return told
-    if isinstance(told, Sequence | np.ndarray) and len(told) in (6, 9) and not isinstance(told, str):
+    if (
+        isinstance(told, Sequence | np.ndarray)
+        and len(told) in (6, 9)
+        and not isinstance(told, str)
+    ):
         return Affine(*(float(number) for number in told[:6]))
     return None
 
@@ -280,30 +301,27 @@ def _even(centers: Any, label: str, step: float | None) -> tuple[float, float]:
 
 def _nodata(array: DataArrayLike) -> float | None:
     """Value of missing pixels; what was masked when it was opened is NaN by now."""
-    encoding = getattr(array, "encoding", {})
-    masked = np.asarray(array.values).dtype.kind == "f" and any(
-        encoding.get(name) is not None for name in FILLS[:2]
-    )
     for name in FILLS:
-        value = array.attrs.get(name)
-        if value is not None and np.size(value):
-            number = _number(np.ravel(value)[0], None)
-            if number is not None:
-                return number
-    if masked:
-        return float("nan")
+        number = _number(array.attrs.get(name))
+        if number is not None:
+            return number
+    encoding = getattr(array, "encoding", {})
     for name in FILLS[:2]:
-        if encoding.get(name) is not None:
-            return _number(np.ravel(encoding[name])[0], None)
+        number = _number(encoding.get(name))
+        if number is not None:
+            floats = np.asarray(array.values).dtype.kind == "f"
+            return float("nan") if floats else number
     return None
 
 
-def _number(value: Any, otherwise: Any) -> Any:
-    """A plain number, whatever number it was; the other value where it is none."""
+def _number(value: Any) -> float | None:
+    """A plain number, whatever number it was, the first of several; None where it is none."""
+    if value is None or not np.size(value):
+        return None
     try:
-        return float(np.ravel(value)[0]) if value is not None else otherwise
+        return float(np.ravel(value)[0])
     except (TypeError, ValueError):
-        return otherwise
+        return None
 
 
 def _names(array: DataArrayLike, axis: str | None, count: int) -> tuple[str, ...]:
@@ -311,22 +329,35 @@ def _names(array: DataArrayLike, axis: str | None, count: int) -> tuple[str, ...
     said = array.attrs.get("long_name")
     if isinstance(said, tuple | list) and len(said) == count:
         return tuple(str(name) for name in said)
-    if axis is None:
-        name = array.coords["band"].values if "band" in array.coords else None
-        if isinstance(said, str) and count == 1 and np.issubdtype(np.asarray(name).dtype, np.integer):
-            return (said,)
-        return () if name is None or np.ndim(name) else (str(name),)
-    if axis not in array.coords:
+    name = "band" if axis is None else axis
+    if name not in array.coords:
         return ()
-    labels = array.coords[axis].values
-    if axis.lower().startswith("wavelength") and labels.dtype.kind in "fiu":
-        unit = "nm" if float(np.max(labels)) > 100 else "µm"
-        return tuple(f"{float(label):g} {unit}" for label in labels)
-    for name in ("common_name", "description"):
-        others = array.coords[name].values if name in array.coords else None
-        if labels.dtype.kind in "iu" and others is not None and np.shape(others) == (count,):
-            return tuple(str(other) for other in others)
+    labels = np.atleast_1d(array.coords[name].values)
+    if labels.shape != (count,):
+        return ()
+    if labels.dtype.kind in "iu":
+        return _described(array, name, labels, count)
+    if name.lower().startswith("wavelength") and labels.dtype.kind == "f":
+        return _wavelengths(labels)
     return tuple(str(label) for label in labels)
+
+
+def _described(array: DataArrayLike, axis: str, labels: np.ndarray, count: int) -> tuple[str, ...]:
+    """Names of bands that are numbered: by what lies beside the numbers, if anything does."""
+    if axis.lower().startswith("wavelength"):
+        return _wavelengths(labels)
+    said = array.attrs.get("long_name")
+    if isinstance(said, str) and count == 1:
+        return (said,)
+    for name in ("common_name", "description"):
+        if name in array.coords and np.shape(array.coords[name].values) == (count,):
+            return tuple(str(other) for other in array.coords[name].values)
+    return tuple(str(label) for label in labels)
+
+
+def _wavelengths(labels: np.ndarray) -> tuple[str, ...]:
+    unit = "nm" if float(np.max(labels)) > 100 else "µm"
+    return tuple(f"{float(label):g} {unit}" for label in labels)
 
 
 def _time(array: DataArrayLike) -> str | None:

@@ -142,7 +142,9 @@ def _by_position(bands: Sequence[Band], wanted: str) -> Band | None:
         return None
     if all(spectral_name(band.name) for band in bands if band.color != "alpha"):
         return None
-    inside = sorted(bands, key=lambda band: band.index) if len({b.path for b in bands}) == 1 else bands
+    inside = (
+        sorted(bands, key=lambda band: band.index) if len({b.path for b in bands}) == 1 else bands
+    )
     return inside[int(wanted) - 1] if 1 <= int(wanted) <= len(inside) else None
 
 

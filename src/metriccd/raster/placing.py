@@ -31,9 +31,7 @@ def grid_of(dataset: DatasetReader, path: str) -> Grid:
         if dataset.crs is not None:
             raise GridError(unplaced(name))
     require_pixels(transform, name)
-    return Grid(
-        height=dataset.height, width=dataset.width, transform=transform, crs=dataset.crs
-    )
+    return Grid(height=dataset.height, width=dataset.width, transform=transform, crs=dataset.crs)
 
 
 def unplaced(name: str) -> str:

@@ -232,7 +232,8 @@ def _measured(raw: np.ndarray, bands: Sequence[Band]) -> Float32[np.ndarray, "ba
         for name in ("scale", "offset")
     )
     with np.errstate(over="ignore", invalid="ignore"):
-        return (raw * scale + offset).astype(np.float32)
+        measured: Float32[np.ndarray, "band row col"] = (raw * scale + offset).astype(np.float32)
+        return measured
 
 
 def _masked_in(

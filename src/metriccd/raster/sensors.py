@@ -31,16 +31,45 @@ COMMON: dict[str, tuple[float, float]] = {
 # Other spellings, lower case, without spaces, dashes and underscores.
 SPELLINGS: dict[str, str] = {
     **{name: name for name in COMMON},
-    **{"r": "red", "g": "green", "b": "blue", "n": "nir", "coastalblue": "coastal"},
-    **{"coastalaerosol": "coastal", "ultrablue": "coastal", "aerosol": "coastal"},
-    **{"nearinfrared": "nir", "infrared": "nir", "nir1": "nir", "nir2": "nir09"},
-    **{"rededge": "rededge071", "rededge1": "rededge071", "rededge2": "rededge075"},
-    **{"rededge3": "rededge078", "re1": "rededge071", "re2": "rededge075", "re3": "rededge078"},
-    **{"nirnarrow": "nir08", "narrownir": "nir08", "nir8a": "nir08", "rededge4": "nir08"},
-    **{"watervapor": "nir09", "watervapour": "nir09", "swircirrus": "cirrus"},
-    **{"swir1": "swir16", "swir2": "swir22", "pan": "pan", "panchromatic": "pan"},
-    **{"greeni": "green1", "green1": "green1", "greenii": "green", "green2": "green"},
-    **{"thermal": "lwir11", "tir": "lwir11", "tirs1": "lwir11", "tirs2": "lwir12", "lwir": "lwir11"},
+    "r": "red",
+    "g": "green",
+    "b": "blue",
+    "n": "nir",
+    "coastalblue": "coastal",
+    "coastalaerosol": "coastal",
+    "ultrablue": "coastal",
+    "aerosol": "coastal",
+    "nearinfrared": "nir",
+    "infrared": "nir",
+    "nir1": "nir",
+    "nir2": "nir09",
+    "rededge": "rededge071",
+    "rededge1": "rededge071",
+    "rededge2": "rededge075",
+    "rededge3": "rededge078",
+    "re1": "rededge071",
+    "re2": "rededge075",
+    "re3": "rededge078",
+    "nirnarrow": "nir08",
+    "narrownir": "nir08",
+    "nir8a": "nir08",
+    "rededge4": "nir08",
+    "watervapor": "nir09",
+    "watervapour": "nir09",
+    "swircirrus": "cirrus",
+    "swir1": "swir16",
+    "swir2": "swir22",
+    "pan": "pan",
+    "panchromatic": "pan",
+    "greeni": "green1",
+    "green1": "green1",
+    "greenii": "green",
+    "green2": "green",
+    "thermal": "lwir11",
+    "tir": "lwir11",
+    "tirs1": "lwir11",
+    "tirs2": "lwir12",
+    "lwir": "lwir11",
 }
 # What is meant where a sensor has no band of the name itself.
 NEXT_BEST = {"nir": "nir08", "nir08": "nir", "rededge071": "rededge075"}
@@ -72,7 +101,8 @@ def _named(text: str) -> dict[str, str]:
 SENTINEL2 = Sensor(
     name="Sentinel-2",
     files=re.compile(
-        r"(?:^|[^A-Za-z0-9])(?:S2[ABCD]_|T\d{2}[A-Z]{3}_(?:20)?\d{2}|HLS\.S30|sentinel[-_ ]?2)", re.I
+        r"(?:^|[^A-Za-z0-9])(?:S2[ABCD]_|T\d{2}[A-Z]{3}_(?:20)?\d{2}|HLS\.S30|sentinel[-_ ]?2)",
+        re.I,
     ),
     bands=_named(
         "B01:coastal B02:blue B03:green B04:red B05:rededge071 B06:rededge075 B07:rededge078 "
@@ -154,5 +184,9 @@ def common_of_wavelength(length: float | None) -> str | None:
     """The common name of a band at a wavelength in µm, the nearest within reach."""
     if length is None:
         return None
-    gaps = {name: abs(length - center) for name, (center, reach) in COMMON.items() if abs(length - center) <= reach}
+    gaps = {
+        name: abs(length - center)
+        for name, (center, reach) in COMMON.items()
+        if abs(length - center) <= reach
+    }
     return min(gaps, key=lambda name: gaps[name], default=None)

@@ -133,7 +133,9 @@ class Raster:
         with ExitStack() as stack:
             parts = [
                 stack.enter_context(
-                    file_reader(bands, grid, nodata=self._missing(bands[0]), categorical=categorical)
+                    file_reader(
+                        bands, grid, nodata=self._missing(bands[0]), categorical=categorical
+                    )
                 )
                 for bands in self._alike()
             ]
@@ -210,7 +212,7 @@ def _open_folder(folder: Path, files: BandFiles) -> Raster:
     ordered = in_spectral_order(found.values())
     texts = [Path(ordered[0].path).stem, folder.name]
     bands, _ = identified(ordered, texts)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if files.others:
         names = ", ".join(file.name for file in files.others[:3])
         more = ", …" if len(files.others) > 3 else ""
