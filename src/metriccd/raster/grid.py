@@ -15,8 +15,8 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from metriccd.errors import GridError
-from metriccd.raster import areas
-from metriccd.raster.longitudes import circle_of, eastward, turns
+from metriccd.raster import globe
+from metriccd.raster.globe import circle_of, eastward, turns
 
 # Points along each edge of a footprint that is carried to another CRS, where edges may bend.
 EDGE_POINTS = 64
@@ -248,7 +248,7 @@ class Grid:
     @cached_property
     def has_areas(self) -> bool:
         """Whether it is known how many square meters a pixel covers."""
-        return areas.known(self.crs)
+        return globe.known(self.crs)
 
     def pixel_areas(self, window: Window) -> Float[np.ndarray, "row col"] | None:
         """Area of each pixel of a window in square meters, on the ellipsoid, to 0.1 %.
@@ -258,7 +258,7 @@ class Grid:
         """
         if self.crs is None or not self.has_areas:
             return None
-        return areas.pixel_areas(self.crs, self.transform, *window.slices)
+        return globe.pixel_areas(self.crs, self.transform, *window.slices)
 
     @cached_property
     def pixel_area(self) -> float | None:

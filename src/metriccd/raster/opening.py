@@ -11,12 +11,10 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from metriccd.errors import DataError
-from metriccd.raster.band import Band, wavelength_in, wavelength_tagged
+from metriccd.raster.bands import NO_NAME, Band, identified, wavelength_in, wavelength_tagged
 from metriccd.raster.grid import Grid
-from metriccd.raster.naming import NO_NAME, identified
 from metriccd.raster.paths import gdal_path, opened, reason, redacted, require_text
-from metriccd.raster.placing import grid_of
-from metriccd.raster.refusals import container, not_a_raster
+from metriccd.raster.refusals import container, grid_of, not_a_raster
 
 # Alpha of more different values than these in its overview is measured rather than painted.
 ALPHA_VALUES, OVERVIEW = 24, 256

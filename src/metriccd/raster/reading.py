@@ -18,7 +18,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from metriccd.errors import DataError
-from metriccd.raster.band import Band
+from metriccd.raster.bands import Band
 from metriccd.raster.grid import Grid, Window
 from metriccd.raster.paths import gdal_path, opened, reason, redacted
 

@@ -1,4 +1,4 @@
-"""Areas of pixels on the ellipsoid, for any projection.
+"""The globe: areas of pixels on it, for any projection, and longitudes, which come around again.
 
 Corners are carried to longitudes and latitudes and from there to a chart that keeps areas
 exactly: cylindrical between the polar circles, azimuthal around the poles (Snyder 1987, Map
@@ -6,6 +6,8 @@ Projections, p. 81 and 187). There the shoelace formula gives the pixel's area.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pyproj
@@ -165,3 +167,34 @@ def _plane_unit(crs: CRS) -> float | None:
         return None
     axis = figure.axis_info[0]
     return axis.unit_conversion_factor or None
+
+
+# A hair of a circle: an edge that rounding moved beyond another one does not overlap it.
+HAIR = 1e-11
+
+
+def circle_of(crs: CRS | None) -> float | None:
+    """A full turn in the unit of a CRS of longitudes and latitudes; None for any other."""
+    if crs is None or not crs.is_geographic:
+        return None
+    axes = pyproj.CRS.from_user_input(crs).axis_info
+    return 2 * math.pi / axes[0].unit_conversion_factor if axes else 360.0
+
+
+def turns(inner: tuple[float, float], outer: tuple[float, float], circle: float) -> list[float]:
+    """What to add to `inner`, a range of longitudes, so that it meets `outer`: full turns.
+
+    Several, where it meets both ends; no more than two globes of it are ever needed.
+    """
+    first = math.ceil((outer[0] - inner[1]) / circle + HAIR)
+    last = math.floor((outer[1] - inner[0]) / circle - HAIR)
+    return [circle * number for number in sorted(range(first, last + 1), key=abs)]
+
+
+def eastward(
+    longitudes: Float[np.ndarray, " point"], west: float, circle: float
+) -> Float[np.ndarray, " point"]:
+    """The same longitudes less than a turn east of `west`; a hair west of it is no turn."""
+    hair = circle * HAIR
+    turned: Float[np.ndarray, " point"] = west + (longitudes - west + hair) % circle - hair
+    return turned

@@ -1,11 +1,14 @@
-"""PROJ's database, where another program's settings would hide it."""
+"""What GDAL and PROJ are told for the whole process."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import rasterio
 
 VARIABLES = ("PROJ_DATA", "PROJ_LIB")
 # The oldest layout of the database (major, minor) that the PROJ of any rasterio we allow reads.
@@ -40,3 +43,13 @@ def _usable(folder: Path) -> bool:
         return False
     found = {key.rsplit(".", 1)[1]: int(value) for key, value in rows}
     return (found.get("MAJOR", 0), found.get("MINOR", 0)) >= LAYOUT
+
+
+MEGABYTES = 256
+
+
+@contextmanager
+def bounded_cache() -> Iterator[None]:
+    """Bounds the cache, for the whole process, if nothing was read before."""
+    with rasterio.Env(GDAL_CACHEMAX=MEGABYTES):
+        yield
