@@ -202,7 +202,7 @@ def test_the_area_of_every_pixel_is_the_geodesic_one(crs, left, top, size) -> No
 def test_areas_do_not_depend_on_the_window() -> None:
     grid = made("EPSG:32632", 100_000, 7.0e6, 10, 200, 300)
     part = grid.pixel_areas(Window(row=37, col=81, height=40, width=100))
-    np.testing.assert_allclose(part, all_areas(grid)[37:77, 81:181], rtol=1e-4)
+    np.testing.assert_array_equal(part, all_areas(grid)[37:77, 81:181])
 
 
 def test_a_pixel_off_the_globe_has_no_area() -> None:

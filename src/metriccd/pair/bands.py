@@ -161,7 +161,8 @@ def find_rgb(raster: Raster, rgb: Sequence[str] | None) -> tuple[tuple[int, int,
         return (red, green, blue), None
     last = len(raster.bands) - 1
     first = (0, min(1, last), min(2, last))
-    if last < 2:
+    # Of three bands there is no other choice but their order.
+    if last < 3:
         return first, None
     names = ", ".join(raster.bands[index].name for index in first)
     return first, (

@@ -44,15 +44,16 @@ def pixel_areas(
         column = _exact(crs, transform, np.arange(*_span(rows))[:, None], np.array([[cols.start]]))
         return np.broadcast_to(column, shape)
     found = np.empty(shape)
-    for top in range(0, shape[0], CELL):
-        for left in range(0, shape[1], CELL):
-            bottom, right = min(top + CELL, shape[0]), min(left + CELL, shape[1])
-            found[top:bottom, left:right] = _cell(
-                crs,
-                transform,
-                np.arange(top, bottom) + rows.start,
-                np.arange(left, right) + cols.start,
-            )
+    # Cells lie at multiples of their side, so that areas do not depend on the window.
+    for top in range(rows.start - rows.start % CELL, rows.stop, CELL):
+        for left in range(cols.start - cols.start % CELL, cols.stop, CELL):
+            cell = _cell(crs, transform, np.arange(top, top + CELL), np.arange(left, left + CELL))
+            first = max(top, rows.start), max(left, cols.start)
+            last = min(top + CELL, rows.stop), min(left + CELL, cols.stop)
+            found[
+                first[0] - rows.start : last[0] - rows.start,
+                first[1] - cols.start : last[1] - cols.start,
+            ] = cell[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
     return found
 
 
