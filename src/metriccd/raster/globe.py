@@ -8,6 +8,7 @@ Projections, p. 81 and 187). There the shoelace formula gives the pixel's area.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pyproj
@@ -20,6 +21,8 @@ from scipy.interpolate import RegularGridInterpolator
 POLAR = np.radians(60.0)
 # Side of the cells between whose corners areas are interpolated, if that is this exact.
 CELL = 64
+# Cells that are kept: 8 MB.
+CELLS = 256
 EXACT = 2e-5
 
 Points = Float[np.ndarray, "*shape"]
@@ -47,7 +50,7 @@ def pixel_areas(
     # Cells lie at multiples of their side, so that areas do not depend on the window.
     for top in range(rows.start - rows.start % CELL, rows.stop, CELL):
         for left in range(cols.start - cols.start % CELL, cols.stop, CELL):
-            cell = _cell(crs, transform, np.arange(top, top + CELL), np.arange(left, left + CELL))
+            cell = _cell(crs, transform, top, left)
             first = max(top, rows.start), max(left, cols.start)
             last = min(top + CELL, rows.stop), min(left + CELL, cols.stop)
             found[
@@ -61,13 +64,10 @@ def _span(part: slice) -> tuple[int, int]:
     return part.start, part.stop
 
 
-def _cell(
-    crs: CRS,
-    transform: Affine,
-    rows: np.ndarray,
-    cols: np.ndarray,
-) -> Float[np.ndarray, "row col"]:
-    """Areas of a cell: a parabola through nine pixels where it also meets others."""
+@lru_cache(maxsize=CELLS)
+def _cell(crs: CRS, transform: Affine, top: int, left: int) -> Float[np.ndarray, "row col"]:
+    """Areas of a cell, bilinear between nine pixels where this meets others too."""
+    rows, cols = np.arange(top, top + CELL), np.arange(left, left + CELL)
     some = [
         np.unique(np.linspace(each[0], each[-1], 5).round().astype(int)) for each in (rows, cols)
     ]
@@ -97,7 +97,7 @@ def _exact(
         )
         for down, right in steps
     ]
-    figure = pyproj.CRS.from_user_input(crs)
+    figure = _figure_of(crs)
     corners = _degrees(figure, np.stack([x for x, _ in places]), np.stack([y for _, y in places]))
     lon, lat = (np.radians(each) for each in corners)
     with np.errstate(invalid="ignore"):
@@ -117,7 +117,7 @@ def _degrees(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
     if base is None or crs == base:
         unit = np.degrees(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
         return x * unit, y * unit
-    carry = pyproj.Transformer.from_crs(crs, base, always_xy=True)
+    carry = _to_degrees(crs)
     lon, lat = (np.asarray(each) for each in carry.transform(x, y))
     unit = np.degrees(base.axis_info[0].unit_conversion_factor)
     lost = ~(np.isfinite(lon) & np.isfinite(lat))
@@ -156,14 +156,25 @@ def _figure(crs: pyproj.CRS) -> tuple[float, float]:
     return figure.semi_major_metre, 1 - (figure.semi_minor_metre / figure.semi_major_metre) ** 2
 
 
+@lru_cache(maxsize=16)
+def _figure_of(crs: CRS) -> pyproj.CRS:
+    """The CRS as PROJ has it."""
+    return pyproj.CRS.from_user_input(crs)
+
+
+@lru_cache(maxsize=16)
+def _to_degrees(crs: pyproj.CRS) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+
+
 def _graticule(crs: CRS) -> bool:
     """Whether coordinates are longitudes and latitudes themselves, not those of a turned pole."""
-    return bool(crs.is_geographic) and not pyproj.CRS.from_user_input(crs).is_derived
+    return bool(crs.is_geographic) and not _figure_of(crs).is_derived
 
 
 def _plane_unit(crs: CRS) -> float | None:
     """Meters in the unit of a plane that nothing ties to the Earth (an engineering CRS)."""
-    figure = pyproj.CRS.from_user_input(crs)
+    figure = _figure_of(crs)
     if not figure.is_engineering or len(figure.axis_info) < 2:
         return None
     axis = figure.axis_info[0]
@@ -178,7 +189,7 @@ def circle_of(crs: CRS | None) -> float | None:
     """A full turn in the unit of a CRS of longitudes and latitudes; None for any other."""
     if crs is None or not crs.is_geographic:
         return None
-    axes = pyproj.CRS.from_user_input(crs).axis_info
+    axes = _figure_of(crs).axis_info
     return 2 * math.pi / axes[0].unit_conversion_factor if axes else 360.0
 
 
