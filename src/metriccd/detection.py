@@ -35,8 +35,8 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, ImagePair, colors_of
-from metriccd.raster import Image, Window, bounded_cache
+from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of
+from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
@@ -71,9 +71,13 @@ def detect(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
-    nodata: float | None = None,
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
+    dates: Dates | None = None,
+    axes: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
+    min_pixels: int = 0,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -90,9 +94,13 @@ def detect(
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
         masks: One or more rasters whose non-zero pixels are left out.
-        nodata: Value of missing pixels, instead of what the files declare.
+        nodata: Value of missing pixels, instead of what the files declare; "none" if none are.
+        band_names: Names of all bands of an image that does not name them.
+        dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
+        axes: Order of the axes of NumPy arrays, such as "row,col,band".
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -113,8 +121,12 @@ def detect(
         rgb=rgb,
         masks=masks,
         nodata=nodata,
+        band_names=band_names,
+        dates=dates,
+        axes=axes,
         threshold=threshold,
         min_area=min_area,
+        min_pixels=min_pixels,
         extractor=extractor,
         device=device,
         seed=seed,
@@ -140,9 +152,13 @@ def detect_into(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
-    nodata: float | None = None,
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
+    dates: Dates | None = None,
+    axes: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
+    min_pixels: int = 0,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -168,8 +184,12 @@ def detect_into(
         rgb: Which of them are red, green and blue.
         masks: Rasters whose non-zero pixels are left out.
         nodata: Value of missing pixels.
+        band_names: Names of all bands.
+        dates: When the images were taken.
+        axes: Order of the axes of NumPy arrays.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
@@ -191,8 +211,12 @@ def detect_into(
         rgb=rgb,
         masks=masks,
         nodata=nodata,
+        band_names=band_names,
+        dates=dates,
+        axes=axes,
         threshold=threshold,
         min_area=min_area,
+        min_pixels=min_pixels,
         extractor=extractor,
         device=device,
         seed=seed,
@@ -253,10 +277,7 @@ class Detection:
         rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
         # Sums are rounded otherwise by another number of threads.
         software = (versions(), code_digest(), torch.get_num_threads())
-        images = [
-            (content_of(raster), [(band.name, band.index) for band in raster.bands])
-            for raster in rasters
-        ]
+        images = [(content_of(raster), raster.bands) for raster in rasters]
         weights = state_of(self.options.extractor)
         key = (self._settings(), str(self.pair.grid), images, weights, *software)
         return hashlib.sha256(repr(key).encode()).hexdigest()
@@ -338,9 +359,10 @@ class Detection:
             values = score(window)
             return values > threshold, values
 
-        small = self.request.min_area > 0
+        area, pixels = self.request.min_area, self.request.min_pixels
+        small = area > 0 or pixels > 1
         return Result(
-            read=without_small(read, self.pair.grid, self.request.min_area) if small else read,
+            read=without_small(read, self.pair.grid, area, min_pixels=pixels) if small else read,
             threshold=threshold,
             rule=rule,
             grid=self.pair.grid,
@@ -351,7 +373,11 @@ class Detection:
                 **_inputs(self.pair, stages),
                 "settings": self._settings() | {"rule": rule, "score": measure, **facts},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "warnings": list(warnings),
+                "dates": {
+                    name: None if date is None else date.as_record()
+                    for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
+                },
+                "warnings": [*self.pair.warnings, *warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -363,6 +389,7 @@ class Detection:
             "nodata": self.pair.t1.nodata,
             "asked threshold": self.request.threshold,
             "min_area": self.request.min_area,
+            "min_pixels": self.request.min_pixels,
         }
 
 

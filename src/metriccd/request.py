@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from metriccd.pair import BandNames, ImagePair, read_pair, several
-from metriccd.raster import Image
+from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
+from metriccd.raster import Image, Nodata
 from metriccd.stages import Progress
 
 
@@ -27,13 +27,17 @@ class Request:
     bands: BandNames | None
     rgb: BandNames | None
     masks: Image | Sequence[Image]
-    nodata: float | None
+    nodata: Nodata
     threshold: str | float
     min_area: float
     extractor: str | nn.Module | None
     device: str
     seed: int
     progress: Progress | None
+    band_names: BandNames | None = None
+    dates: Dates | None = None
+    axes: str | None = None
+    min_pixels: int = 0
 
     @property
     def files(self) -> list[str | Path]:
@@ -50,4 +54,7 @@ class Request:
             rgb=self.rgb,
             masks=self.masks,
             nodata=self.nodata,
+            band_names=self.band_names,
+            dates=self.dates,
+            axes=self.axes,
         )

@@ -65,7 +65,7 @@ def test_json_is_one_object_on_stdout(capsys) -> None:
     assert content["out"] == "out"
     assert content["rule"] == "rosin"
     assert 0 < content["changed_share"] < 1
-    assert content["area_m2"] == 100 * content["changed_pixels"]
+    assert content["area_m2"] == pytest.approx(100 * content["changed_pixels"], rel=1e-3)
 
 
 @pytest.mark.usefixtures("here")

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 
 from metriccd import difference
 from metriccd.errors import DataError, GridError
-from metriccd.pair.bands import SENTINEL2_BANDS
 from metriccd.pair.pair import read_pair
+from metriccd.raster import SENTINEL2_BANDS
 from raster_files import TRANSFORM, UTM, image, write
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyproj
 import pytest
 from affine import Affine
 from pyproj import Geod, Transformer
@@ -80,36 +81,47 @@ def test_the_overlap_is_found_across_crs() -> None:
     assert overlap.height == pytest.approx(112, abs=3)
 
 
-def test_projected_areas_are_the_square_of_the_pixel() -> None:
-    areas = utm(size=10).pixel_areas()
+def all_areas(grid: Grid) -> np.ndarray:
+    areas = grid.pixel_areas(Window.whole(grid.shape))
     assert areas is not None
-    np.testing.assert_allclose(areas, 100)
+    return areas
+
+
+def geodesic_area(grid: Grid, row: int, col: int) -> float:
+    """By pyproj, along edges cut in pieces, which follow the projection's straight lines."""
+    side = np.linspace(0, 1, 9)[:-1]
+    down = np.concatenate([side * 0, side, side * 0 + 1, 1 - side])
+    right = np.concatenate([side, side * 0 + 1, 1 - side, side * 0])
+    x, y = grid.transform @ (col + right, row + down)
+    figure = pyproj.CRS.from_user_input(grid.crs)
+    lons, lats = Transformer.from_crs(figure, figure.geodetic_crs, always_xy=True).transform(x, y)
+    return abs(figure.get_geod().polygon_area_perimeter(lons, lats)[0])
 
 
 def test_feet_are_turned_into_meters() -> None:
-    grid = Grid(height=2, width=2, transform=Affine(10, 0, 0, 0, -10, 0), crs=CRS.from_epsg(2263))
-    areas = grid.pixel_areas()
-    assert areas is not None
-    np.testing.assert_allclose(areas, (10 * 1200 / 3937) ** 2, rtol=1e-6)
+    grid = Grid(
+        height=2, width=2, transform=Affine(10, 0, 1e6, 0, -10, 2e5), crs=CRS.from_epsg(2263)
+    )
+    np.testing.assert_allclose(all_areas(grid), (10 * 1200 / 3937) ** 2, rtol=1e-3)
 
 
 def test_geographic_areas_add_up_to_the_ellipsoidal_area_of_the_scene() -> None:
     grid = Grid(
         height=500, width=300, transform=Affine(1e-3, 0, 10, 0, -1e-3, 45), crs=CRS.from_epsg(4326)
     )
-    areas = grid.pixel_areas()
-    assert areas is not None
+    areas = all_areas(grid)
     lons = [10, 10.3, 10.3, 10]
     lats = [45, 45, 44.5, 44.5]
     expected = abs(Geod(ellps="WGS84").polygon_area_perimeter(lons, lats)[0])
-    assert areas.sum() * 300 == pytest.approx(expected, rel=1e-4)
-    assert areas[0] < areas[-1]
+    assert areas.sum() == pytest.approx(expected, rel=1e-4)
+    assert areas[0, 0] < areas[-1, 0]
 
 
 def test_areas_without_crs_are_unknown() -> None:
     grid = Grid(height=2, width=2, transform=Affine.identity(), crs=None)
-    assert grid.pixel_areas() is None
+    assert grid.pixel_areas(Window.whole(grid.shape)) is None
     assert grid.footprint() is None
+    assert not grid.has_areas
     assert not grid.georeferenced
 
 
@@ -156,40 +168,85 @@ def test_unrelated_crs_are_an_error_of_one_line() -> None:
         utm().overlap(site)
 
 
+GEOSTATIONARY = "+proj=geos +h=35785831 +lon_0=0 +sweep=y +ellps=GRS80 +units=m"
+
+
 @pytest.mark.parametrize(
-    ("crs", "left", "top"),
-    [("EPSG:3857", 1e6, 8.4e6), ("EPSG:3395", 1e6, 8.4e6), ("EPSG:3031", -1e5, 3e6)],
-    ids=["web mercator", "mercator", "polar stereographic"],
+    ("crs", "left", "top", "size"),
+    [
+        ("EPSG:32632", 100_000, 7.0e6, 10),
+        ("EPSG:32632", 830_000, 1.0e5, 10),
+        ("EPSG:3857", 1e6, 1.2e7, 300),
+        ("EPSG:3395", 1e6, 8.4e6, 300),
+        ("EPSG:3031", -1e5, 3e6, 500),
+        ("EPSG:3413", -1e5, 1e5, 500),
+        ("EPSG:3035", 2e6, 5.3e6, 1000),
+        ("EPSG:2154", 1e5, 7.1e6, 100),
+        ("EPSG:5070", -2e6, 3e6, 1000),
+        (GEOSTATIONARY, -4.5e6, 3.2e6, 3000),
+        ("EPSG:4326", 20, 89.9, 0.0005),
+        ("+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=18", 0, 20, 0.02),
+    ],
 )
-def test_areas_are_ellipsoidal_where_the_projection_stretches_them(crs, left, top) -> None:
-    grid = made(crs, left, top, 300, 400, 50)
-    areas = grid.pixel_areas()
-    assert areas is not None
-    geod = Geod(ellps="WGS84")
-    to_degrees = Transformer.from_crs(crs, 4326, always_xy=True)
-    for row in (0, 200, 399):
-        corners = [(25, row), (26, row), (26, row + 1), (25, row + 1)]
-        lons, lats = to_degrees.transform(*zip(*(grid.transform @ c for c in corners), strict=True))
-        expected = abs(geod.polygon_area_perimeter(lons, lats)[0])
-        assert areas[row] == pytest.approx(expected, rel=1e-5)
+def test_the_area_of_every_pixel_is_the_geodesic_one(crs, left, top, size) -> None:
+    grid = made(crs, left, top, size, 200, 300)
+    areas = all_areas(grid)
+    for row, col in ((0, 0), (0, 299), (63, 64), (100, 150), (199, 3), (199, 299)):
+        expected = geodesic_area(grid, row, col)
+        if np.isfinite(expected):
+            assert areas[row, col] == pytest.approx(expected, rel=2e-4)
+        else:
+            assert areas[row, col] == 0
+
+
+def test_areas_do_not_depend_on_the_window() -> None:
+    grid = made("EPSG:32632", 100_000, 7.0e6, 10, 200, 300)
+    part = grid.pixel_areas(Window(row=37, col=81, height=40, width=100))
+    np.testing.assert_array_equal(part, all_areas(grid)[37:77, 81:181])
+
+
+def test_a_pixel_off_the_globe_has_no_area() -> None:
+    areas = all_areas(made(GEOSTATIONARY, -5.6e6, 5.6e6, 1e5, 112, 112))
+    assert areas[0, 0] == 0
+    assert areas[56, 56] == pytest.approx(1e10, rel=2e-2)
 
 
 def test_the_areas_of_the_globe_add_up() -> None:
-    areas = made("EPSG:4326", -180, 90, 1, 180, 360).pixel_areas()
-    assert areas is not None
+    areas = all_areas(made("EPSG:4326", -180, 90, 1, 180, 360))
     # Surface of the WGS 84 ellipsoid: 4π times the square of its authalic radius 6371007.181 m.
-    assert areas.sum() * 360 == pytest.approx(4 * np.pi * 6371007.181**2, rel=1e-4)
+    assert areas.sum() == pytest.approx(4 * np.pi * 6371007.181**2, rel=1e-6)
 
 
-@pytest.mark.parametrize("crs", ["EPSG:3035", "EPSG:5070", "EPSG:6933"])
-def test_equal_area_projections_keep_planar_areas(crs: str) -> None:
-    areas = made(crs, 1e6, 2e6, 1000, 300, 300).pixel_areas()
-    assert areas is not None
-    np.testing.assert_array_equal(areas, 1e6)
+def test_a_plane_of_meters_has_planar_areas() -> None:
+    assert (all_areas(made(LOCAL, 0, 0, 0.5, 3, 3)) == 0.25).all()
 
 
-@pytest.mark.parametrize("crs", [LOCAL, CRS.from_epsg(4978)], ids=["local", "geocentric"])
-def test_areas_of_a_crs_that_is_no_map_are_unknown(crs: CRS) -> None:
-    grid = Grid(height=2, width=2, transform=Affine.scale(2), crs=crs)
-    assert grid.pixel_areas() is None
+def test_areas_of_a_crs_that_tells_no_length_are_unknown() -> None:
+    grid = Grid(height=2, width=2, transform=Affine.scale(2), crs=CRS.from_epsg(4978))
+    assert grid.pixel_areas(Window.whole(grid.shape)) is None
+    assert not grid.has_areas
     assert grid.footprint() is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (-80, 280, (0, 192)),
+        (280, -80, (0, 192)),
+        (179.9, -180.1, (0, 192)),
+        (-180.1, 179.9, (0, 192)),
+        (-80, 280 + 9.6, (96, 96)),
+    ],
+)
+def test_longitudes_of_another_turn_are_the_same_place(one, other, expected) -> None:
+    first, second = (made("EPSG:4326", west, 40, 0.1, 192, 192) for west in (one, other))
+    overlap = first.overlap(second)
+    assert overlap is not None
+    assert (overlap.col, overlap.width) == expected
+
+
+def test_a_globe_from_greenwich_lies_on_a_globe_from_the_date_line_in_two_turns() -> None:
+    one, other = (made("EPSG:4326", west, 90, 1, 180, 360) for west in (-180, 0))
+    assert one.overlap(other) == Window.whole((180, 360))
+    assert sorted(one.turns_of(other)) == [-360, 0]
+    assert sorted(other.turns_of(one)) == [0, 360]

@@ -12,37 +12,26 @@ from rasterio.crs import CRS
 from shapely.geometry import Point, shape
 
 from metriccd.raster import Grid
-from metriccd.result.stac import acquired, stac_item
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("T32TPP_20180211T102141_B04.tif", "2018-02-11T10:21:41+00:00"),
-        (
-            "S2A_OPER_MSI_L1C_TL_EPA__20160809T015434_A000162_T32TPP_B08.tif",
-            "2016-08-09T01:54:34+00:00",
-        ),
-        ("LS20010525.tif", "2001-05-25T00:00:00+00:00"),
-        ("LC08_L2SP_191031_20200719_20200911_02_T1_SR_B4.TIF", "2020-07-19T00:00:00+00:00"),
-        ("before.tif", None),
-        ("tile_12345678901.tif", None),
-        ("scene_20201399.tif", None),
-    ],
-)
-def test_the_sensing_time_is_read_from_the_name(name: str, expected: str | None) -> None:
-    found = acquired([name])
-    assert (None if found is None else found.isoformat()) == expected
-
-
-def test_impossible_days_are_no_dates() -> None:
-    assert acquired(["scene_20200231.tif"]) is None
+from metriccd.result.stac import stac_item
 
 
 def item(crs, left, top, size, height, width) -> dict[str, Any]:
     transform = Affine(size, 0, left, 0, -size, top)
     grid = Grid(height=height, width=width, transform=transform, crs=CRS.from_user_input(crs))
-    return stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), sources=[["a"], ["b"]])
+    return stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(None, None))
+
+
+def test_an_item_has_the_times_of_both_images_or_none() -> None:
+    grid = Grid(height=2, width=2, transform=Affine.identity(), crs=None)
+    one, other = datetime(2019, 6, 1, tzinfo=UTC), datetime(2020, 6, 1, tzinfo=UTC)
+    for taken in ((None, None), (one, None)):
+        found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=taken)
+        assert found["properties"]["datetime"] is None
+        assert "start_datetime" not in found["properties"]
+    found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(other, one))
+    assert found["properties"]["start_datetime"] == "2019-06-01T00:00:00Z"
+    assert found["properties"]["end_datetime"] == "2020-06-01T00:00:00Z"
+    assert "proj:transform" not in found["properties"]
 
 
 def test_an_ordinary_footprint_is_one_polygon() -> None:

@@ -13,7 +13,7 @@ from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
-from metriccd.raster import Grid, Image, Window, open_raster
+from metriccd.raster import Grid, Image, Window, open_raster, redacted
 from metriccd.result import CHANGE, RECORD, Change, encode, error_map, write_together
 
 
@@ -55,7 +55,7 @@ def evaluate_folder(out: Path, references: Sequence[str], *, name: str | None = 
     judged = judged_pixels(valid, known)
     scores, ranking = score(values, change, changed, judged)
     content = {
-        "reference": list(references),
+        "reference": [redacted(each) for each in references],
         "scores": scores.as_dict(),
         "basis": Scores.BASIS,
         "judged_pixels": int(judged.sum()),

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from metriccd.errors import DataError
 from metriccd.pair import on_lattice
-from metriccd.raster import Grid, Image, Window, as_raster
+from metriccd.raster import Grid, Image, Raster, Window, as_raster
 from metriccd.scene import Histogram
 
 
@@ -156,11 +156,22 @@ def read_reference(
         try:
             changed, known = decode_reference(labels, valid)
         except DataError as error:
-            raise DataError(f"{raster.label}: {error}") from None
+            raise DataError(f"{raster.label}: {error}{_undeclared(raster)}") from None
         return (known & ~changed if inverted else changed), known
     masks = [_labels(mask, grid) for mask in reference]
     changed, unchanged = (_marked(labels, valid) for labels, valid in masks)
     return combine_masks(changed, unchanged)
+
+
+def _undeclared(reference: Raster) -> str:
+    """A remedy where labels may be missing because they are declared nodata."""
+    nodata = reference.bands[0].nodata
+    if nodata is None:
+        return ""
+    return (
+        f"; it declares nodata {nodata:g}, so that these pixels are unknown: where they are "
+        "labels, unset it with gdal_edit.py -unsetnodata"
+    )
 
 
 def _marked(

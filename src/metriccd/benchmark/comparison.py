@@ -19,7 +19,7 @@ from metriccd.benchmark.trial import Entry, Judge, Measured
 from metriccd.decision import THRESHOLDS
 from metriccd.methods import METHODS, PRESETS, Options, choose_preset, options_of
 from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
-from metriccd.raster import Image, as_raster
+from metriccd.raster import Image, Nodata, as_raster
 from metriccd.result import RECORD, error_panel, input_of, output_folder, stretched, versions
 from metriccd.stages import Progress, Stages
 
@@ -120,6 +120,8 @@ def compare(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
     seed: int = 0,
     device: str = "auto",
     extractor: str | nn.Module | None = None,
@@ -141,6 +143,8 @@ def compare(
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
         masks: Rasters whose non-zero pixels are left out.
+        nodata: Value of missing pixels of the images, "none", or None for what they declare.
+        band_names: Names of all bands of an image that does not name them.
         seed: Same seed, same machine: same result.
         device: "auto", "cpu", "cuda" or "mps".
         extractor: "embedded", "vgg16", a weights file, or a module, instead of the method's own.
@@ -154,7 +158,9 @@ def compare(
     """
     names, rules = choose_methods(methods, thresholds)
     stages = Stages(progress)
-    pair = read_pair(t1, t2, bands=bands, rgb=rgb, masks=masks)
+    pair = read_pair(
+        t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata, band_names=band_names
+    )
     block = pair.load(stages)
     changed, known = read_reference(on_t1(reference, pair), pair.grid)
     judge = Judge(changed=changed, judged=block.valid & known)
@@ -239,7 +245,10 @@ def _record(
             "seed": options.seed,
         },
         "judged_pixels": int(judge.judged.sum()),
-        "warnings": [f"{name}: {line}" for name, run in methods.items() for line in run.warnings],
+        "warnings": [
+            *pair.warnings,
+            *(f"{name}: {line}" for name, run in methods.items() for line in run.warnings),
+        ],
         "stages": [asdict(stage) for stage in stages.done],
         "versions": versions(),
     }

@@ -9,12 +9,14 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    BandNamesOf,
     Bands,
     Device,
     Extractor,
     First,
     Json,
     Mask,
+    MissingValue,
     OnDevice,
     Out,
     Overwrite,
@@ -26,6 +28,7 @@ from metriccd.cli.arguments import (
     Seed,
     guarded,
     listed,
+    missing_value,
     one_or_two,
     usage,
 )
@@ -75,6 +78,8 @@ def compare(
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
+    nodata: MissingValue = None,
+    band_names: BandNamesOf = None,
     palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
@@ -93,6 +98,7 @@ def compare(
         names, rules = choose_methods(listed(methods) or (), listed(thresholds) or ())
         choose_device(device.value)
         truth = one_or_two(reference)
+        missing = missing_value(nodata)
     inputs = (t1, t2, *reference, *(mask or ()))
     with (
         output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
@@ -107,6 +113,8 @@ def compare(
             bands=listed(bands),
             rgb=listed(rgb),
             masks=mask or (),
+            nodata=missing,
+            band_names=listed(band_names),
             extractor=extractor or "embedded",
             device=device.value,
             seed=seed,

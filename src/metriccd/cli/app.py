@@ -49,6 +49,8 @@ weights_app.command("import", epilog="Example: metriccd weights import vgg16 vgg
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    # No window is opened: whatever else the shell has set for notebooks would fail at import.
+    os.environ["MPLBACKEND"] = "agg"
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # Whoever started us with a signal ignored, as nohup does, wants it ignored.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Literal, ParamSpec
 
 import typer
 
@@ -16,6 +16,11 @@ from metriccd.errors import MetricCDError
 # Only plain libraries at the top: the command line must open at once.
 
 EXIT_DATA, EXIT_INTERRUPTED = 3, 130
+NO_MEMORY = (
+    "memory must suffice for the images: it gave out; compare fewer bands with --bands, a part "
+    "of the images, or choose --preset fast"
+)
+Nodata = float | Literal["none"] | None
 P = ParamSpec("P")
 
 
@@ -45,6 +50,12 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except MetricCDError as error:
             typer.echo(f"error: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(EXIT_DATA) from None
+        except (MemoryError, RuntimeError, UnicodeEncodeError) as error:
+            line = line_of(error)
+            if line is None:
+                raise
+            typer.echo(f"error: {line}", err=True)
+            raise typer.Exit(EXIT_DATA) from None
         except KeyboardInterrupt:
             typer.echo("interrupted: nothing was written", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -63,7 +74,18 @@ Reference = Annotated[
     typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
 ]
 Bands = Annotated[
-    str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
+    str | None,
+    typer.Option(help="Bands to compare: 4,3,2 or B04,B03 or red,nir,swir1 … or all."),
+]
+BandNamesOf = Annotated[
+    str | None,
+    typer.Option(
+        "--band-names",
+        help="Names of all bands, in order, of an image that names none: swir1,nir,green.",
+    ),
+]
+MissingValue = Annotated[
+    str | None, typer.Option("--nodata", help="Value of missing pixels, or none.")
 ]
 Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
 Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
@@ -88,6 +110,32 @@ def level_of(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
+
+
+def missing_value(text: str | None) -> Nodata:
+    """A value of missing pixels, "none", or None.
+
+    Raises:
+        ValueError: Neither a number nor "none".
+    """
+    if text is None:
+        return None
+    if text == "none":
+        return "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--nodata must be a number or none: got {text}") from None
+
+
+def line_of(error: Exception) -> str | None:
+    """What to say where memory gave out or a name is no text; None of any other error."""
+    if isinstance(error, UnicodeEncodeError):
+        shown = error.object.encode("utf-8", "backslashreplace").decode()
+        return f"names must be UTF-8: got {shown}; rename the file or folder"
+    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    gave_out = isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+    return NO_MEMORY if gave_out else None
 
 
 def listed(text: str | None) -> list[str] | None:

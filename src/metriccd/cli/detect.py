@@ -8,12 +8,14 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    BandNamesOf,
     Bands,
     Device,
     Extractor,
     First,
     Json,
     Mask,
+    MissingValue,
     OnDevice,
     Out,
     Overwrite,
@@ -25,6 +27,7 @@ from metriccd.cli.arguments import (
     guarded,
     level_of,
     listed,
+    missing_value,
     usage,
 )
 from metriccd.cli.console import show_progress, summarize
@@ -44,11 +47,18 @@ def detect(
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
-    nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
+    nodata: MissingValue = None,
+    band_names: BandNamesOf = None,
+    dates: Annotated[
+        str | None, typer.Option(help="When T1 and T2 were taken: 2019-06-01,2020-06-01.")
+    ] = None,
     threshold: Threshold = "auto",
     min_area: Annotated[
         float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
     ] = 0.0,
+    min_pixels: Annotated[
+        int, typer.Option(min=0, help="Drop objects of fewer pixels than this.")
+    ] = 0,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
@@ -65,6 +75,7 @@ def detect(
     with usage():
         choose_preset(preset, method, level)
         choose_device(device.value)
+        missing = missing_value(nodata)
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -76,9 +87,12 @@ def detect(
                 bands=listed(bands),
                 rgb=listed(rgb),
                 masks=mask or (),
-                nodata=nodata,
+                nodata=missing,
+                band_names=listed(band_names),
+                dates=dates,
                 threshold=level,
                 min_area=min_area,
+                min_pixels=min_pixels,
                 extractor=extractor,
                 device=device.value,
                 seed=seed,

@@ -27,7 +27,7 @@ class Objects:
 
     Attributes:
         pixels: Of each.
-        area: Square meters; NaN where the grid has no CRS.
+        area: Square meters; NaN where the grid does not tell areas.
         total: Sum of the score.
         highest: Its maximum.
         windows: The blocks.
@@ -57,7 +57,6 @@ def find_objects(
         visit: Called with each block and its regions: 0 is no change.
         size: Side of the blocks.
     """
-    areas = grid.pixel_areas()
     windows = tuple(grid.windows(size))
     blocks: list[_Regions] = []
     seams, first = _Seams(grid.width), 0
@@ -65,6 +64,7 @@ def find_objects(
         change, score = read(window)
         labels = regions(change)
         visit(window, labels)
+        areas = grid.pixel_areas(window) if labels.any() else None
         blocks.append(_Regions.of(labels, score, window, areas, grid.width))
         seams.add(window, labels, first)
         first += blocks[-1].count
@@ -75,22 +75,36 @@ def require_areas(grid: Grid) -> None:
     """Refuses a grid on which areas are unknown.
 
     Raises:
-        GridError: The grid has no CRS.
+        GridError: It has no CRS, or one that tells no length.
     """
-    if grid.crs is None:
+    if not grid.has_areas:
+        what = "have none" if grid.crs is None else "have one that tells no length"
         raise GridError(
-            "--min-area needs a CRS to know areas: these images have none; leave it out"
+            f"--min-area needs a CRS to know areas: these images {what}; use --min-pixels"
         )
 
 
-def without_small(read: Read, grid: Grid, min_area: float, *, size: int = BLOCK) -> Read:
-    """A change map without objects smaller than `min_area` square meters; the score stays.
+def without_small(
+    read: Read, grid: Grid, min_area: float = 0.0, *, min_pixels: int = 0, size: int = BLOCK
+) -> Read:
+    """A change map without small objects; the score stays.
+
+    Args:
+        read: Change map and score of a window.
+        grid: Where the pixels lie.
+        min_area: Objects of fewer square meters are dropped.
+        min_pixels: Objects of fewer pixels are dropped.
+        size: Side of the blocks.
 
     Raises:
-        GridError: The grid has no CRS, so that areas are unknown.
+        GridError: A smallest area is asked for, and areas are unknown.
     """
-    require_areas(grid)
+    if min_area > 0:
+        require_areas(grid)
     objects = find_objects(read, grid, size=size)
+    large_enough = objects.pixels >= min_pixels
+    if min_area > 0:
+        large_enough &= objects.area >= min_area
 
     def read_large(
         window: Window,
@@ -102,7 +116,7 @@ def without_small(read: Read, grid: Grid, min_area: float, *, size: int = BLOCK)
             if overlap is not None:
                 in_window, in_block = overlap
                 labels = regions(read(block)[0])
-                is_large = np.append(False, objects.area[members] >= min_area)
+                is_large = np.append(False, large_enough[members])
                 large[in_window] = is_large[labels][in_block]
         return large, score
 
@@ -158,7 +172,7 @@ class _Regions:
         labels: Int32[np.ndarray, "row col"],
         score: Float32[np.ndarray, "row col"],
         window: Window,
-        areas: Float64[np.ndarray, " scene_row"] | None,
+        areas: Float64[np.ndarray, "row col"] | None,
         width: int,
     ) -> _Regions:
         rows, cols = np.nonzero(labels)
@@ -167,8 +181,7 @@ class _Regions:
         values = score[rows, cols]
         area = np.full(count, np.nan)
         if areas is not None:
-            weights = areas[window.row + rows]
-            area = _sums(region, weights, count)
+            area = _sums(region, areas[rows, cols], count)
         origin = np.empty(count, np.int64)
         # Backwards, the first pixel of each region is written last.
         origin[region[::-1]] = ((window.row + rows) * width + window.col + cols)[::-1]

@@ -17,8 +17,8 @@ from torch import nn
 
 from metriccd.pair import ArrayPair, Block, Source
 from metriccd.paper import PAPER, FitSettings
-from metriccd.raster import Window, map_tiles, tiles
-from metriccd.scene import Difference, Fitted, side_of
+from metriccd.raster import Window
+from metriccd.scene import Difference, Fitted, map_tiles, side_of, tiles
 from metriccd.stages import Stages
 
 Scaling = Literal["percentiles", "extremes"]

@@ -14,16 +14,19 @@ from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod
 from metriccd.nets import load_extractor
 from metriccd.pair import Block, Source, UnitRange, between_extremes, polynomial_correction, three
 from metriccd.paper import deep_cva, fit_pair
-from metriccd.recipe import deep_distance, fit_fusion
+from metriccd.recipe import compact_block, compacted, deep_distance, fit_fusion
 from metriccd.scene import Difference, Fitted, representative
 
 
 def _fit_fusion(source: Source, options: Options) -> Fitted:
     """Prediction, deep features and the plain difference, multiplied, in both directions."""
     parts = representative(source, seed=options.seed, stages=options.stages)
+    rgb = three(options.rgb, len(parts[0].t1))
+    compact = compacted(parts, rgb)
+    parts = [compact_block(part, compact) for part in parts]
     found = fit_fusion(
         parts,
-        rgb=three(options.rgb, len(parts[0].t1)),
+        rgb=rgb if compact is None else (0, 1, 2),
         extractor=load_extractor(options.extractor),
         plain_features=options.plain_features,
         direction=options.direction,
@@ -33,7 +36,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         stages=options.stages,
     )
     return Fitted(
-        measure=lambda block: found(*block)[:1],
+        measure=lambda block: found(*compact_block(block, compact))[:1],
         merge=_only,
         halo=found.halo,
         stride=found.stride,

@@ -8,6 +8,7 @@ from metriccd.pair.alignment import on_lattice
 from metriccd.pair.bands import BandNames, colors_of, three
 from metriccd.pair.blocks import ArrayPair, Block, Source
 from metriccd.pair.color import (
+    MANY_BANDS,
     BandRange,
     Samples,
     UnitRange,
@@ -15,14 +16,17 @@ from metriccd.pair.color import (
     polynomial_correction,
 )
 from metriccd.pair.contents import MIN_VALID
+from metriccd.pair.dates import Dates
 from metriccd.pair.pair import ImagePair, read_pair, several
 
 __all__ = [
+    "MANY_BANDS",
     "MIN_VALID",
     "ArrayPair",
     "BandNames",
     "BandRange",
     "Block",
+    "Dates",
     "ImagePair",
     "Samples",
     "Source",

@@ -37,10 +37,17 @@ def common_grid(first: Raster, second: Raster) -> Grid:
     """
     one, other = first.grid, second.grid
     if (one.crs is None) != (other.crs is None):
-        without = first.label if one.crs is None else second.label
+        without = first if one.crs is None else second
+        lost = "" if without.grid.georeferenced else ", nor a transform or world file"
         raise GridError(
-            f"both images must have a CRS, or neither: {without} has none; "
+            f"both images must have a CRS, or neither: {without.label} has none{lost}; "
             "assign it with gdal_edit.py -a_srs"
+        )
+    if one.georeferenced != other.georeferenced:
+        bare = second if one.georeferenced else first
+        raise GridError(
+            f"both images must have a place, or neither: {bare.label} has no transform or world "
+            "file; copy that of the other, or remove it there"
         )
     if not one.georeferenced and one.shape != other.shape:
         raise GridError(

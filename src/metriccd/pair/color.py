@@ -13,6 +13,9 @@ from jaxtyping import Bool, Float, Float32
 # Directions of the kernel that carry less than this share of its largest singular value are
 # dropped: duplicated and constant bands then leave the solution finite and of least norm.
 RANK_TOLERANCE = 1e-9
+# With more bands than Sentinel-2 has, products of two are left out of the kernel: b bands have
+# b (b + 1) / 2 of them, 25,200 of 224 bands.
+MANY_BANDS = 13
 # Samples wanted for each term of the kernel; below it the images are not down-sampled.
 SAMPLES_PER_TERM = 20
 # Pixels corrected at once: few enough for the kernel's terms to stay in cache.
@@ -34,9 +37,11 @@ def polynomial_terms(samples: Float[np.ndarray, "band pixel"]) -> Float[np.ndarr
 
     Returns:
         For (r, g, b): 1, r, g, b, r², rg, rb, g², gb, b², rgb. For b bands: 1, every band,
-        every product of two bands.
+        every product of two bands, unless they are more than `MANY_BANDS`.
     """
     bands, pixels = samples.shape
+    if bands > MANY_BANDS:
+        return np.concatenate([np.ones((1, pixels), samples.dtype), samples])
     products = [samples[i] * samples[j] for i, j in combinations_with_replacement(range(bands), 2)]
     terms = [np.ones(pixels, samples.dtype), *samples, *products]
     if bands == 3:

@@ -10,10 +10,13 @@ import numpy as np
 
 from metriccd.errors import DataError
 from metriccd.pair.alignment import common_grid, on_lattice
-from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, tokens
+from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, shared, tokens
 from metriccd.pair.blocks import Block
 from metriccd.pair.contents import MIN_VALID, Contents
-from metriccd.raster import Grid, Image, Raster, Window, as_raster
+from metriccd.pair.dates import Acquired, Dates, acquired, dates_given, order_warning
+from metriccd.pair.masks import require_gaps
+from metriccd.pair.precision import about_zero
+from metriccd.raster import STRANGERS, Grid, Image, Nodata, Raster, Window, as_raster
 from metriccd.stages import Stages
 
 READ_SIZE = 1024
@@ -29,6 +32,8 @@ class ImagePair:
         grid: The part of t1's grid that t2 covers.
         rgb: Positions of the red, green and blue bands among the bands of the pair.
         masks: Rasters whose non-zero pixels are excluded.
+        dates: When t1 and t2 were taken, and what tells it; None where nothing does.
+        notes: What was guessed in opening them, a line each.
     """
 
     t1: Raster
@@ -36,6 +41,19 @@ class ImagePair:
     grid: Grid
     rgb: tuple[int, int, int]
     masks: tuple[Raster, ...] = ()
+    dates: tuple[Acquired | None, Acquired | None] = (None, None)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was guessed, also of what was read so far, and what overrides it; a line each."""
+        zeros = [
+            f"zero in all bands of {raster.label} was taken for missing pixels, of which the file "
+            "says nothing; --nodata none keeps them"
+            for raster in (self.t1, self.t2)
+            if "zeros" in raster.seen
+        ]
+        return (*self.notes, *zeros)
 
     @contextmanager
     def reader(self) -> Iterator[Callable[[Window], Block]]:
@@ -151,41 +169,70 @@ def read_pair(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
-    nodata: float | None = None,
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
+    dates: Dates | None = None,
+    axes: str | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
 
     Args:
         t1: First image: a path, an array (band, row, col) or an xarray DataArray.
         t2: Second image, likewise.
-        bands: Bands to compare, by number, name or description; all by default, or the four
-            10 m bands of a Sentinel-2 folder.
+        bands: Bands to compare, by number, name, description or common name ("red", "nir",
+            "swir1" …), or "all"; all by default, or the four 10 m bands of Sentinel-2.
         rgb: Which of them are red, green and blue; found from the file by default.
         masks: Rasters whose non-zero pixels are excluded (clouds, shadow).
-        nodata: Value of missing pixels, instead of what the files declare.
+        nodata: Value of missing pixels, instead of what the files declare; "none" where no
+            pixel is missing.
+        band_names: Names of all bands, in order, for an image that does not name its own.
+        dates: When the images were taken, instead of what their names tell: two ISO 8601 dates.
+        axes: Order of the axes of NumPy arrays, such as "row,col,band".
 
     Raises:
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
         GridError: The images do not overlap, or only one of them has a CRS.
     """
-    bands, rgb = tokens(bands), tokens(rgb)
-    first = select(as_raster(t1, "t1", nodata), bands)
-    second = in_order_of(first, select(as_raster(t2, "t2", nodata), bands))
+    bands, rgb, names = tokens(bands), tokens(rgb), tokens(band_names)
+    first, second = _named(
+        as_raster(t1, "t1", nodata, axes=axes), as_raster(t2, "t2", nodata, axes=axes), names
+    )
+    first = select(first, bands)
+    second, unlike = in_order_of(first, select(second, bands))
     if len(first.bands) != len(second.bands):
         raise DataError(
             f"t1 and t2 must have the same bands: got {len(first.bands)} and "
-            f"{len(second.bands)}; choose them with --bands"
+            f"{len(second.bands)}; {shared(first, second)}"
         )
     grid = common_grid(first, second)
+    first, second, moved = about_zero(first, second, grid)
+    positions, guess = find_rgb(first, rgb)
+    laid = [on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)]
+    for mask in laid:
+        require_gaps(mask, grid)
+    when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
+    strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
+    said = (*strangers, *first.notes, *second.notes, unlike, moved, guess, order_warning(*when))
     return ImagePair(
         t1=first,
         t2=second,
         grid=grid,
-        rgb=find_rgb(first, rgb),
-        masks=tuple(
-            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)
-        ),
+        rgb=positions,
+        masks=tuple(laid),
+        dates=when,
+        notes=tuple(dict.fromkeys(note for note in said if note)),
     )
+
+
+def _named(first: Raster, second: Raster, names: Sequence[str] | None) -> tuple[Raster, Raster]:
+    """Both images with the names given: those that name no bands, or both where each does."""
+    if names is None:
+        return first, second
+    both = not (first.nameless or second.nameless)
+    one, other = (
+        raster.renamed(names) if both or raster.nameless else raster for raster in (first, second)
+    )
+    return one, other
 
 
 def several(masks: Image | Sequence[Image]) -> Sequence[Image]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metriccd.errors import DataError
-from metriccd.raster import Tile, Window, map_tiles, tiles
+from metriccd.raster import Window
+from metriccd.scene import Tile, map_tiles, tiles
 from metriccd.stages import Advance, Stages
 
 TILE = 256

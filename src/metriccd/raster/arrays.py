@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from affine import Affine
 from jaxtyping import Shaped
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from metriccd.errors import DataError, GridError
-from metriccd.raster.source import Raster, bands_of, open_raster
+from metriccd.raster.bands import identified
+from metriccd.raster.data_arrays import DataArrayLike, Laid, is_dataset, laid_out, stacked
+from metriccd.raster.grid import crs_of
+from metriccd.raster.opening import bands_of
+from metriccd.raster.refusals import require_pixels
+from metriccd.raster.source import Nodata, Raster, open_raster
+
+AXES = ("band", "row", "col")
+Image = Any  # a path, a NumPy array (band, row, col), or an xarray DataArray or Dataset
 
 
 def from_array(
@@ -23,7 +31,7 @@ def from_array(
     label: str,
     transform: Affine | None = None,
     crs: Any = None,
-    nodata: float | None = None,
+    nodata: Nodata = None,
     names: Sequence[str] = (),
 ) -> Raster:
     """A raster held in memory, so that arrays take the same way as files.
@@ -33,17 +41,13 @@ def from_array(
         label: What to call it in messages.
         transform: From (col, row) to coordinates; None without georeference.
         crs: Anything rasterio takes as a CRS, or None.
-        nodata: Value of missing pixels.
+        nodata: Value of missing pixels, "none" if there are none, or None.
         names: Band names.
 
     Raises:
         DataError: A type that GDAL cannot hold, such as complex numbers or text.
     """
-    pixels = np.ascontiguousarray(array)
-    if pixels.dtype == np.bool_:
-        pixels = pixels.astype(np.uint8)
-    if pixels.dtype == np.float16:
-        pixels = pixels.astype(np.float32)
+    pixels = _storable(np.ascontiguousarray(array))
     memory = MemoryFile()
     bands, height, width = pixels.shape
     with warnings.catch_warnings():
@@ -54,114 +58,134 @@ def from_array(
             height=height,
             width=width,
             dtype=pixels.dtype.name,
-            crs=crs,
-            transform=transform or Affine.identity(),
             BIGTIFF="IF_SAFER",
             PHOTOMETRIC="MINISBLACK",
+            **({} if crs is None else {"crs": crs}),
+            **({} if transform is None else {"transform": transform}),
         ) as target:
             target.write(pixels)
             for index, name in enumerate(names, start=1):
                 target.set_band_description(index, name)
-    return Raster(label=label, bands=bands_of(memory.name), nodata=nodata, memory=memory)
-
-
-# Names of the axes (row, col) by which an xarray with the bands last is known.
-SPATIAL_AXES = {("y", "x"), ("lat", "lon"), ("latitude", "longitude"), ("row", "col")}
-
-Image = Any  # a path, a NumPy array (band, row, col), or an xarray DataArray
-
-
-@runtime_checkable
-class DataArrayLike(Protocol):
-    """The part of an xarray DataArray that is read; xarray itself is not needed."""
-
-    dims: Any
-    coords: Any
-    attrs: Any
-    values: Any
-
-
-def as_raster(image: Image, label: str, nodata: float | None = None) -> Raster:
-    """A path, an array (band, row, col) or (row, col), or an xarray DataArray, as a raster."""
-    if isinstance(image, Raster):
-        return image
-    if isinstance(image, np.ma.MaskedArray):
-        image = np.ma.filled(image.astype(np.float64), np.nan)
-    if isinstance(image, np.ndarray):
-        return from_array(_three_axes(image, label), label=label, nodata=nodata)
-    if isinstance(image, DataArrayLike):
-        return _from_data_array(image, label, nodata)
-    return replace(open_raster(image), nodata=nodata)
-
-
-def _three_axes(array: Any, label: str) -> Any:
-    stacked = array[np.newaxis] if array.ndim == 2 else array
-    if stacked.ndim != 3 or 0 in stacked.shape:
-        raise DataError(
-            f"an array must be (band, row, col) or (row, col): {label} has shape {array.shape}"
-        )
-    if stacked.dtype.kind not in "biuf":
-        raise DataError(f"an array must hold real numbers: {label} holds {array.dtype}")
-    return stacked
-
-
-def _from_data_array(array: DataArrayLike, label: str, nodata: float | None) -> Raster:
-    """Takes transform, CRS and nodata from the coordinates that rioxarray writes."""
-    reference = array.coords["spatial_ref"].attrs if "spatial_ref" in array.coords else {}
-    missing = nodata if nodata is not None else array.attrs.get("_FillValue")
-    names = array.coords["band"].values if "band" in array.coords else ()
-    return from_array(
-        _three_axes(_bands_first(array), label),
-        label=label,
-        transform=_rotated_transform(reference) or _transform_of(array, label),
-        crs=reference.get("crs_wkt") or reference.get("spatial_ref"),
-        nodata=missing,
-        names=[str(name) for name in np.atleast_1d(names)],
+    found, note = identified(bands_of(memory.name).bands, ())
+    return Raster(
+        label=label, bands=found, nodata=nodata, memory=memory, notes=(note,) if note else ()
     )
 
 
-def _bands_first(array: DataArrayLike) -> Any:
-    """Values with the axes (band, row, col), also of arrays with the bands last."""
-    values = np.asarray(array.values)
-    if len(array.dims) == 3 and tuple(array.dims[:2]) in SPATIAL_AXES:
-        return np.moveaxis(values, -1, 0)
-    return values
+def _storable(pixels: np.ndarray) -> np.ndarray:
+    """The same values in a type that GDAL has."""
+    kinds = {"bool": np.uint8, "float16": np.float32, "longdouble": np.float64}
+    for name, kind in kinds.items():
+        if pixels.dtype == np.dtype(name):
+            return pixels.astype(kind)
+    # GDAL wants the machine's own order of bytes.
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
-def _rotated_transform(reference: Mapping[str, Any]) -> Affine | None:
-    """The transform noted beside the CRS, if it is rotated: then coordinates do not tell it.
+def as_raster(
+    image: Image, label: str, nodata: Nodata = None, *, axes: str | None = None
+) -> Raster:
+    """A path, an array, or an xarray DataArray or Dataset, as a raster.
 
-    Else the coordinates do, and they follow when somebody cuts the array.
-    """
-    written = reference.get("GeoTransform")
-    if written is None:
-        return None
-    transform = Affine.from_gdal(*(float(number) for number in written.split()))
-    return None if transform.is_rectilinear else transform
-
-
-def _transform_of(array: DataArrayLike, label: str) -> Affine | None:
-    """Transform from the coordinates of the pixel centers, where the axes have them.
+    Args:
+        image: What the user gave.
+        label: What to call an array in messages.
+        nodata: Value of missing pixels, "none" if there are none, or None for what it declares.
+        axes: Order of the axes of a NumPy array; "band,row,col" by default.
 
     Raises:
-        GridError: The coordinates are not evenly spaced.
+        DataError: It cannot be read, or its axes are not known.
+        GridError: Nothing places its pixels on a grid.
     """
-    dims = tuple(array.dims)
-    row_axis, col_axis = dims[:2] if dims[:2] in SPATIAL_AXES else dims[-2:]
-    if row_axis not in array.coords or col_axis not in array.coords:
-        return None
-    y, dy = _even(array.coords[row_axis].values, label)
-    x, dx = _even(array.coords[col_axis].values, label)
-    return Affine(dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)
+    if isinstance(image, Raster):
+        return image
+    if isinstance(nodata, str) and nodata != "none":
+        raise DataError(f"--nodata must be a number or none: got {nodata}")
+    if isinstance(image, np.ndarray):
+        masked = isinstance(image, np.ma.MaskedArray)
+        if masked:
+            image = np.ma.filled(image.astype(np.float64), np.nan)
+        raster = from_array(_three_axes(image, label, axes), label=label, nodata=nodata)
+        return _declared(raster, float("nan")) if masked else raster
+    if is_dataset(image):
+        image = stacked(image, label)
+    if isinstance(image, DataArrayLike):
+        return _from_data_array(laid_out(image, label, axes), label, nodata)
+    return replace(open_raster(image), nodata=nodata)
 
 
-def _even(centers: Any, label: str) -> tuple[float, float]:
-    """First of some evenly spaced coordinates, and their step."""
-    places = np.asarray(centers, dtype=np.float64)
-    steps = np.diff(places)
-    if not len(steps) or np.abs(steps - steps[0]).max() > 1e-3 * abs(steps[0]):
-        raise GridError(
-            f"coordinates must be evenly spaced: those of {label} are not; "
-            "interpolate them to a grid"
+def _declared(raster: Raster, nodata: float | None) -> Raster:
+    """The raster with what it declares missing."""
+    return replace(raster, bands=tuple(replace(band, nodata=nodata) for band in raster.bands))
+
+
+def _three_axes(array: Any, label: str, axes: str | None) -> Any:
+    """An array as (band, row, col).
+
+    Raises:
+        DataError: Other axes, or an order that is not said and unlikely.
+    """
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"an array must hold real numbers: {label} holds {array.dtype}")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise DataError(
+            f"an array must be (band, row, col) or (row, col): {label} has shape {array.shape}; "
+            "take one date, or say the order with axes="
         )
-    return float(places[0]), float((places[-1] - places[0]) / len(steps))
+    if axes is not None:
+        return _ordered(array, label, axes)
+    if array.ndim == 2:
+        return array[np.newaxis]
+    if array.shape[2] < min(array.shape[:2]):
+        raise DataError(
+            f"an array must be (band, row, col): {label} has shape {array.shape}, which looks "
+            'like (row, col, band); say axes="row,col,band", or axes="band,row,col" if it is not'
+        )
+    return array
+
+
+def _ordered(array: Any, label: str, axes: str) -> Any:
+    names = [name.strip() for name in axes.split(",")]
+    wanted = AXES[-array.ndim :]
+    if sorted(names) != sorted(wanted):
+        if array.ndim == 2 and sorted(names) == sorted(AXES):
+            return array[np.newaxis]
+        raise DataError(
+            f"axes must be band, row and col in some order: got {axes!r} for {label} of shape "
+            f"{array.shape}"
+        )
+    moved = array.transpose([names.index(name) for name in wanted])
+    return moved if array.ndim == 3 else moved[np.newaxis]
+
+
+def _from_data_array(laid: Laid, label: str, nodata: Nodata) -> Raster:
+    """A raster of what an array says of itself.
+
+    Raises:
+        GridError: A CRS without coordinates, or a transform that gives pixels no area.
+    """
+    if laid.values.dtype.kind not in "biuf":
+        raise DataError(f"an array must hold real numbers: {label} holds {laid.values.dtype}")
+    try:
+        crs = None if laid.crs is None else crs_of(laid.crs)
+    except CRSError:
+        raise GridError(
+            f"a CRS must be known to PROJ: {label} has {str(laid.crs)[:60]!r}; "
+            "write another one with .rio.write_crs"
+        ) from None
+    if laid.transform is None and crs is not None:
+        raise GridError(
+            f"an image must lie on a grid: {label} has a CRS and neither coordinates nor a "
+            "transform; give them with .assign_coords or .rio.write_transform, or reproject "
+            "swaths with gdalwarp -geoloc first"
+        )
+    if laid.transform is not None:
+        require_pixels(laid.transform, label)
+    raster = from_array(
+        laid.values, label=label, transform=laid.transform, crs=crs, nodata=nodata, names=laid.names
+    )
+    bands = tuple(
+        replace(band, nodata=laid.nodata, scale=laid.scale, offset=laid.offset)
+        for band in raster.bands
+    )
+    return replace(raster, bands=bands, acquired=laid.time, notes=(*raster.notes, *laid.notes))

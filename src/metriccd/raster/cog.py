@@ -80,8 +80,8 @@ def _tiled_profile(grid: Grid, layer: CogLayer) -> dict[str, object]:
         "width": grid.width,
         "count": len(layer.bands),
         "dtype": layer.dtype,
-        "crs": grid.crs,
-        "transform": grid.transform,
+        # Where there is none, an identity would turn the image upside down beside its input.
+        **({"crs": grid.crs, "transform": grid.transform} if grid.georeferenced else {}),
         "nodata": layer.nodata,
         "tiled": True,
         "blockxsize": BLOCK,

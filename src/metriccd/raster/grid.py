@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 import pyproj
@@ -15,6 +15,8 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from metriccd.errors import GridError
+from metriccd.raster import globe
+from metriccd.raster.globe import circle_of, eastward, turns
 
 # Points along each edge of a footprint that is carried to another CRS, where edges may bend.
 EDGE_POINTS = 64
@@ -22,9 +24,6 @@ EDGE_POINTS = 64
 SAME_GRID = 1e-3
 # Points of a grid along rows and columns that are looked up in another CRS, edges included.
 LATTICE_POINTS = 65
-# Planar areas are kept where they differ less than this from ellipsoidal ones: within its zone
-# UTM reaches 0.00196, equal-area projections 0; Web Mercator is off by cos² of the latitude.
-PLANAR_AREA = 2e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +154,7 @@ class Grid:
             for axis in (other.edge_in(self.crs) if self.crs is not None else other.edge())
         )
         seen = np.isfinite(xs) & np.isfinite(ys)
-        outline = self._window(*self._pixels(xs[seen], ys[seen])) if seen.any() else None
+        outline = self._outlined(xs[seen], ys[seen]) if seen.any() else None
         if self.crs is None or other.crs is None or self.crs == other.crs:
             return outline
         inside, step = self._lattice_in(other, self.crs, other.crs)
@@ -165,14 +164,50 @@ class Grid:
         padded = _padded(inside, step, self.shape)
         return padded if outline is None else _united(outline, padded)
 
+    def turns_of(self, other: Grid) -> list[float]:
+        """What to add to the longitudes of `other` so that it lies on this grid.
+
+        Nothing (0) unless both CRSs are geographic; several turns where it lies at both ends.
+        """
+        circle = circle_of(self.crs)
+        if circle is None or circle_of(other.crs) is None:
+            return [0.0]
+        (xs, _), (others, _) = self.edge(2), other.edge(2)
+        return turns((min(others), max(others)), (min(xs), max(xs)), circle) or [0.0]
+
+    def turned(self, turn: float) -> Grid:
+        """The same place by other longitudes."""
+        if not turn:
+            return self
+        return replace(self, transform=Affine.translation(turn, 0) @ self.transform)
+
+    def _outlined(
+        self, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
+    ) -> Window | None:
+        """Window around an outline, whichever turn its longitudes are of."""
+        circle = circle_of(self.crs)
+        shifts = [0.0]
+        if circle is not None:
+            xs = np.unwrap(xs, period=circle)
+            own, _ = self.edge(2)
+            shifts = turns((xs.min(), xs.max()), (min(own), max(own)), circle)
+        windows = [self._window(*self._positions(xs + shift, ys)) for shift in shifts]
+        found = [window for window in windows if window is not None]
+        return reduce(_united, found) if found else None
+
     def _pixels(
         self, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
     ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
         """Columns and rows of coordinates; longitudes are turned to this grid's side."""
-        if self.crs is not None and self.crs.is_geographic:
-            west = min(self.edge(2)[0])
-            # A hair west of the edge is the edge, not a turn east of it.
-            xs = west + (xs - west + 1e-9) % 360 - 1e-9
+        circle = circle_of(self.crs)
+        if circle is not None:
+            xs = eastward(xs, min(self.edge(2)[0]), circle)
+        return self._positions(xs, ys)
+
+    def _positions(
+        self, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
+    ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+        """Columns and rows of coordinates."""
         t = ~self.transform
         return t.a * xs + t.b * ys + t.c, t.d * xs + t.e * ys + t.f
 
@@ -210,72 +245,27 @@ class Grid:
         left, right = math.floor(cols[within].min()), math.ceil(cols[within].max())
         return Window(row=top, col=left, height=bottom - top, width=right - left), step
 
-    def pixel_areas(self) -> Float[np.ndarray, " row"] | None:
-        """Area of one pixel in each row, in square meters.
+    @cached_property
+    def has_areas(self) -> bool:
+        """Whether it is known how many square meters a pixel covers."""
+        return globe.known(self.crs)
 
-        Planar where the projection keeps areas within 0.2 %, as UTM does; ellipsoidal, of the
-        middle column's pixel, where it does not or where the CRS is geographic. None where areas
-        are unknown: without a CRS, or with one that is neither geographic nor projected.
+    def pixel_areas(self, window: Window) -> Float[np.ndarray, "row col"] | None:
+        """Area of each pixel of a window in square meters, on the ellipsoid, to 0.1 %.
+
+        0 for a pixel off the globe. Planar where the CRS is a plane that nothing ties to the
+        Earth. None where areas are unknown: without a CRS, or where that tells no length.
         """
-        return self._areas
+        if self.crs is None or not self.has_areas:
+            return None
+        return globe.pixel_areas(self.crs, self.transform, *window.slices)
 
     @cached_property
-    def _areas(self) -> Float[np.ndarray, " row"] | None:
-        if self.crs is None or not (self.crs.is_geographic or self.crs.is_projected):
-            return None
-        areas = self._ellipsoidal_areas(self.crs)
-        if self.crs.is_geographic:
-            return areas
-        _, meters = self.crs.linear_units_factor
-        planar = np.full(self.height, abs(self.transform.determinant) * meters**2)
-        if areas is None or np.abs(areas / planar - 1).max() <= PLANAR_AREA:
-            return planar
-        return areas
-
-    def _ellipsoidal_areas(self, crs: CRS) -> Float[np.ndarray, " row"] | None:
-        """Areas of the middle column's pixels from their corners in an equal-area projection.
-
-        Such a projection is exact on the ellipsoid, so the shoelace formula of the corners there
-        is the pixel's area, for all rows at once. None where no pixel lies on the globe.
-        """
-        equal_area = self._equal_area_crs(crs)
-        column, rows = self.width // 2, np.arange(self.height + 1)
-        t = self.transform
-        (x0, y0), (x1, y1) = (
-            _carried(crs, equal_area, t.a * col + t.b * rows + t.c, t.d * col + t.e * rows + t.f)
-            for col in (column, column + 1)
-        )
-        with np.errstate(invalid="ignore"):
-            diagonals = (x1[1:] - x0[:-1], y1[1:] - y0[:-1], x0[1:] - x1[:-1], y0[1:] - y1[:-1])
-            areas = np.abs(diagonals[0] * diagonals[3] - diagonals[2] * diagonals[1]) / 2
-        known = np.isfinite(areas)
-        if not known.any():
-            return None
-        # Rows past the edge of the world hold no pixel of it; the nearest row stands for them.
-        return np.asarray(np.interp(rows[:-1], rows[:-1][known], areas[known]))
-
-    def _equal_area_crs(self, crs: CRS) -> CRS:
-        """An equal-area projection about the grid's center, on the CRS's own ellipsoid.
-
-        Cylindrical for longitudes and latitudes, whose pixels it keeps rectangular; azimuthal
-        for all else, because it has no seam and no pole (Snyder 1987, Map Projections, p. 81
-        and 187).
-        """
-        known = pyproj.CRS.from_user_input(crs)
-        figure = known.ellipsoid
-        size = (
-            "+ellps=WGS84"
-            if figure is None
-            else f"+a={figure.semi_major_metre} +b={figure.semi_minor_metre}"
-        )
-        center = self.transform @ (self.width // 2 + 0.5, self.height / 2)
-        degrees = CRS.from_string(f"+proj=longlat {size} +no_defs")
-        lon, lat = _carried(crs, degrees, *(np.array([value]) for value in center))
-        if not np.isfinite([lon, lat]).all():
-            lon, lat = np.zeros(1), np.zeros(1)
-        graticule = known.is_geographic and not known.is_derived
-        kind = "cea" if graticule else f"laea +lat_0={lat[0]}"
-        return CRS.from_string(f"+proj={kind} +lon_0={lon[0]} {size} +units=m +no_defs")
+    def pixel_area(self) -> float | None:
+        """Area of the pixel in the middle, in square meters."""
+        middle = Window(row=self.height // 2, col=self.width // 2, height=1, width=1)
+        found = self.pixel_areas(middle)
+        return None if found is None else float(found[0, 0])
 
     def footprint(self) -> tuple[list[float], list[float]] | None:
         """Longitudes and latitudes along the outline (WGS 84).

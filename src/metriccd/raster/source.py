@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import escape
+from typing import Literal
 
 import numpy as np
-import rasterio
 from jaxtyping import Bool, Float32
-from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
-from rasterio.io import DatasetReader, MemoryFile
-from rasterio.vrt import WarpedVRT
+from rasterio.io import MemoryFile
 
-from metriccd.errors import DataError, GridError
+from metriccd.errors import DataError
+from metriccd.raster.bands import Band, find, identified, nameless, refuse_palettes, renamed
 from metriccd.raster.grid import Grid, Window
-from metriccd.raster.naming import (
-    Band,
-    band_files,
-    find,
-    in_spectral_order,
-    name_in_file,
-    refuse_palettes,
-    two_images,
+from metriccd.raster.opening import bands_of, open_file
+from metriccd.raster.paths import files_of, redacted, require_text
+from metriccd.raster.reading import file_reader
+
+# _B04, _B8A, _B02_10m: how Sentinel-2 and Landsat name single-band files.
+BAND_FILE = re.compile(r"(?:^|[_.-])B(\d{1,2})(A?)(?:[_.-]\d+m)?$", re.IGNORECASE | re.ASCII)
+# LC08_…_B4: the numbers of Landsat's bands are not those of Sentinel-2.
+LANDSAT_FILE = re.compile(r"L[COTEM]0?\d_?", re.IGNORECASE)
+# Landsat Level 2 calls surface reflectance SR_B4 and surface temperature ST_B10.
+PRODUCT = re.compile(r"[_.-]S[RT]$", re.IGNORECASE)
+BAND_SUFFIXES = {".tif", ".tiff", ".jp2", ".img", ".vrt"}
+# Layers that come beside the bands of a product and are none.
+BESIDE = re.compile(
+    r"(?:^|[_.-])(?:QA|PIXEL|RADSAT|SCL|TCI|AOT|WVP|PVI|MSK|CLDPRB|SNWPRB|Fmask|ANG|VAA|VZA|SAA|"
+    r"SZA|AEROSOL|ATRAN|CDIST|DRAD|EMIS|EMSD|TRAD|URAD|preview)",
+    re.IGNORECASE,
 )
 
-# GDAL has no CRS-free warp; a plane without a name stands in when neither side has a CRS.
-UNNAMED_PLANE = CRS.from_epsg(3857)
-# No measurement is this large; ESRI's undeclared nodata of -3.4e38 is, even where bilinear
-# interpolation has diluted it.
-IMPOSSIBLE = 1e30
-
 Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
+# A value, "none" for an image without missing pixels whatever it declares, or what it declares.
+Nodata = float | Literal["none"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +45,23 @@ class Raster:
     """A raster whose pixels are read by windows, resampled to any grid.
 
     Attributes:
-        label: What the user called it.
+        label: What the user called it, without secrets.
         bands: The bands that `read` returns, in this order.
-        nodata: Value that overrides what the file declares, or None.
+        alpha: Bands that say where pixels are, and are compared only if they are asked for.
+        nodata: Value that overrides what the file declares, "none", or None.
+        notes: What was guessed of it, a line each.
+        acquired: When, where an array's coordinates tell it: ISO 8601.
+        seen: What reading came upon: "zeros", where these were taken for fill.
     """
 
     label: str
     bands: tuple[Band, ...]
-    nodata: float | None = None
+    alpha: tuple[Band, ...] = ()
+    nodata: Nodata = None
+    notes: tuple[str, ...] = ()
+    acquired: str | None = None
     memory: MemoryFile | None = field(default=None, repr=False, compare=False)
+    seen: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def grid(self) -> Grid:
@@ -63,21 +70,56 @@ class Raster:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files on this machine that hold the bands, each once."""
+        """Files on this machine that hold the bands, each once.
+
+        Sources of a VRT, masks and headers beside a file, and the archive it lies in, too.
+        """
+        if self.memory is not None:
+            return ()
         paths = dict.fromkeys(band.path for band in self.bands)
-        return tuple(Path(path) for path in paths if Path(path).is_file())
+        return tuple(dict.fromkeys(file for path in paths for file in files_of(path)))
+
+    @property
+    def nameless(self) -> bool:
+        """Whether nothing names its bands."""
+        return nameless(self.bands)
+
+    @property
+    def zeros_are_fill(self) -> bool:
+        """Whether zero in all bands is taken for fill: where nothing says what is missing."""
+        declared = any(band.nodata is not None or band.mask is not None for band in self.bands)
+        return self.nodata is None and not declared
 
     def select(self, tokens: Sequence[str]) -> Raster:
         """This raster with the named bands only, in the order given.
 
         Args:
             tokens: Numbers from 1, band names ("B04", "4" or "8A" where names are spectral),
-                descriptions, or colors that the file states, in any case.
+                descriptions, or colors and common names such as "nir", in any case. A band that
+                the file declares alpha is compared where it is named.
 
         Raises:
             DataError: No such band.
         """
-        return replace(self, bands=tuple(find(self.bands, token, self.label) for token in tokens))
+        every = (*self.bands, *self.alpha)
+        chosen = tuple(find(every, token, self.label) for token in tokens)
+        measured = {str(band.index) for band in chosen if band in self.alpha}
+        bands = [replace(each, mask=None) if each.mask in measured else each for each in chosen]
+        # What names alpha has answered the note on it.
+        notes = tuple(note for note in self.notes if not measured or "declared alpha" not in note)
+        return replace(self, bands=tuple(bands), notes=notes)
+
+    def renamed(self, names: Sequence[str]) -> Raster:
+        """This raster with bands called as the user says.
+
+        Raises:
+            DataError: There are not as many names as bands.
+        """
+        if self.alpha and len(names) == len(self.bands) + len(self.alpha):
+            every = sorted((*self.bands, *self.alpha), key=lambda band: band.index)
+            plain = [replace(band, mask=None) for band in every]
+            return replace(self, bands=renamed(plain, names, self.label), alpha=(), notes=())
+        return replace(self, bands=renamed(self.bands, names, self.label), notes=())
 
     @contextmanager
     def reader(
@@ -85,9 +127,10 @@ class Raster:
     ) -> Iterator[Callable[[Window], Pixels]]:
         """Opens the files and yields a function that reads a window of `grid`.
 
-        The function returns float32 pixels (band, row, col) and the mask of pixels (row, col)
-        that every band holds: not nodata, not masked by alpha or a mask band, finite and
-        possible, not zero in all bands. It must stay in the thread that opened it.
+        The function returns float32 pixels (band, row, col), in the unit that scale and offset
+        give, and the mask of pixels (row, col) that every band holds: not nodata, not masked by
+        alpha or a mask band, finite and possible; and, where the file declares none of these,
+        not zero in all bands. It must stay in the thread that opened it.
 
         Args:
             grid: Where to resample to.
@@ -99,273 +142,166 @@ class Raster:
         """
         if not categorical:
             refuse_palettes(self.bands)
+        fill = self.zeros_are_fill and not categorical
         with ExitStack() as stack:
             parts = [
-                stack.enter_context(_file_reader(path, bands, grid, self.nodata, categorical))
-                for path, bands in self._by_file()
+                stack.enter_context(
+                    file_reader(
+                        bands, grid, nodata=self._missing(bands[0]), categorical=categorical
+                    )
+                )
+                for bands in self._alike()
             ]
-            order = [band for _, bands in self._by_file() for band in bands]
+            order = [band for bands in self._alike() for band in bands]
             places = [order.index(band) for band in self.bands]
 
             def read(window: Window) -> Pixels:
                 found = [part(window) for part in parts]
-                data, valid = found[0]
+                data, valid, zero = found[0]
                 if len(found) > 1:
-                    data = np.concatenate([pixels for pixels, _ in found])
-                    valid = np.logical_and.reduce([mask for _, mask in found])
+                    data = np.concatenate([pixels for pixels, _, _ in found])
+                    valid = np.logical_and.reduce([mask for _, mask, _ in found])
+                    zero = np.logical_and.reduce([none for _, _, none in found])
                 data = data if places == list(range(len(data))) else data[places]
-                if not categorical:
-                    valid &= (data != 0).any(axis=0)
+                if fill and (valid & zero).any():
+                    self.seen.add("zeros")
+                    valid &= ~zero
                 return data, valid
 
             yield read
 
-    def _by_file(self) -> list[tuple[str, list[Band]]]:
-        groups: dict[str, list[Band]] = {}
+    def _missing(self, band: Band) -> float | None:
+        if self.nodata == "none":
+            return None
+        return band.nodata if self.nodata is None else float(self.nodata)
+
+    def _alike(self) -> list[list[Band]]:
+        """Bands of one file, with one mask and one nodata, together."""
+        groups: dict[tuple[str, str | None, str, str], list[Band]] = {}
         for band in dict.fromkeys(self.bands):
-            groups.setdefault(band.path, []).append(band)
-        return list(groups.items())
+            key = (band.path, band.mask, str(self._missing(band)), band.dtype)
+            groups.setdefault(key, []).append(band)
+        return list(groups.values())
 
 
 def open_raster(source: str | os.PathLike[str]) -> Raster:
     """Opens what GDAL reads, or a folder of single-band files.
 
     Args:
-        source: A file (GeoTIFF, COG, JP2, VRT, ENVI, PNG, BMP …), a URL, or a folder that
-            holds files named like Sentinel-2's `*_B04.tif`, at one or several resolutions.
+        source: A file (GeoTIFF, COG, JP2, VRT, ENVI, PNG, BMP …), a URL, a folder that GDAL
+            reads as one raster (Zarr), or one that holds files named like Sentinel-2's
+            `*_B04.tif`, at one or several resolutions.
 
     Raises:
         DataError: Not found, not a raster, or a folder without band files or of two images.
-        GridError: Placed by ground control points only.
+        GridError: Nothing places its pixels on a grid.
     """
     path = os.fspath(source)
+    require_text(path)
     if Path(path).is_dir():
-        return _open_folder(Path(path))
-    return Raster(label=path, bands=bands_of(path))
+        folder = Path(path)
+        files = band_files(folder)
+        if files.bands:
+            return _open_folder(folder, files)
+        try:
+            found = open_file(path)
+        except DataError as error:
+            raise (error if "container" in str(error) else no_bands(folder)) from None
+    else:
+        found = open_file(path)
+    return Raster(label=redacted(path), bands=found.bands, alpha=found.alpha, notes=found.notes)
 
 
-def _open_folder(folder: Path) -> Raster:
+def _open_folder(folder: Path, files: BandFiles) -> Raster:
     """The band files of a folder, the finest where a band comes at several resolutions."""
     found: dict[str, Band] = {}
-    for name, file in band_files(folder):
-        band = replace(bands_of(str(file))[0], name=name)
+    for name, file in files.bands:
+        band = replace(bands_of(str(file)).bands[0], name=name)
         known = found.get(name)
         if known is not None and known.grid.pixel_size == band.grid.pixel_size:
             raise two_images(f"{name} is in {known.path} and {file}")
         if known is None or band.grid.pixel_size < known.grid.pixel_size:
             found[name] = band
-    return Raster(label=str(folder), bands=in_spectral_order(found.values()))
+    ordered = in_spectral_order(found.values())
+    texts = [Path(ordered[0].path).stem, folder.name]
+    bands, _ = identified(ordered, texts)
+    notes: tuple[str, ...] = ()
+    if files.others:
+        names = ", ".join(file.name for file in files.others[:3])
+        more = ", …" if len(files.others) > 3 else ""
+        notes = (f"{folder} holds rasters whose names tell no band, left out: {names}{more}",)
+    return Raster(label=str(folder), bands=bands, notes=notes)
 
 
-def bands_of(path: str) -> tuple[Band, ...]:
-    """The bands of one file.
+@dataclass(frozen=True, kw_only=True)
+class BandFiles:
+    """Files of a folder.
+
+    Attributes:
+        bands: Name of a band, and its file, each at every resolution.
+        others: Rasters that are no bands, nor known to come beside them.
+    """
+
+    bands: tuple[tuple[str, Path], ...]
+    others: tuple[Path, ...]
+
+
+def name_of_file(stem: str) -> tuple[str, str] | None:
+    """Band name and image name of a single-band file, or None where it has no band name.
+
+    Landsat's bands are "B1", "B2", …, so that they never pass for Sentinel-2's "B01", "B02", ….
+    """
+    match = BAND_FILE.search(stem)
+    if match is None:
+        return None
+    image, number = PRODUCT.sub("", stem[: match.start()]), int(match[1])
+    if LANDSAT_FILE.match(stem):
+        return f"B{number}{match[2].upper()}", image
+    return (f"B{number}A" if match[2] else f"B{number:02}"), image
+
+
+def band_files(folder: Path) -> BandFiles:
+    """The files of a folder of single-band files; hidden ones are none, such as macOS's ._ files.
+
+    There may be none.
+    """
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in BAND_SUFFIXES and not file.name.startswith(".")
+    ]
+    pixels = [file for file in files if "IMG_DATA" in file.parts]  # of a Sentinel-2 .SAFE
+    named = [(names[0], file) for file in pixels or files if (names := name_of_file(file.stem))]
+    bands = {file for _, file in named}
+    others = [file for file in files if file not in bands and not BESIDE.search(file.stem)]
+    return BandFiles(bands=tuple(named), others=() if pixels else tuple(others))
+
+
+def no_bands(folder: Path) -> DataError:
+    """The error for a folder without band files."""
+    return DataError(
+        f"a folder must hold single-band files named like *_B04.tif: {folder} has none; give a "
+        "file in it, or a folder that GDAL reads as one raster, such as a Zarr"
+    )
+
+
+def in_spectral_order(bands: Iterable[Band]) -> tuple[Band, ...]:
+    """The bands of one image by number, B8A after B08.
 
     Raises:
-        DataError: Not found, not a raster, or a container without bands of its own.
+        DataError: The names of their files, without the band, differ.
     """
-    try:
-        with _open(path) as dataset:
-            grid = _grid_of(dataset, path)
-            bands = tuple(
-                _band(dataset, index, grid)
-                for index, role in enumerate(dataset.colorinterp, start=1)
-                if role is not ColorInterp.alpha
-            )
-    except RasterioError as error:
-        if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
-            raise DataError(f"the image must exist: {path} was not found; check the path") from None
-        reason = str(error).splitlines()[0]
-        raise DataError(f"the image must be a raster GDAL reads: {path}: {reason}") from None
-    if not bands:
-        raise DataError(f"the image must have bands: {path} has none (a container of subdatasets?)")
-    return bands
+    ordered = sorted(bands, key=lambda band: (int(re.sub(r"\D", "", band.name)), band.name))
+    images: dict[str, str] = {}
+    for band in ordered:
+        names = name_of_file(Path(band.path).stem)
+        images.setdefault(names[1] if names else "", band.path)
+    if len(images) > 1:
+        first, second = list(images.values())[:2]
+        raise two_images(f"the names of {first} and {second} differ in more than the band")
+    return tuple(ordered)
 
 
-def _band(dataset: DatasetReader, index: int, grid: Grid) -> Band:
-    if dataset.dtypes[index - 1].startswith("complex"):
-        raise DataError(
-            f"bands must be real numbers: band {index} of {dataset.name} is complex; "
-            "take its magnitude first"
-        )
-    description = dataset.descriptions[index - 1] or ""
-    return Band(
-        path=dataset.name,
-        index=index,
-        name=name_in_file(description, Path(dataset.name).stem) or str(index),
-        description=description,
-        color=dataset.colorinterp[index - 1].name,
-        grid=grid,
-    )
-
-
-def _grid_of(dataset: DatasetReader, path: str) -> Grid:
-    if dataset.crs is None and dataset.gcps[0]:
-        raise GridError(
-            f"the image must lie on a grid: {path} is placed by ground control points only; "
-            "warp it with gdalwarp first"
-        )
-    return Grid(
-        height=dataset.height, width=dataset.width, transform=dataset.transform, crs=dataset.crs
-    )
-
-
-@contextmanager
-def _open(path: str) -> Iterator[DatasetReader]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as dataset:
-            yield dataset
-
-
-@contextmanager
-def _file_reader(
-    path: str, bands: list[Band], grid: Grid, nodata: float | None, categorical: bool
-) -> Iterator[Callable[[Window], Pixels]]:
-    """Reads windows of `grid` from one file: as they are on one lattice, else warped."""
-    indexes = [band.index for band in bands]
-    with _open(path) as dataset:
-        offset = grid.offset_in(bands[0].grid)
-        if offset is not None and _holds(bands[0].grid, grid, offset):
-            missing = [nodata] * len(indexes)
-            if nodata is None:
-                missing = [dataset.nodatavals[index - 1] for index in indexes]
-            yield lambda window: _read(dataset, indexes, window, offset, missing)
-            return
-        with _warped(dataset, grid, nodata, categorical) as warped:
-            missing = [warped.nodata] * len(indexes)
-            yield lambda window: _read(warped, indexes, window, (0, 0), missing)
-
-
-def _holds(outer: Grid, inner: Grid, offset: tuple[int, int]) -> bool:
-    row, col = offset
-    return (
-        row >= 0
-        and col >= 0
-        and row + inner.height <= outer.height
-        and col + inner.width <= outer.width
-    )
-
-
-@contextmanager
-def _warped(
-    dataset: DatasetReader, grid: Grid, nodata: float | None, categorical: bool
-) -> Iterator[WarpedVRT]:
-    """Bilinear (averaging where it shrinks); what the source lacks stays masked."""
-    missing = _missing(dataset, nodata)
-    options: dict[str, Any] = {
-        "src_crs": dataset.crs or UNNAMED_PLANE,
-        "crs": grid.crs or UNNAMED_PLANE,
-        "transform": grid.transform,
-        "height": grid.height,
-        "width": grid.width,
-        "resampling": Resampling.nearest if categorical else Resampling.bilinear,
-        # GDAL's default may misplace a pixel by an eighth to save time; 0 is not accepted.
-        "tolerance": 0.01,
-        # By default nodata counts only where all bands have it, and not at all beside alpha.
-        "UNIFIED_SRC_NODATA": "NO",
-    }
-    mask = _mask_source(dataset)
-    if missing is not None:
-        options |= {"src_nodata": missing, "nodata": missing}
-    elif mask is None:
-        options |= {"add_alpha": True}
-    with ExitStack() as stack:
-        source = dataset
-        if mask is not None or (missing is None and dataset.nodata is not None):
-            memory = stack.enter_context(MemoryFile(_plain_vrt(dataset, mask), ext=".vrt"))
-            source = stack.enter_context(memory.open())
-        yield stack.enter_context(WarpedVRT(source, **options))
-
-
-def _missing(dataset: DatasetReader, nodata: float | None) -> float | None:
-    """The value to warp around; None where the type of the pixels cannot hold it."""
-    value: float | None = nodata if nodata is not None else dataset.nodata
-    dtype = np.dtype(dataset.dtypes[0])
-    if np.issubdtype(dtype, np.floating):
-        return float("nan") if value is None else value
-    if value is None or not float(value).is_integer():
-        return None
-    return value if np.iinfo(dtype).min <= value <= np.iinfo(dtype).max else None
-
-
-def _mask_source(dataset: DatasetReader) -> str | None:
-    """What a VRT calls the band that says where pixels are: alpha, or else a mask band."""
-    if ColorInterp.alpha in dataset.colorinterp:
-        return str(dataset.colorinterp.index(ColorInterp.alpha) + 1)
-    return "mask,1" if _has_mask_band(dataset, 1) else None
-
-
-def _has_mask_band(dataset: DatasetReader | WarpedVRT, index: int) -> bool:
-    """True where a mask says what is valid, not nodata or alpha, which are read as such."""
-    others = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
-    return not others & set(dataset.mask_flag_enums[index - 1])
-
-
-def _plain_vrt(dataset: DatasetReader, mask: str | None) -> bytes:
-    """The dataset without its declared nodata, and with its mask as an alpha band of 0 and 255.
-
-    GDAL warps around alpha only if it spans the whole range of its type, and around a mask
-    band only if there is no nodata.
-    """
-    file = f'<SourceFilename relativeToVRT="0">{escape(dataset.name)}</SourceFilename>'
-    types = [dtype.capitalize().replace("Uint", "UInt") for dtype in dataset.dtypes]
-    bands = [
-        f'<VRTRasterBand dataType="{kind.replace("UInt8", "Byte")}" band="{index}">'
-        f"<SimpleSource>{file}<SourceBand>{index}</SourceBand></SimpleSource></VRTRasterBand>"
-        for index, kind in enumerate(types, start=1)
-    ]
-    if mask is not None:
-        bands.append(
-            f'<VRTRasterBand dataType="Byte" band="{len(bands) + 1}">'
-            f"<ColorInterp>Alpha</ColorInterp><ComplexSource>{file}<SourceBand>{mask}</SourceBand>"
-            "<LUT>0:0,1e-30:255</LUT></ComplexSource></VRTRasterBand>"
-        )
-    transform = ",".join(repr(float(value)) for value in dataset.transform.to_gdal())
-    return (
-        f'<VRTDataset rasterXSize="{dataset.width}" rasterYSize="{dataset.height}">'
-        f"<GeoTransform>{transform}</GeoTransform>{''.join(bands)}</VRTDataset>"
-    ).encode()
-
-
-def _read(
-    dataset: DatasetReader | WarpedVRT,
-    indexes: list[int],
-    window: Window,
-    offset: tuple[int, int],
-    missing: Sequence[float | None],
-) -> Pixels:
-    row, col = window.row + offset[0], window.col + offset[1]
-    area = rasterio.windows.Window(col, row, window.width, window.height)
-    try:
-        raw = dataset.read(indexes, window=area)
-        valid = _masked_in(dataset, indexes, area)
-    except RasterioError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise DataError(
-            f"pixels must be readable: {dataset.name}: {reason}; is the file complete?"
-        ) from None
-    for layer, value in zip(raw, missing, strict=True):
-        if value is not None:
-            # ESRI's nodata of float64 is declared for float32 too, which cannot hold it.
-            with np.errstate(over="ignore"):
-                valid &= layer != value
-    if raw.dtype.kind == "f":
-        # False for NaN too.
-        valid &= (np.abs(raw) < IMPOSSIBLE).all(axis=0)
-    return raw.astype(np.float32, copy=False), valid
-
-
-def _masked_in(
-    dataset: DatasetReader | WarpedVRT, indexes: list[int], area: rasterio.windows.Window
-) -> Bool[np.ndarray, "row col"]:
-    """Where alpha and mask bands let pixels through; GDAL itself ignores alpha of some types."""
-    valid = np.ones((area.height, area.width), np.bool_)
-    if ColorInterp.alpha in dataset.colorinterp:
-        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
-        valid &= dataset.read(alpha, window=area) > 0
-    masks = [index for index in indexes if _has_mask_band(dataset, index)]
-    if masks:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NodataShadowWarning)
-            valid &= (dataset.read_masks(masks, window=area) != 0).all(axis=0)
-    return valid
+def two_images(found: str) -> DataError:
+    """The error for a folder where the files of two dates, or two tiles, lie together."""
+    return DataError(f"a folder must hold one image: {found}; give the folder of one date")

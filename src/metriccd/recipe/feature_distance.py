@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from metriccd.nets import Size, autocast, cosine_distance, enlarge, on_cpu, on_device, place
-from metriccd.raster import tiles
+from metriccd.scene import tiles
 from metriccd.stages import Advance, Stages
 
 # Side of the tiles.

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
+from metriccd.result.dataset import to_dataset
 from metriccd.result.folder import output_folder
 from metriccd.result.result import Judgment, Result
 from metriccd.result.tally import Tally
@@ -69,6 +70,16 @@ class Change:
         ax.set_axis_off()
         ax.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
         return ax
+
+    def to_xarray(self) -> Any:
+        """The result as an xarray Dataset: `score` and `change`, on centers of pixels.
+
+        With the CRS as rioxarray and GDAL read it; rotated grids have it, and no coordinates.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        return to_dataset(self.score, self.map, self.grid)
 
     def save(self, out: str | Path, *, overwrite: bool = False) -> Path:
         """Writes score.tif, change.tif, change.gpkg, report.html, preview.png and the records.

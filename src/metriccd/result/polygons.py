@@ -34,12 +34,15 @@ def scene_polygons(read: Read, grid: Grid, *, size: int = BLOCK) -> gpd.GeoDataF
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
-        Columns `id` (from 1), `area_m2` (ellipsoidal where the CRS is geographic; NaN without
-        a CRS), `score_mean`, `score_max` and the outline along pixel edges, in the grid's CRS.
+        Columns `id` (from 1), `area_m2` (on the ellipsoid; NaN where the CRS tells no areas),
+        `score_mean`, `score_max` and the outline along pixel edges, in the grid's CRS; without
+        georeference x is the column and y minus the row.
     """
     pieces = _Pieces()
     objects = find_objects(read, grid, visit=pieces.add, size=size)
-    shapes = _places(pieces.dissolved(objects), grid.transform)
+    # Programs draw a raster without georeference from (0, 0) down, y being minus the row.
+    transform = grid.transform if grid.georeferenced else Affine.scale(1, -1)
+    shapes = _places(pieces.dissolved(objects), transform)
     order = np.argsort(-objects.pixels, kind="stable")
     return gpd.GeoDataFrame(
         {

@@ -92,7 +92,9 @@ class Result:
 
     def summary(self, tally: Tally) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
-        return tally.summary(self.grid) | {
+        known = self.grid.has_areas
+        return tally.summary() | {
+            "area_m2": float(self.polygons["area_m2"].sum()) if known else None,
             "objects": len(self.polygons),
             "threshold": self.threshold,
             "rule": self.rule,
@@ -107,8 +109,8 @@ class Result:
         tally = self._write_rasters(folder)
         (folder / "change.qml").write_text(style.qml())
         with self.stages.stage("report", 2) as advance:
-            item = stac_item(name, self.grid, created=created, sources=self._source_names())
-            (folder / "item.json").write_text(json.dumps(item, indent=2))
+            item = stac_item(name, self.grid, created=created, taken=self._taken())
+            (folder / "item.json").write_text(_json(item))
             data = self._report_data(tally, judgment)
             preview = draw_preview(data)
             (folder / "preview.png").write_bytes(pictures.encode(preview, "png"))
@@ -122,7 +124,7 @@ class Result:
             "created": created.isoformat(),
             "stages": self._stage_rows(),
         }
-        (folder / RECORD).write_text(json.dumps(record, indent=2))
+        (folder / RECORD).write_text(_json(record))
         return summary
 
     def _write_rasters(self, folder: Path) -> Tally:
@@ -147,7 +149,6 @@ class Result:
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
-        areas = self.grid.pixel_areas()
         reference, scores = judgment or (None, {})
         return ReportData(
             title=" → ".join(Path(label).name for label in self._labels()),
@@ -156,7 +157,7 @@ class Result:
             score=tally.overview.array,
             threshold=self.threshold,
             threshold_rule=self.rule,
-            pixel_area=None if areas is None else float(areas.mean()),
+            pixel_area=self._pixel_area(tally),
             full_shape=self.grid.shape,
             levels=tally.levels,
             convergence=self.history,
@@ -170,14 +171,22 @@ class Result:
             scores=scores,
         )
 
+    def _pixel_area(self, tally: Tally) -> float | None:
+        """Square meters of a pixel: of the changed ones on average, where there are any."""
+        changed = int(tally.changed.sum())
+        if not changed or not self.grid.has_areas:
+            return self.grid.pixel_area
+        return float(self.polygons["area_m2"].sum()) / changed
+
     def _labels(self) -> list[str]:
         return [str(self.record["inputs"][date]["path"]) for date in ("t1", "t2")]
 
-    def _source_names(self) -> list[list[str]]:
-        inputs = self.record["inputs"]
-        return [
-            [Path(file["path"]).name for file in inputs[date]["files"]] for date in ("t1", "t2")
-        ]
+    def _taken(self) -> tuple[datetime | None, datetime | None]:
+        """When the images were taken, as far as it is known."""
+        dates = self.record.get("dates", {})
+        told = [(dates.get(date) or {}).get("time") for date in ("t1", "t2")]
+        one, other = (None if time is None else datetime.fromisoformat(time) for time in told)
+        return one, other
 
     def _stage_rows(self) -> list[dict[str, Any]]:
         return [
@@ -188,6 +197,21 @@ class Result:
             }
             for stage in self.stages.done
         ]
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    """Valid JSON of anything a record may hold: numbers of NumPy, and null for what is none."""
+    return json.dumps(_plain(content), indent=2, allow_nan=False, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:

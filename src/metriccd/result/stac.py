@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,8 +21,6 @@ from shapely.geometry.polygon import orient
 from metriccd.raster import Grid
 from metriccd.result import style
 
-# 20180211T102141, as Sentinel-2 writes it, or 20010525 alone.
-DATE = re.compile(r"(?<!\d)(19|20)(\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?:T(\d{6}))?(?!\d)")
 # Degrees (about a meter) below which a detail of the footprint does not count.
 TOLERANCE = 1e-5
 COG = pystac.MediaType.COG
@@ -33,48 +29,45 @@ RASTER_EXTENSION = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 
 
 def stac_item(
-    name: str, grid: Grid, *, created: datetime, sources: Sequence[Sequence[str]]
+    name: str,
+    grid: Grid,
+    *,
+    created: datetime,
+    taken: tuple[datetime | None, datetime | None],
 ) -> dict[str, Any]:
     """A STAC 1.1 item with projection, raster and classification metadata.
 
     Args:
         name: Item id.
         grid: The result's grid.
-        created: When the result was made; the item's time where the images tell none.
-        sources: File names of t1 and of t2, in which acquisition dates are looked for.
+        created: When the result was made.
+        taken: When the images were; the item has no time where that is not known of both.
     """
     geometry, bbox = _footprint(grid) or (None, None)
-    start, end = (acquired(names) for names in sources)
-    dated = start is not None and end is not None
+    times = sorted(time for time in taken if time is not None)
+    dated = len(times) == len(taken)
     item = pystac.Item(
         id=name,
         geometry=None if geometry is None else mapping(geometry),
         bbox=bbox,
+        # An item without any time is refused when it is made, not when it is written.
         datetime=None if dated else created,
-        start_datetime=min(start, end) if start and end else None,
-        end_datetime=max(start, end) if start and end else None,
+        start_datetime=times[0] if dated else None,
+        end_datetime=times[-1] if dated else None,
         properties={"created": pystac.utils.datetime_to_str(created)},
     )
+    if not dated:
+        item.datetime = None
+        item.properties["datetime"] = None
     for key, asset in _assets().items():
         item.add_asset(key, asset)
     _add_projection(item, grid)
     _add_raster(item)
     _add_classes(item)
-    return dict(item.to_dict(include_self_link=False))
-
-
-def acquired(names: Sequence[str]) -> datetime | None:
-    """Acquisition time from file names, or None where they tell none.
-
-    Product names carry several times; the first of the first name is the sensing time in
-    Sentinel-2's and Landsat's conventions.
-    """
-    for name in names:
-        for century, year, month, day, clock in DATE.findall(name):
-            text = f"{century}{year}{month}{day}T{clock or '000000'}"
-            with suppress(ValueError):  # the 31st of February, or 25 o'clock
-                return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return None
+    found = dict(item.to_dict(include_self_link=False))
+    if not dated:
+        found["properties"]["datetime"] = None
+    return found
 
 
 def _footprint(grid: Grid) -> tuple[Polygon | MultiPolygon, list[float]] | None:
@@ -176,7 +169,7 @@ def _add_projection(item: pystac.Item, grid: Grid) -> None:
     projection.apply(
         code=":".join(code) if code else None,
         wkt2=None if grid.crs is None or code else grid.crs.to_wkt(version="WKT2_2019"),
-        transform=list(grid.transform)[:6],
+        transform=list(grid.transform)[:6] if grid.georeferenced else None,
         shape=list(grid.shape),
     )
 

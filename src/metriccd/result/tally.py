@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from metriccd.raster import Grid, Window
+from metriccd.raster import Window
 from metriccd.result.report import TOP_LEVEL, quantize
 from metriccd.scene import Maximum
 
@@ -19,7 +19,7 @@ class Tally:
 
     Attributes:
         threshold: A score above it is change.
-        changed: Changed pixels of each row.
+        changed: Changed pixels of each row of the scene.
         levels: Valid pixels at each level of `report.quantize`.
         overview: Largest score of each block of pixels.
     """
@@ -62,13 +62,11 @@ class Tally:
         reduced: Bool[np.ndarray, "_row _col"] = overview.array > 0
         return reduced
 
-    def summary(self, grid: Grid) -> dict[str, Any]:
-        """Counts, share and area."""
-        areas = grid.pixel_areas()
+    def summary(self) -> dict[str, Any]:
+        """Counts and share."""
         changed, valid = int(self.changed.sum()), int(self.levels.sum())
         return {
             "changed_pixels": changed,
             "valid_pixels": valid,
             "changed_share": changed / max(valid, 1),
-            "area_m2": None if areas is None else float(self.changed @ areas),
         }

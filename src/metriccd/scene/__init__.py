@@ -9,6 +9,7 @@ from metriccd.scene.measure import Difference, Fitted, side_of
 from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
 from metriccd.scene.sampling import representative
 from metriccd.scene.scan import block_means, scan
+from metriccd.scene.tiles import Tile, map_tiles, tiles
 from metriccd.scene.workspace import FINISHED, Files, Memory, Workspace
 
 __all__ = [
@@ -20,10 +21,13 @@ __all__ = [
     "Histogram",
     "Maximum",
     "Memory",
+    "Tile",
     "Workspace",
     "block_means",
     "factor_of",
+    "map_tiles",
     "representative",
     "scan",
     "side_of",
+    "tiles",
 ]

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from metriccd.pair import Block, Source, colors_of
-from metriccd.raster import Tile, Window, tiles
+from metriccd.raster import Window
 from metriccd.scene.histogram import Histogram
 from metriccd.scene.layer import Layer
 from metriccd.scene.measure import Fitted, side_of
 from metriccd.scene.overview import factor_of, small
+from metriccd.scene.tiles import Tile, tiles
 from metriccd.scene.workers import map_ahead, workers
 from metriccd.scene.workspace import Workspace
 from metriccd.stages import Stages

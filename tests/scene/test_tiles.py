@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from metriccd.raster.tiles import map_tiles, tiles
+from metriccd.scene.tiles import map_tiles, tiles
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (100, 37), (130, 200)])

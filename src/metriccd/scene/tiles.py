@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from metriccd.raster.grid import Window
+from metriccd.raster import Window
 
 
 @dataclass(frozen=True, kw_only=True)

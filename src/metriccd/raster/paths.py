@@ -1,0 +1,97 @@
+"""Names of rasters: as GDAL spells them, without their secrets, and the files behind them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rasterio
+from rasterio._path import _parse_path, _vsi_path
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+
+from metriccd.errors import DataError
+
+# What a URL or a connection string holds that is nobody else's business.
+USER = re.compile(r"(?<=://)[^/@\s]+@")
+QUERY = re.compile(r"((?:://|/vsi)[^\s?]*)\?[^\s\"']*")
+SECRET = re.compile(r"\b(password|passwd|token|secret|signature|api_?key)=[^\s&;\"']+", re.I)
+# Files within which GDAL reads others.
+ARCHIVE = re.compile(r"/vsi(?:zip|tar|gzip|7z|rar)/")
+
+
+def redacted(text: str) -> str:
+    """A text without the user names, passwords and queries of the URLs in it."""
+    return SECRET.sub(r"\1=...", QUERY.sub(r"\1", USER.sub("", text)))
+
+
+def gdal_path(path: str) -> str:
+    """The name that GDAL itself knows: "zip://a.zip!b.tif" is "/vsizip/a.zip/b.tif"."""
+    return str(_vsi_path(_parse_path(path)))
+
+
+@contextmanager
+def opened(path: str) -> Iterator[DatasetReader]:
+    """Opens a raster without a word on georeference that it lacks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            yield dataset
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line, without secrets."""
+    return redacted(str(error.__cause__ or error).splitlines()[0])
+
+
+def require_text(path: str) -> None:
+    """Refuses a name that is no text.
+
+    Raises:
+        DataError: It is not UTF-8, so that no record could hold it.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        raise DataError(f"names must be UTF-8: got {shown}; rename the file") from None
+
+
+def files_of(path: str) -> tuple[Path, ...]:
+    """Files on this machine that a raster consists of: sources, masks, headers, its archive."""
+    found: dict[Path, None] = {}
+    seen: set[str] = set()
+    todo = [path]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for part in _parts(name):
+            found |= dict.fromkeys(_on_disk(part))
+            todo += [part] if part.lower().endswith(".vrt") else []
+    return tuple(found)
+
+
+def _parts(path: str) -> list[str]:
+    """What GDAL reads for a raster, first of all the file itself."""
+    try:
+        with opened(path) as dataset:
+            return [gdal_path(path), *dataset.files]
+    except RasterioError:
+        return [gdal_path(path)]
+
+
+def _on_disk(name: str) -> list[Path]:
+    """Files behind a name of GDAL: itself, the archive it lies in, or all of a folder."""
+    inside = ARCHIVE.search(name)
+    path = Path(name[inside.end() :].strip("{}") if inside else name)
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.is_file())
+    for each in (path, *path.parents) if inside else (path,):
+        if Path(str(each).rstrip("}")).is_file():
+            return [Path(str(each).rstrip("}"))]
+    return []

@@ -1,0 +1,54 @@
+"""Names and files: what belongs to an input, and what belongs to nobody else."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from metriccd.errors import DataError
+from metriccd.raster import open_raster, redacted
+from raster_files import image, write
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://user:pass@host/a.tif?sig=abc&se=2", "https://host/a.tif"),
+        ("/vsicurl/https://host/a.tif?token=abc", "/vsicurl/https://host/a.tif"),
+        ("PG:host=h password=abc dbname=d", "PG:host=h password=... dbname=d"),
+        ("a folder/what?.tif", "a folder/what?.tif"),
+    ],
+)
+def test_secrets_are_left_out(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+def test_a_url_that_cannot_be_opened_is_named_without_its_secrets() -> None:
+    with pytest.raises(DataError) as caught:
+        open_raster("https://user:pass@localhost:1/a.tif?sig=abc")
+    assert "abc" not in str(caught.value)
+    assert "pass" not in str(caught.value)
+
+
+def test_masks_archives_and_sources_belong_to_an_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", image(0))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as target:
+        target.write_mask(np.eye(40, 50, dtype=np.uint8) * 255)
+    beside = tmp_path / "a.tif.msk"
+    assert set(open_raster(path).files) == {path, beside}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.write(path, "a.tif")
+    for name in (f"zip://{tmp_path}/a.zip!a.tif", f"/vsizip/{tmp_path}/a.zip/a.tif"):
+        assert open_raster(name).files == (tmp_path / "a.zip",)
+    rasterio.shutil.copy(path, tmp_path / "b.vrt", driver="VRT")
+    rasterio.shutil.copy(tmp_path / "b.vrt", tmp_path / "c.vrt", driver="VRT")
+    assert {path, tmp_path / "c.vrt"} <= set(open_raster(tmp_path / "c.vrt").files)
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(DataError, match=r"names must be UTF-8: got caf\\udce9\.tif"):
+        open_raster("caf\udce9.tif")
