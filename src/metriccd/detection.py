@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from jaxtyping import Bool, Float32
 from torch import nn
 
 from metriccd.decision import (
+    BLOCK,
+    Cleaning,
+    Connectivity,
+    Scale,
+    Verdict,
     decide,
-    level_by,
-    measure_of,
-    require_areas,
+    judge,
     rules,
-    score_of,
     takes_all,
-    without_small,
 )
 from metriccd.methods import (
     METHODS,
@@ -40,9 +41,12 @@ from metriccd.raster import Image, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
+    Products,
     Result,
+    change_of,
     code_digest,
     content_of,
+    decision_record,
     input_of,
     state_of,
     stretched,
@@ -74,6 +78,9 @@ def detect(
     nodata: float | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -93,6 +100,10 @@ def detect(
         nodata: Value of missing pixels, instead of what the files declare.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
+            would connect somewhere in the scene, 3 to 16 as a rule.
+        fill_holes: Holes of at most that many pixels, within objects, become change.
+        connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -114,20 +125,18 @@ def detect(
         masks=masks,
         nodata=nodata,
         threshold=threshold,
-        min_area=min_area,
+        cleaning=Cleaning(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        ),
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
-    result = Detection.of(request).run(Memory())
-    change, score = result.read(Window.whole(result.grid.shape))
-    return Change(
-        score=score,
-        map=change,
-        valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
-    )
+    return change_of(Detection.of(request).run(Memory()))
 
 
 def detect_into(
@@ -143,9 +152,15 @@ def detect_into(
     nodata: float | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
+    vector: Sequence[str] = ("gpkg",),
+    simplify: str | float = 0.0,
+    zones: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -170,9 +185,16 @@ def detect_into(
         nodata: Value of missing pixels.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
+            would connect somewhere in the scene, 3 to 16 as a rule.
+        fill_holes: Holes of at most that many pixels, within objects, become change.
+        connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
+        vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
+        simplify: How far outlines may move: in pixels, or text such as "10m".
+        zones: Polygons in a file, for a table of what changed in each.
         overwrite: Replace an earlier result there.
         progress: Called with (stage, done, total) as work goes on.
 
@@ -192,20 +214,25 @@ def detect_into(
         masks=masks,
         nodata=nodata,
         threshold=threshold,
-        min_area=min_area,
+        cleaning=Cleaning(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        ),
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
-    target = Path(out)
+    target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
     with (
         bounded_cache(),
         unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
     ):
         detection = Detection.of(request)
         result = detection.run(Files(partial.work(detection.key())))
-        return result.write(partial.folder, name=target.resolve().name)
+        return result.write(partial.folder, name=target.resolve().name, products=products)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,8 +263,7 @@ class Detection:
         """
         pair = request.opened()
         preset = choose_preset(request.preset, request.method, request.threshold)
-        if request.min_area > 0:
-            require_areas(pair.grid)
+        request.cleaning.require(pair.grid)
         options = options_of(
             preset,
             pair,
@@ -268,23 +294,31 @@ class Detection:
             return self._whole(lambda block: method(*block, options=self.options))
         self.pair.check(self.options.stages)
         fitted = method.fit(self.pair.blocks(), self.options)
-        _, rule = rules(self.request.threshold, self.preset.threshold)
+        _, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         if takes_all(rule, fitted.components):
             return self._whole(lambda block: method.measured(block, fitted, self.options))
         return self._windowed(fitted, workspace)
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
         stages = self.options.stages
-        wanted, rule = rules(self.request.threshold, self.preset.threshold)
+        wanted, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         scanned = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
         histogram = scanned.histogram(stages, squared=rule == "chi2")
-        level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
-        by_rule = isinstance(wanted, str)
+        scale, warnings = Scale.by(
+            rule,
+            histogram,
+            floor=fitted.floor,
+            chi2_dof=fitted.chi2_dof,
+            components=fitted.components,
+        )
+
+        def score(window: Window) -> Float32[np.ndarray, "row col"]:
+            return scale.score(scanned.distance.read(window))
+
         return self._result(
-            lambda window: score_of(scanned.distance.read(window), level),
-            threshold=0.5 if by_rule else float(wanted),
-            rule=rule if by_rule else "fixed",
-            measure=measure_of(level, rule),
+            score,
+            scale=scale,
+            verdict=judge(scale, wanted, score, self.pair.grid.windows(BLOCK)),
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -309,9 +343,8 @@ class Detection:
         )
         return self._result(
             lambda window: decision.score[window.slices],
-            threshold=decision.threshold,
-            rule=decision.rule,
-            measure=decision.measure,
+            scale=decision.scale,
+            verdict=decision.verdict,
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -322,15 +355,14 @@ class Detection:
         self,
         score: Callable[[Window], Float32[np.ndarray, "row col"]],
         *,
-        threshold: float,
-        rule: str,
-        measure: str,
+        scale: Scale,
+        verdict: Verdict,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
-        stages = self.options.stages
+        stages, threshold = self.options.stages, verdict.threshold
 
         def read(
             window: Window,
@@ -338,20 +370,22 @@ class Detection:
             values = score(window)
             return values > threshold, values
 
-        small = self.request.min_area > 0
+        cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
         return Result(
-            read=without_small(read, self.pair.grid, self.request.min_area) if small else read,
+            read=cleaned,
             threshold=threshold,
-            rule=rule,
+            rule=verdict.rule,
             grid=self.pair.grid,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
                 **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure, **facts},
-                "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "warnings": list(warnings),
+                "settings": self._settings() | {"score": scale.words, **facts},
+                **decision_record(scale, verdict, self.request.cleaning, least),
+                "automatic": self.preset.threshold,
+                "history": {name: list(curve) for name, curve in history.items()},
+                "warnings": [*warnings, *verdict.warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -362,7 +396,7 @@ class Detection:
         return settings | {
             "nodata": self.pair.t1.nodata,
             "asked threshold": self.request.threshold,
-            "min_area": self.request.min_area,
+            **self.request.cleaning.record(),
         }
 
 

@@ -364,6 +364,7 @@ def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], ca
     "command",
     [
         "detect",
+        "threshold",
         "evaluate",
         "compare",
         "benchmark",

@@ -13,8 +13,9 @@ from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
+from metriccd.gis import CHANGE
 from metriccd.raster import Grid, Image, Window, open_raster
-from metriccd.result import CHANGE, RECORD, Change, encode, error_map, write_together
+from metriccd.result import RECORD, Change, encode, error_map, write_together
 
 
 def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:

@@ -28,6 +28,13 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Neighbors(StrEnum):
+    """Pixels beside a pixel."""
+
+    FOUR = "4"
+    EIGHT = "8"
+
+
 class Palette(StrEnum):
     """Colors of error maps."""
 
@@ -70,6 +77,34 @@ Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixe
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
+# What happens to the change map and its polygons; None: what is told elsewhere.
+MinArea = Annotated[
+    float | None, typer.Option(min=0, help="Drop objects smaller than this, in m².")
+]
+MinPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Drop objects of fewer pixels. By default of fewer than chance would connect in such "
+        "a scene: 3 to 16.",
+    ),
+]
+FillHoles = Annotated[
+    int | None, typer.Option(min=0, help="Fill holes of at most that many pixels.")
+]
+Connect = Annotated[
+    Neighbors | None,
+    typer.Option("--connectivity", help="4: pixels of an object share edges; 8: edges or corners."),
+]
+Simplify = Annotated[
+    str | None, typer.Option(help="Simplify outlines by about that much: 1.5px, 10m.")
+]
+Vector = Annotated[
+    str | None, typer.Option(help="Formats of the polygons: gpkg,geojson,parquet,fgb.")
+]
+Zones = Annotated[
+    str | None, typer.Option(help="File of polygons: tells what changed in each of them.")
+]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 
 

@@ -9,11 +9,16 @@ import typer
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
     Bands,
+    Connect,
     Device,
     Extractor,
+    FillHoles,
     First,
     Json,
     Mask,
+    MinArea,
+    MinPixels,
+    Neighbors,
     OnDevice,
     Out,
     Overwrite,
@@ -21,7 +26,10 @@ from metriccd.cli.arguments import (
     Rgb,
     Second,
     Seed,
+    Simplify,
     Threshold,
+    Vector,
+    Zones,
     guarded,
     level_of,
     listed,
@@ -46,9 +54,13 @@ def detect(
     mask: Mask = None,
     nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
     threshold: Threshold = "auto",
-    min_area: Annotated[
-        float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
-    ] = 0.0,
+    min_area: MinArea = None,
+    min_pixels: MinPixels = None,
+    fill_holes: FillHoles = None,
+    connectivity: Connect = None,
+    simplify: Simplify = None,
+    vector: Vector = None,
+    zones: Zones = None,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
@@ -59,12 +71,13 @@ def detect(
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
     from metriccd.detection import detect_into
     from metriccd.methods import choose_device, choose_preset
-    from metriccd.result import unfinished_path
+    from metriccd.result import Products, unfinished_path
 
     level = level_of(threshold)
     with usage():
         choose_preset(preset, method, level)
         choose_device(device.value)
+        Products.of(vector=listed(vector) or (), simplify=simplify or 0.0)
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -78,10 +91,16 @@ def detect(
                 masks=mask or (),
                 nodata=nodata,
                 threshold=level,
-                min_area=min_area,
+                min_area=min_area or 0.0,
+                min_pixels=min_pixels,
+                fill_holes=fill_holes or 0,
+                connectivity=8 if connectivity == Neighbors.EIGHT else 4,
                 extractor=extractor,
                 device=device.value,
                 seed=seed,
+                vector=listed(vector) or ("gpkg",),
+                simplify=simplify or 0.0,
+                zones=zones,
                 overwrite=overwrite,
                 progress=progress,
             )

@@ -20,8 +20,8 @@ from shapely.geometry import MultiPolygon, Polygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
+from metriccd.gis import COLORS, LABELS, NODATA
 from metriccd.raster import Grid
-from metriccd.result import style
 
 # 20180211T102141, as Sentinel-2 writes it, or 20010525 alone.
 DATE = re.compile(r"(?<!\d)(19|20)(\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?:T(\d{6}))?(?!\d)")
@@ -191,7 +191,7 @@ def _add_raster(item: pystac.Item) -> None:
     }
     item.assets["change"].extra_fields |= {
         "data_type": "uint8",
-        "nodata": style.NODATA,
+        "nodata": NODATA,
         "bands": [{"name": "change"}],
         "raster:sampling": "area",
     }
@@ -204,7 +204,7 @@ def _add_classes(item: pystac.Item) -> None:
             value=value,
             name=label.replace(" ", "_"),
             description=label,
-            color_hint="{:02X}{:02X}{:02X}".format(*style.COLORS[value][:3]),
+            color_hint="{:02X}{:02X}{:02X}".format(*COLORS[value][:3]),
         )
-        for value, label in style.LABELS.items()
+        for value, label in LABELS.items()
     ]
