@@ -39,8 +39,8 @@ class ProjectLayer:
 
     @property
     def id(self) -> str:
-        """Name within the project file."""
-        return "".join(each if each.isalnum() else "_" for each in self.source)
+        """Name within the project file; QGIS gives another one to layers with a short one."""
+        return "metriccd_" + "".join(each if each.isalnum() else "_" for each in self.source)
 
 
 def project(title: str, grid: Grid, layers: Sequence[ProjectLayer]) -> bytes:
@@ -82,7 +82,12 @@ def project(title: str, grid: Grid, layers: Sequence[ProjectLayer]) -> bytes:
     order = SubElement(root, "layerorder")
     for layer in layers:
         SubElement(order, "layer", {"id": layer.id})
-    _properties(root, {"Paths": {"Absolute": ("bool", "false")}})
+    properties = {
+        "Paths": {"Absolute": ("bool", "false")},
+        # Without it QGIS does not look at the CRS of the project.
+        "SpatialRefSys": {"ProjectionsEnabled": ("int", "0" if grid.crs is None else "1")},
+    }
+    _properties(root, properties)
     text = ElementTree.tostring(root, encoding="unicode")
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     buffer = BytesIO()
