@@ -350,10 +350,35 @@ def test_min_area_drops_small_objects_everywhere(files) -> None:
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
-def test_plot_draws_on_axes(change: mcd.Change) -> None:
+def test_plot_draws_on_axes_which_a_notebook_shows(change: mcd.Change) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
     axes = change.plot()
     assert len(axes.images) == 1
     assert "changed" in axes.get_title()
+    # Notebooks show the figures that pyplot knows.
+    assert plt.get_fignums() == [axes.figure.number]
+    assert change.plot(axes) is axes
+    assert len(plt.get_fignums()) == 1
+    plt.close("all")
+
+
+def test_a_change_shows_itself_in_a_line_and_in_a_notebook(change: mcd.Change) -> None:
+    import re
+    from base64 import b64decode
+
+    line = repr(change)
+    assert "\n" not in line
+    assert len(line) < 120
+    assert f"{change.map.sum() / change.valid.sum():.2%}" in line
+    page = change._repr_html_()
+    assert f"<td style='text-align: left'>{len(change.polygons())}</td>" in page
+    (picture,) = re.findall("base64,([^']+)'", page)
+    assert b64decode(picture).startswith(b"\x89PNG")
+    table = change.objects()
+    assert "geometry" not in table
+    assert len(table) == len(change.polygons())
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from metriccd.decision import Cleaning, Connectivity
 from metriccd.raster import Grid, Window
@@ -26,7 +28,7 @@ from metriccd.result.tally import Tally
 from metriccd.stages import Stages
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Change:
     """What changed between two images.
 
@@ -106,13 +108,57 @@ class Change:
         return self._result.summary(self._tally())
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draws the change, outlined and tinted, on the second image."""
-        ax = axes if axes is not None else Figure(layout="constrained").subplots()
-        change = self._tally().reduced(self.map)
-        ax.imshow(np.moveaxis(pictures.overlay(self.t2_rgb, change), 0, -1))
-        ax.set_axis_off()
-        ax.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
-        return ax
+        """Draws the change, outlined and tinted, on the second image.
+
+        Args:
+            axes: Where to; by default a new figure of pyplot, which a notebook shows.
+        """
+        drawn = axes if axes is not None else plt.subplots(layout="constrained")[1]
+        drawn.imshow(np.moveaxis(self._picture(), 0, -1))
+        drawn.set_axis_off()
+        drawn.set_title(f"{self._share:.2%} changed")
+        return drawn
+
+    def __repr__(self) -> str:
+        method = self.record.get("settings", {}).get("method", "")
+        by = f", {method}" if method else ""
+        rows, cols = self.grid.shape
+        return (
+            f"<Change: {self._share:.2%} of {self.valid.sum():,} valid pixels{by}, "
+            f"threshold {self.threshold:.4g} ({self.rule}), {rows:,} × {cols:,} pixels>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the change on the second image, and the result in numbers."""
+        summary = self.summary()
+        area = summary["area_m2"]
+        rows = {
+            "changed": f"{self._share:.2%}" + ("" if area is None else f" ({area / 1e4:,.1f} ha)"),
+            "objects": f"{summary['objects']:,}",
+            "threshold": f"{self.threshold:.4g} ({self.rule})",
+            "method": str(self.record.get("settings", {}).get("method", "")),
+            "pixels": " × ".join(f"{side:,}" for side in self.grid.shape),
+            **{f"warning {n}": line for n, line in enumerate(summary["warnings"], start=1)},
+        }
+        cells = "".join(
+            f"<tr><th style='text-align: left'>{escape(name)}</th>"
+            f"<td style='text-align: left'>{escape(value)}</td></tr>"
+            for name, value in rows.items()
+        )
+        picture = b64encode(pictures.thumbnail(self._picture())).decode("ascii")
+        return (
+            f"<div><img alt='change on the second image' style='max-width: 480px' "
+            f"src='data:image/png;base64,{picture}'><table>{cells}</table></div>"
+        )
+
+    @property
+    def _share(self) -> float:
+        """Changed share of the valid pixels."""
+        return float(self.map.sum() / max(self.valid.sum(), 1))
+
+    def _picture(self) -> UInt8[np.ndarray, "3 _row _col"]:
+        """The change, outlined and tinted, on the second image."""
+        return pictures.overlay(self.t2_rgb, self._tally().reduced(self.map))
 
     def save(
         self,
