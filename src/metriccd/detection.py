@@ -231,6 +231,7 @@ def detect_into(
         unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
     ):
         detection = Detection.of(request)
+        products.check(detection.pair.grid)
         result = detection.run(Files(partial.work(detection.key())))
         return result.write(partial.folder, name=target.resolve().name, products=products)
 

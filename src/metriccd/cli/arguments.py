@@ -60,6 +60,12 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Lines for the stages, with times, not a bar.")
+]
+LogFile = Annotated[
+    Path | None, typer.Option("--log-file", help="File to add a dated line for each stage to.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
 First = Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")]

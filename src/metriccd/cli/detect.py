@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from metriccd.cli.arguments import (
     FillHoles,
     First,
     Json,
+    LogFile,
     Mask,
     MinArea,
     MinPixels,
@@ -29,13 +30,15 @@ from metriccd.cli.arguments import (
     Simplify,
     Threshold,
     Vector,
+    Verbose,
     Zones,
     guarded,
     level_of,
     listed,
     usage,
 )
-from metriccd.cli.console import show_progress, summarize
+from metriccd.cli.console import summarize
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -65,41 +68,60 @@ def detect(
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
+    ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    from metriccd.cli.plan import print_plan
+    from metriccd.decision import Cleaning
     from metriccd.detection import detect_into
     from metriccd.methods import choose_device, choose_preset
-    from metriccd.result import Products, unfinished_path
+    from metriccd.result import Products, tiles_kept, unfinished_path
 
     level = level_of(threshold)
     with usage():
         choose_preset(preset, method, level)
         choose_device(device.value)
-        Products.of(vector=listed(vector) or (), simplify=simplify or 0.0)
+        products = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
+    cleaning = Cleaning(
+        min_pixels=min_pixels,
+        min_area=min_area or 0.0,
+        fill_holes=fill_holes or 0,
+        connectivity=8 if connectivity == Neighbors.EIGHT else 4,
+    )
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "method": method,
+        "bands": listed(bands),
+        "rgb": listed(rgb),
+        "masks": mask or (),
+        "nodata": nodata,
+        "threshold": level,
+        "extractor": extractor,
+        "device": device.value,
+        "seed": seed,
+    }
+    if dry_run:
+        print_plan(t1, t2, asked | {"cleaning": cleaning}, products, as_json=as_json)
+        return
+    kept = tiles_kept(out)
+    if kept and not quiet:
+        typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
     try:
-        with show_progress(quiet) as progress:
+        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = detect_into(
                 out,
                 t1,
                 t2,
-                preset=preset,
-                method=method,
-                bands=listed(bands),
-                rgb=listed(rgb),
-                masks=mask or (),
-                nodata=nodata,
-                threshold=level,
-                min_area=min_area or 0.0,
-                min_pixels=min_pixels,
-                fill_holes=fill_holes or 0,
-                connectivity=8 if connectivity == Neighbors.EIGHT else 4,
-                extractor=extractor,
-                device=device.value,
-                seed=seed,
-                vector=listed(vector) or ("gpkg",),
-                simplify=simplify or 0.0,
+                **asked,
+                **cleaning.record(),
+                vector=products.vector,
+                simplify=f"{products.simplify}{products.unit}",
                 zones=zones,
                 overwrite=overwrite,
                 progress=progress,

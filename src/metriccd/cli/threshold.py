@@ -12,19 +12,22 @@ from metriccd.cli.arguments import (
     Connect,
     FillHoles,
     Json,
+    LogFile,
     MinArea,
     MinPixels,
     Neighbors,
     Quiet,
     Simplify,
     Vector,
+    Verbose,
     Zones,
     guarded,
     level_of,
     listed,
     usage,
 )
-from metriccd.cli.console import show_progress, summarize
+from metriccd.cli.console import summarize
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -42,6 +45,8 @@ def threshold(
     simplify: Simplify = None,
     vector: Vector = None,
     zones: Zones = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +76,7 @@ def threshold(
             products = replace(products, vector=asked.vector)
         if zones is not None:
             products = replace(products, zones=zones)
-        with show_progress(quiet) as progress:
+        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = decide_again(
                 out, level, cleaning=cleaning, products=products, progress=progress
             )

@@ -9,6 +9,7 @@ from metriccd.result.change import Change, change_of, open_change
 from metriccd.result.folder import (
     RECORD,
     output_folder,
+    tiles_kept,
     unfinished_folder,
     unfinished_path,
     write_together,
@@ -47,6 +48,7 @@ __all__ = [
     "output_folder",
     "state_of",
     "stretched",
+    "tiles_kept",
     "unfinished_folder",
     "unfinished_path",
     "versions",

@@ -147,6 +147,12 @@ def unfinished_path(out: Path) -> Path:
     return out.resolve().with_name(f".{out.resolve().name}-unfinished")
 
 
+def tiles_kept(out: Path) -> int:
+    """Finished tiles that an interrupted run of `out` left; the same run goes on with them."""
+    journal = unfinished_path(out) / WORK / FINISHED
+    return journal.read_text(encoding="ascii").count("\n") if journal.is_file() else 0
+
+
 def _lock(partial: Path, out: Path) -> None:
     """Keeps two runs out of one folder.
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ FILES = {
 DRIVERS = {"geojson": "GeoJSON", "fgb": "FlatGeobuf"}
 # What GDAL 3.6 of Debian 12 reads without a warning; newer GDAL writes 1.4 by default.
 GPKG_OPTIONS = {"VERSION": "1.2"}
+NO_PYARROW = (
+    "GeoParquet needs pyarrow, which is not installed: pip install 'metriccd[parquet]', "
+    "or leave parquet out of --vector"
+)
 TOLERANCE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(px|m)?", re.ASCII)
 
 
@@ -83,6 +88,18 @@ class Products:
             unit=match[2] or "px",
             zones=None if zones is None else str(zones),
         )
+
+    def check(self, grid: Grid) -> None:
+        """Refuses what cannot be written, before there is anything to write.
+
+        Raises:
+            DataError: Zones cannot be read, meters are unknown, or pyarrow is not installed.
+        """
+        self.tolerance(grid)
+        if self.zones is not None:
+            read_zones(self.zones, grid)
+        if "parquet" in self.vector and find_spec("pyarrow") is None:
+            raise DataError(NO_PYARROW)
 
     def tolerance(self, grid: Grid) -> float:
         """`simplify` in units of the grid's coordinates.
@@ -258,10 +275,7 @@ def _write_parquet(polygons: gpd.GeoDataFrame, path: Path) -> None:
     try:
         polygons.to_parquet(path, index=False)
     except ImportError:
-        raise DataError(
-            "GeoParquet needs pyarrow, which is not installed: pip install 'metriccd[parquet]', "
-            "or leave parquet out of --vector"
-        ) from None
+        raise DataError(NO_PYARROW) from None
 
 
 def _storable(polygons: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
