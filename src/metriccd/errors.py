@@ -32,5 +32,10 @@ class OutputError(MetricCDError):
 def choices(value: str, names: Iterable[str]) -> str:
     """The end of a message about a wrong name: what there is, and the one that was meant."""
     known = list(names)
-    near = get_close_matches(value.lower(), known, n=1)
-    return ", ".join(known) + (f"; did you mean {near[0]}?" if near else "")
+    return ", ".join(known) + meant(value, known)
+
+
+def meant(value: str, names: Iterable[str]) -> str:
+    """The name that a wrong one is near to, as the end of a message; empty where none is."""
+    near = get_close_matches(value.lower(), list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

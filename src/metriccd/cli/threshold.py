@@ -34,9 +34,12 @@ from metriccd.cli.progress import show_progress
 
 @guarded
 def threshold(
-    out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that detect wrote.")],
     value: Annotated[
-        str, typer.Argument(help="A score from 0 to 1, a rule (otsu, kapur …), or auto.")
+        str,
+        typer.Argument(
+            metavar="VALUE|RULE", help="A score from 0 to 1, a rule (otsu, kapur …), or auto."
+        ),
     ],
     min_area: MinArea = None,
     min_pixels: MinPixels = None,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, meant
 from metriccd.raster.grid import Grid
 
 # _B04, _B8A, _B02_10m: how Sentinel-2 and Landsat name single-band files.
@@ -135,7 +135,7 @@ def find(bands: Sequence[Band], token: str, label: str) -> Band:
         return bands[int(wanted) - 1]
     names = [band.name for band in bands]
     choice = ("; " if any("," in name for name in names) else ", ").join(names)
-    raise DataError(f"no band {token!r} in {label}: choose from {choice}")
+    raise DataError(f"no band {token!r} in {label}: choose from {choice}{meant(token, names)}")
 
 
 def refuse_palettes(bands: Iterable[Band]) -> None:
