@@ -24,10 +24,7 @@ from affine import Affine
 
 from metriccd import difference
 from metriccd.pair.pair import read_pair
-from metriccd.raster import CogLayer
-from metriccd.raster import Grid
-from metriccd.raster import cog_writer
-from metriccd.raster import crs_of
+from metriccd.raster import CogLayer, Grid, cog_writer, crs_of
 
 METHODS = [
     "image_diff",

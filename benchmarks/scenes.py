@@ -26,29 +26,22 @@ import numpy as np
 import torch
 from affine import Affine
 from matplotlib.figure import Figure
+from metriccd.recipe.adaptation import Adaptation
+from metriccd.recipe.structure import structural_dissimilarity
 from torch import nn
 from torch.nn import functional
 
 from metriccd.demo.synthetic import land_scene
-from metriccd.nets.embedded import WIDTHS
-from metriccd.nets.embedded import MetricExtractor
+from metriccd.nets.embedded import WIDTHS, MetricExtractor
 from metriccd.nets.features import load_extractor
-from metriccd.nets.precision import autocast
-from metriccd.nets.precision import place
-from metriccd.raster import CogLayer
-from metriccd.raster import Grid
-from metriccd.raster import crs_of
+from metriccd.nets.precision import autocast, place
+from metriccd.raster import CogLayer, Grid, crs_of
 from metriccd.raster.cog import tiled_writer
-from metriccd.recipe.adaptation import Adaptation
 from metriccd.recipe.feature_distance import level_distances
-from metriccd.recipe.fusion import fit_fusion
-from metriccd.recipe.fusion import fuse
+from metriccd.recipe.fusion import fit_fusion, fuse
 from metriccd.recipe.guidance import guided
-from metriccd.recipe.structure import structural_dissimilarity
 from metriccd.scene.measure import TILE
-from metriccd.scene.workers import WORKERS
-from metriccd.scene.workers import map_ahead
-from metriccd.scene.workers import workers
+from metriccd.scene.workers import WORKERS, map_ahead, workers
 
 SIZES = (512, 1024, 2000, 4000, 8000, 10_980)
 BLOCK = 1024

@@ -18,18 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32
+from metriccd.nets.MISSING import Replay
+from metriccd.recipe.crops import UNKNOWN, Crops, Lesson
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metriccd.nets import MetricExtractor
-from metriccd.nets.embedded import Readout
-from metriccd.nets.MISSING import Replay
-from metriccd.nets.features import Vgg16
-from metriccd.nets import autocast
+from metriccd.nets import MetricExtractor, autocast
 from metriccd.nets.cosine import pair_distances
-from metriccd.recipe.crops import UNKNOWN
-from metriccd.recipe.crops import Crops
-from metriccd.recipe.crops import Lesson
+from metriccd.nets.embedded import Readout
+from metriccd.nets.features import Vgg16
 from metriccd.stages import Stages
 
 CURVES = ("loss", "change", "no change")

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from metriccd.recipe.adaptation import Adaptation, adapt, pseudo_labels
+from metriccd.recipe.crops import Lesson
 from safetensors.torch import save_file
 
 from metriccd.benchmark.datasets import oscd
@@ -26,15 +28,8 @@ from metriccd.nets.embedded import MetricExtractor
 from metriccd.pair.color import UnitRange
 from metriccd.pair.pair import read_pair
 from metriccd.recipe import fusion
-from metriccd.recipe.adaptation import Adaptation
-from metriccd.recipe.adaptation import adapt
-from metriccd.recipe.adaptation import pseudo_labels
-from metriccd.recipe.crops import Lesson
 from metriccd.recipe.smoothing import smooth
-from metriccd.recipe.standard import Part
-from metriccd.recipe.standard import Standard
-from metriccd.recipe.standard import inside
-from metriccd.recipe.standard import mean_of
+from metriccd.recipe.standard import Part, Standard, inside, mean_of
 from metriccd.stages import Stages
 
 SETTINGS = Adaptation(

@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from metriccd.recipe.smoothing import gaussian
-from metriccd.recipe.smoothing import reach
+from metriccd.recipe.smoothing import gaussian, reach
 from metriccd.recipe.standard import Part
 
 SIGMA = 1.5

@@ -129,7 +129,7 @@ def test_files_of_others_stay_and_figures_of_the_old_map_go(pair, tmp_path: Path
     [
         ("adaptive", mcd.DataError, "detect again with --threshold adaptive"),
         ("kmeans", mcd.DataError, "detect again with --threshold kmeans"),
-        ("ostu", ValueError, "got 'ostu'"),
+        ("ostu", ValueError, "no threshold rule 'ostu'"),
         (1.5, ValueError, r"must lie in \[0, 1\]: got 1\.5"),
     ],
 )
