@@ -158,11 +158,23 @@ def _assets() -> Mapping[str, pystac.Asset]:
             media_type=pystac.MediaType.GEOPACKAGE,
             roles=["data"],
         ),
+        "project": pystac.Asset(
+            "./project.qgz",
+            "QGIS project",
+            media_type="application/x-qgis-project",
+            roles=["visual"],
+        ),
         "report": pystac.Asset(
             "./report.html", "Report", media_type=pystac.MediaType.HTML, roles=["metadata"]
         ),
         "preview": pystac.Asset(
             "./preview.png", "Preview", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
+        ),
+        "overview": pystac.Asset(
+            "./preview-large.png",
+            "Large preview",
+            media_type=pystac.MediaType.PNG,
+            roles=["overview"],
         ),
         "run": pystac.Asset(
             "./run.json", "Settings and log", media_type=pystac.MediaType.JSON, roles=["metadata"]
