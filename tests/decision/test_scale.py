@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metriccd.decision.decision import decide
+from metriccd.decision.rules import THRESHOLDS, threshold_of
 from metriccd.decision.scale import Scale
-from metriccd.decision.thresholds import THRESHOLDS, threshold_of
 from metriccd.errors import DataError
 from metriccd.scene import Difference, Histogram
 
