@@ -128,3 +128,48 @@ def test_a_crs_that_geopackages_cannot_hold_is_no_fault(
     assert len(found) == len(polygons)
     assert (found.crs is not None) == kept
     assert polygons.crs is not None
+
+
+def test_perimeters_are_those_of_shapely_and_of_the_globe(change, score) -> None:
+    found = change_polygons(change, score, UTM)
+    np.testing.assert_allclose(found.perimeter_m, found.geometry.length)
+    geod = Geod(ellps="WGS84")
+    found = change_polygons(change, score, DEGREES)
+    expected = [geod.geometry_area_perimeter(shape)[1] for shape in found.geometry]
+    holes = np.array([len(shape.interiors) for shape in found.geometry])
+    plain = holes == 0
+    np.testing.assert_allclose(found.perimeter_m[plain], np.array(expected)[plain], rtol=1e-9)
+    assert (found.perimeter_m[~plain] > 0).all()
+    assert change_polygons(change, score, NOWHERE).perimeter_m.isna().all()
+
+
+def test_feet_are_made_meters(change, score) -> None:
+    feet = Grid(height=60, width=80, transform=UTM.transform, crs=CRS.from_epsg(2263))
+    found = change_polygons(change, score, feet)
+    np.testing.assert_allclose(found.perimeter_m, found.geometry.length * 1200 / 3937, rtol=2e-3)
+
+
+def test_strength_is_the_mean_logarithm_of_distance_over_threshold() -> None:
+    change = np.zeros((60, 80), bool)
+    change[5:9, 5:9] = change[30:40, 30:34] = True
+    distance = np.where(change, 6.0, 0.1)
+    distance[30:40, 30:34] = 40.0
+    level, threshold = 2.0, 3.0  # of the score, and of another rule
+    score = (distance / (distance + level)).astype(np.float32)
+    found = scene_polygons(
+        lambda window: (change[window.slices], score[window.slices]),
+        UTM,
+        threshold=threshold / (threshold + level),
+    )
+    np.testing.assert_allclose(found.strength, np.log([40 / 3, 6 / 3]), rtol=1e-5)
+    assert found.pixels.tolist() == [40, 16]
+    # 10 by 4 pixels, and a square.
+    np.testing.assert_allclose(found.compactness, [4 * np.pi * 40 / 28**2, np.pi / 4])
+
+
+def test_objects_of_eight_neighbors_are_one_row(change, score) -> None:
+    read = lambda window: (change[window.slices], score[window.slices])  # noqa: E731
+    found = scene_polygons(read, UTM, connectivity=8, size=17)
+    regions = regionprops(label(change, connectivity=2))
+    assert sorted(found.pixels) == sorted(region.area for region in regions)
+    np.testing.assert_allclose(found.geometry.area, found.area_m2)

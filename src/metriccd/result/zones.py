@@ -67,7 +67,8 @@ def changed_in(zones: gpd.GeoDataFrame, read: Read, grid: Grid) -> gpd.GeoDataFr
         change, score = read(window)
         rows = weights[window.row : window.row + window.height, None]
         for members in layers:
-            shapes = [(zones.geometry.iloc[zone], zone + 1) for zone in members]
+            placed = [(zones.geometry.iloc[zone], zone + 1) for zone in members]
+            shapes = [(shape, number) for shape, number in placed if shape and not shape.is_empty]
             labels = burn(shapes, grid.crop(window))
             for number, mask in enumerate((~np.isnan(score), change)):
                 counts, total = _by_zone(np.where(mask, labels, 0), rows, len(zones))
