@@ -53,7 +53,7 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
     assert "label-free" in out
     assert "out/report.html" in out
     assert err.splitlines()[0] == "checking the images"
-    assert "comparing features" in err
+    assert "measuring change" in err
 
 
 @pytest.mark.usefixtures("here")

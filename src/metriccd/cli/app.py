@@ -25,11 +25,12 @@ from metriccd.cli.weights import fetch_weights, import_weights, list_weights
 SPINS = "20000"
 
 
-def show_version(asked: bool) -> None:
-    """Prints the version and ends."""
+def show_version(asked: bool) -> bool:
+    """Prints the version and ends, where it is asked for."""
     if asked:
         typer.echo(f"metriccd {version('metriccd')}")
         raise typer.Exit
+    return asked
 
 
 app = typer.Typer(

@@ -24,8 +24,9 @@ SENTENCES = {
     "check": "checking the images",
     "sample": "choosing parts that stand for the scene",
     "color": "matching the colors of both dates",
-    "prediction": "predicting each date from the other",
-    "adapt": "teaching the features on this pair",
+    "plain": "comparing both dates as they are",
+    "appeared": "predicting the second date from the first",
+    "disappeared": "predicting the first date from the second",
     "features": "comparing features",
     "fit": "fitting the networks to this pair",
     "scale": "finding the scale of objects",
@@ -39,6 +40,7 @@ SENTENCES = {
     "write": "writing rasters",
     "report": "writing the report",
     "scene": "making the scene",
+    "inputs": "noting what the pairs are made of",
     "runs": "running methods",
 }
 Show = Callable[[str, int, int], None]
