@@ -244,7 +244,7 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["check", "color", "prediction", "adapt", "features", "scale"]
+    stages = ["check", "plain", "appeared", "disappeared", "scale"]
     stages += ["measure", "threshold", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
@@ -325,7 +325,11 @@ def test_the_record_tells_all(out: Path, files) -> None:
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["settings"]["seed"] == 0
     threshold = record["threshold"]
-    assert (threshold["value"], threshold["rule"], threshold["label_free"]) == (0.5, "rosin", True)
+    assert (threshold["value"], threshold["rule"], threshold["label_free"]) == (
+        0.5,
+        "consensus",
+        True,
+    )
     assert threshold["level"] == record["score"]["level"] > 0
     assert [stage["name"] for stage in record["stages"]][-1] == "report"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
@@ -345,8 +349,8 @@ def test_the_qgis_style_names_both_classes(out: Path) -> None:
 
 
 def test_min_area_drops_small_objects_everywhere(files) -> None:
-    change = mcd.detect(*files, min_area=5000, min_pixels=1)
-    assert change.polygons().area_m2.min() >= 5000
+    change = mcd.detect(*files, min_area=30_000, min_pixels=1)
+    assert change.polygons().area_m2.min() >= 30_000
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
