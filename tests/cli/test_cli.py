@@ -64,7 +64,7 @@ def test_json_is_one_object_on_stdout(capsys) -> None:
     content = json.loads(out)
     assert code == 0
     assert content["out"] == "out"
-    assert content["rule"] == "rosin"
+    assert content["rule"] == "consensus"
     assert 0 < content["changed_share"] < 1
     assert content["area_m2"] == 100 * content["changed_pixels"]
 
