@@ -12,14 +12,11 @@ from rasterio.enums import ColorInterp
 
 # All files of a result.
 FILES = {
-    "score.tif",
-    "change.tif",
-    "change.qml",
-    "change.gpkg",
-    "report.html",
-    "preview.png",
-    "item.json",
-    "run.json",
+    *("score.tif", "score.qml", "score.sld"),
+    *("change.tif", "change.qml", "change.sld", "change.tif.aux.xml"),
+    *("change.gpkg", "polygons.qml", "polygons.sld"),
+    *("before-view.tif", "after-view.tif", "project.qgz"),
+    *("report.html", "preview.png", "preview-large.png", "item.json", "run.json"),
 }
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(10, 0, 600_000, 0, -10, 4_800_000)

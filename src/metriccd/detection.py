@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from jaxtyping import Bool, Float32
 from torch import nn
 
 from metriccd.decision import (
+    BLOCK,
+    Cleaning,
+    Connectivity,
+    Scale,
+    Verdict,
     decide,
-    level_by,
-    measure_of,
-    require_areas,
+    judge,
     rules,
-    score_of,
     takes_all,
-    without_small,
 )
 from metriccd.methods import (
     METHODS,
@@ -40,10 +41,13 @@ from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
+    Products,
     Result,
+    change_of,
     code_digest,
     content_of,
-    input_of,
+    decision_record,
+    inputs_of,
     state_of,
     stretched,
     unfinished_folder,
@@ -77,7 +81,9 @@ def detect(
     axes: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
-    min_pixels: int = 0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -100,7 +106,10 @@ def detect(
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
-        min_pixels: Change objects of fewer pixels are dropped.
+        min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
+            would connect somewhere in the scene, 3 to 16 as a rule.
+        fill_holes: Holes of at most that many pixels, within objects, become change.
+        connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -125,21 +134,18 @@ def detect(
         dates=dates,
         axes=axes,
         threshold=threshold,
-        min_area=min_area,
-        min_pixels=min_pixels,
+        cleaning=Cleaning(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        ),
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
-    result = Detection.of(request).run(Memory())
-    change, score = result.read(Window.whole(result.grid.shape))
-    return Change(
-        score=score,
-        map=change,
-        valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
-    )
+    return change_of(Detection.of(request).run(Memory()))
 
 
 def detect_into(
@@ -158,10 +164,15 @@ def detect_into(
     axes: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
-    min_pixels: int = 0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
+    vector: Sequence[str] = ("gpkg",),
+    simplify: str | float = 0.0,
+    zones: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -190,9 +201,14 @@ def detect_into(
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        fill_holes: Holes of at most that many pixels become change.
+        connectivity: Of objects: 4 or 8.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
+        vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
+        simplify: How far outlines may move: in pixels, or text such as "10m".
+        zones: Polygons in a file, for a table of what changed in each.
         overwrite: Replace an earlier result there.
         progress: Called with (stage, done, total) as work goes on.
 
@@ -215,21 +231,26 @@ def detect_into(
         dates=dates,
         axes=axes,
         threshold=threshold,
-        min_area=min_area,
-        min_pixels=min_pixels,
+        cleaning=Cleaning(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        ),
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
-    target = Path(out)
+    target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
     with (
         bounded_cache(),
         unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
     ):
         detection = Detection.of(request)
+        products.check(detection.pair.grid)
         result = detection.run(Files(partial.work(detection.key())))
-        return result.write(partial.folder, name=target.resolve().name)
+        return result.write(partial.folder, name=target.resolve().name, products=products)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +281,7 @@ class Detection:
         """
         pair = request.opened()
         preset = choose_preset(request.preset, request.method, request.threshold)
-        if request.min_area > 0:
-            require_areas(pair.grid)
+        request.cleaning.require(pair.grid)
         options = options_of(
             preset,
             pair,
@@ -289,23 +309,31 @@ class Detection:
             return self._whole(lambda block: method(*block, options=self.options))
         self.pair.check(self.options.stages)
         fitted = method.fit(self.pair.blocks(), self.options)
-        _, rule = rules(self.request.threshold, self.preset.threshold)
+        _, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         if takes_all(rule, fitted.components):
             return self._whole(lambda block: method.measured(block, fitted, self.options))
         return self._windowed(fitted, workspace)
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
         stages = self.options.stages
-        wanted, rule = rules(self.request.threshold, self.preset.threshold)
+        wanted, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         scanned = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
         histogram = scanned.histogram(stages, squared=rule == "chi2")
-        level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
-        by_rule = isinstance(wanted, str)
+        scale, warnings = Scale.by(
+            rule,
+            histogram,
+            floor=fitted.floor,
+            chi2_dof=fitted.chi2_dof,
+            components=fitted.components,
+        )
+
+        def score(window: Window) -> Float32[np.ndarray, "row col"]:
+            return scale.score(scanned.distance.read(window))
+
         return self._result(
-            lambda window: score_of(scanned.distance.read(window), level),
-            threshold=0.5 if by_rule else float(wanted),
-            rule=rule if by_rule else "fixed",
-            measure=measure_of(level, rule),
+            score,
+            scale=scale,
+            verdict=judge(scale, wanted, score, self.pair.grid.windows(BLOCK)),
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -330,9 +358,8 @@ class Detection:
         )
         return self._result(
             lambda window: decision.score[window.slices],
-            threshold=decision.threshold,
-            rule=decision.rule,
-            measure=decision.measure,
+            scale=decision.scale,
+            verdict=decision.verdict,
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -343,15 +370,14 @@ class Detection:
         self,
         score: Callable[[Window], Float32[np.ndarray, "row col"]],
         *,
-        threshold: float,
-        rule: str,
-        measure: str,
+        scale: Scale,
+        verdict: Verdict,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
-        stages = self.options.stages
+        stages, threshold = self.options.stages, verdict.threshold
 
         def read(
             window: Window,
@@ -359,25 +385,26 @@ class Detection:
             values = score(window)
             return values > threshold, values
 
-        area, pixels = self.request.min_area, self.request.min_pixels
-        small = area > 0 or pixels > 1
+        cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
         return Result(
-            read=without_small(read, self.pair.grid, area, min_pixels=pixels) if small else read,
+            read=cleaned,
             threshold=threshold,
-            rule=rule,
+            rule=verdict.rule,
             grid=self.pair.grid,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure, **facts},
-                "threshold": {"value": threshold, "rule": rule, "label_free": True},
+                **inputs_of(self.pair, stages),
+                "settings": self._settings() | {"score": scale.words, **facts},
+                **decision_record(scale, verdict, self.request.cleaning, least),
+                "automatic": self.preset.threshold,
+                "history": {name: list(curve) for name, curve in history.items()},
                 "dates": {
                     name: None if date is None else date.as_record()
                     for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
                 },
-                "warnings": [*self.pair.warnings, *warnings],
+                "warnings": [*self.pair.warnings, *warnings, *verdict.warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -388,17 +415,5 @@ class Detection:
         return settings | {
             "nodata": self.pair.t1.nodata,
             "asked threshold": self.request.threshold,
-            "min_area": self.request.min_area,
-            "min_pixels": self.request.min_pixels,
+            **self.request.cleaning.record(),
         }
-
-
-def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}

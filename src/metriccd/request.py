@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from metriccd.decision import Cleaning
 from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
 from metriccd.raster import Image, Nodata
 from metriccd.stages import Progress
@@ -17,7 +18,8 @@ from metriccd.stages import Progress
 class Request:
     """What is asked for: two images, and what `detect` is told of them.
 
-    The attributes are the arguments of `detect`, which explains them.
+    The attributes are the arguments of `detect`, which explains them; what happens to the change
+    map is one of them here.
     """
 
     t1: Image
@@ -29,7 +31,7 @@ class Request:
     masks: Image | Sequence[Image]
     nodata: Nodata
     threshold: str | float
-    min_area: float
+    cleaning: Cleaning
     extractor: str | nn.Module | None
     device: str
     seed: int
@@ -37,7 +39,6 @@ class Request:
     band_names: BandNames | None = None
     dates: Dates | None = None
     axes: str | None = None
-    min_pixels: int = 0
 
     @property
     def files(self) -> list[str | Path]:

@@ -11,10 +11,12 @@ from jaxtyping import Bool, Float
 
 from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy.objects import score_objects
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
+from metriccd.gis import CHANGE
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
-from metriccd.result import CHANGE, RECORD, Change, encode, error_map, write_together
+from metriccd.result import RECORD, Change, encode, error_map, write_together
 
 
 def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
@@ -59,6 +61,7 @@ def evaluate_folder(out: Path, references: Sequence[str], *, name: str | None = 
         "scores": scores.as_dict(),
         "basis": Scores.BASIS,
         "judged_pixels": int(judged.sum()),
+        "objects": [each.as_dict() for each in score_objects(change, changed, judged)],
     }
     errors = error_map(change, changed, judged)
     write_together(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,12 +10,18 @@ from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
     BandNamesOf,
     Bands,
+    Connect,
     Device,
     Extractor,
+    FillHoles,
     First,
     Json,
+    LogFile,
     Mask,
+    MinArea,
+    MinPixels,
     MissingValue,
+    Neighbors,
     OnDevice,
     Out,
     Overwrite,
@@ -23,14 +29,19 @@ from metriccd.cli.arguments import (
     Rgb,
     Second,
     Seed,
+    Simplify,
     Threshold,
+    Vector,
+    Verbose,
+    Zones,
     guarded,
     level_of,
     listed,
     missing_value,
     usage,
 )
-from metriccd.cli.console import show_progress, summarize
+from metriccd.cli.console import summarize
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -53,49 +64,75 @@ def detect(
         str | None, typer.Option(help="When T1 and T2 were taken: 2019-06-01,2020-06-01.")
     ] = None,
     threshold: Threshold = "auto",
-    min_area: Annotated[
-        float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
-    ] = 0.0,
-    min_pixels: Annotated[
-        int, typer.Option(min=0, help="Drop objects of fewer pixels than this.")
-    ] = 0,
+    min_area: MinArea = None,
+    min_pixels: MinPixels = None,
+    fill_holes: FillHoles = None,
+    connectivity: Connect = None,
+    simplify: Simplify = None,
+    vector: Vector = None,
+    zones: Zones = None,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
+    ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    from metriccd.cli.plan import print_plan
+    from metriccd.decision import Cleaning
     from metriccd.detection import detect_into
     from metriccd.methods import choose_device, choose_preset
-    from metriccd.result import unfinished_path
+    from metriccd.result import Products, tiles_kept, unfinished_path
 
     level = level_of(threshold)
     with usage():
         choose_preset(preset, method, level)
         choose_device(device.value)
         missing = missing_value(nodata)
+        products = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
+    cleaning = Cleaning(
+        min_pixels=min_pixels,
+        min_area=min_area or 0.0,
+        fill_holes=fill_holes or 0,
+        connectivity=8 if connectivity == Neighbors.EIGHT else 4,
+    )
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "method": method,
+        "bands": listed(bands),
+        "rgb": listed(rgb),
+        "masks": mask or (),
+        "nodata": missing,
+        "band_names": listed(band_names),
+        "dates": dates,
+        "threshold": level,
+        "extractor": extractor,
+        "device": device.value,
+        "seed": seed,
+    }
+    if dry_run:
+        print_plan(t1, t2, asked | {"cleaning": cleaning}, products, as_json=as_json)
+        return
+    kept = tiles_kept(out)
+    if kept and not quiet:
+        typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
     try:
-        with show_progress(quiet) as progress:
+        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = detect_into(
                 out,
                 t1,
                 t2,
-                preset=preset,
-                method=method,
-                bands=listed(bands),
-                rgb=listed(rgb),
-                masks=mask or (),
-                nodata=missing,
-                band_names=listed(band_names),
-                dates=dates,
-                threshold=level,
-                min_area=min_area,
-                min_pixels=min_pixels,
-                extractor=extractor,
-                device=device.value,
-                seed=seed,
+                **asked,
+                **cleaning.record(),
+                vector=products.vector,
+                simplify=f"{products.simplify}{products.unit}",
+                zones=zones,
                 overwrite=overwrite,
                 progress=progress,
             )

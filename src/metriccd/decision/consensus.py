@@ -42,7 +42,7 @@ class Consensus:
 
     @classmethod
     def of(cls, histogram: Histogram) -> Consensus:
-        """Asks every rule; values must be ≥ 0 and not all equal."""
+        """Asks every rule; values, distances ≥ 0, must not all be equal."""
         return cls(votes=np.array([_share(histogram, *voter) for voter in VOTERS]))
 
     def share(self, offset: float = BALANCED) -> float:
@@ -83,7 +83,11 @@ def thorough(histogram: Histogram) -> float:
 
 def _share(histogram: Histogram, rule: Callable[[Histogram], float], power: float) -> float:
     """Share of pixels whose value, to a power, lies above what a rule finds on such powers."""
-    values = np.power(histogram.values, power).astype(np.float32)
+    values = histogram.values
+    # Distances are ≥ 0; values that are not have no powers, and count from the lowest.
+    if values[0] < 0:
+        values = (values - values[0]) / (values[-1] - values[0])
+    values = np.power(values, power).astype(np.float32)
     counts = histogram.counts
     kept, place = np.unique(values, return_inverse=True)
     powers = Histogram.from_counts(kept, np.bincount(place, counts).astype(np.int64))

@@ -12,9 +12,9 @@ STRANGERS = settings.without_strangers()
 # ruff: noqa: E402
 from metriccd.raster.arrays import Image, as_raster
 from metriccd.raster.bands import Band
-from metriccd.raster.cog import CogLayer, cog_writer
+from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
-from metriccd.raster.outlines import trace_outlines
+from metriccd.raster.outlines import burn, trace_outlines
 from metriccd.raster.paths import redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
@@ -33,9 +33,11 @@ __all__ = [
     "Window",
     "as_raster",
     "bounded_cache",
+    "burn",
     "cog_writer",
     "crs_of",
     "open_raster",
     "redacted",
     "trace_outlines",
+    "write_categories",
 ]

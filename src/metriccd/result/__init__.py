@@ -4,35 +4,53 @@ In: a change map and a score by windows, and the record of how they were made.
 Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memory.
 """
 
-from metriccd.result.change import Change
+from metriccd.result.archive import Archive, decide_again
+from metriccd.result.change import Change, change_of, open_change
 from metriccd.result.folder import (
     RECORD,
     output_folder,
+    tiles_kept,
     unfinished_folder,
     unfinished_path,
     write_together,
 )
+from metriccd.result.layers import Products
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, stretched
-from metriccd.result.record import code_digest, content_of, input_of, state_of, versions, weights_of
+from metriccd.result.record import (
+    code_digest,
+    content_of,
+    decision_record,
+    input_of,
+    inputs_of,
+    state_of,
+    versions,
+    weights_of,
+)
 from metriccd.result.result import Result
-from metriccd.result.style import CHANGE
 
 __all__ = [
-    "CHANGE",
     "DPI",
     "RECORD",
+    "Archive",
     "Change",
+    "Products",
     "Result",
+    "change_of",
     "code_digest",
     "content_of",
+    "decide_again",
+    "decision_record",
     "encode",
     "error_map",
     "error_panel",
     "input_of",
+    "inputs_of",
+    "open_change",
     "output_folder",
     "state_of",
     "stretched",
+    "tiles_kept",
     "unfinished_folder",
     "unfinished_path",
     "versions",

@@ -10,16 +10,19 @@ from typing import Any
 
 from torch import nn
 
+from metriccd.decision import Cleaning, Scale, Verdict
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
+from metriccd.pair import ImagePair
 from metriccd.raster import Raster
+from metriccd.stages import Stages
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/"),
-    *("result/report.py", "result/pictures.py", "result/panels.py", "result/style.py"),
+    *("cli/", "demo/", "gis/"),
+    *("result/report.py", "result/pictures.py", "result/panels.py"),
     *(
         "benchmark/leaderboard.py",
         "benchmark/survey.py",
@@ -30,10 +33,45 @@ SHOWING = (
 )
 
 
+def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums."""
+    rasters = (pair.t1, pair.t2, *pair.masks)
+    inputs = []
+    with stages.stage("checksums", len(rasters)) as advance:
+        for raster in rasters:
+            inputs.append(input_of(raster))
+            advance(1)
+    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
+
+
 def input_of(raster: Raster) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
     return {"path": raster.label, "files": files}
+
+
+def decision_record(
+    scale: Scale, verdict: Verdict, cleaning: Cleaning, least: int
+) -> dict[str, Any]:
+    """What a record says of a decision, so that another one can be made of the same score.
+
+    Args:
+        scale: What the score is.
+        verdict: The threshold on it.
+        cleaning: What was asked to happen to the map.
+        least: Pixels of the smallest object that was kept.
+    """
+    return {
+        "score": scale.record(),
+        "threshold": {
+            "value": verdict.threshold,
+            "rule": verdict.rule,
+            "label_free": True,
+            "level": verdict.level,
+            "warnings": list(verdict.warnings),
+        },
+        "cleaning": cleaning.record() | {"least_pixels": least},
+    }
 
 
 def content_of(raster: Raster) -> list[tuple[str, ...]]:

@@ -31,6 +31,7 @@ class ReportData:
 
     Attributes:
         title: Names of the pair, for example "before.tif → after.tif".
+        folder: Name of the result's folder, for the command that the page shows.
         t1: Before; red, green, blue for display in [0, 1], NaN where invalid.
         t2: After, likewise.
         score: Change score in [0, 1], NaN where invalid.
@@ -70,6 +71,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     reference: Bool[np.ndarray, "row col"] | None = None
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    folder: str = "OUT"
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
@@ -300,6 +302,7 @@ def _payload(data: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[s
         "fullRows": data.full_shape[0],
         "fullCols": data.full_shape[1],
         "threshold": data.threshold,
+        "folder": data.folder,
         "changeColor": pictures.CHANGE_RGB,
         "nodataColor": pictures.NODATA_RGB,
         "colors": _base64(pictures.color_table().tobytes()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,13 @@ from jaxtyping import Bool, Float, Float32
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
-from metriccd.raster import CogLayer, Grid, Window, cog_writer
-from metriccd.result import pictures, style
+from metriccd.gis import LABELS
+from metriccd.raster import Grid, Window, cog_writer, write_categories
+from metriccd.result import pictures
 from metriccd.result.folder import RECORD
-from metriccd.result.polygons import Polygons, scene_polygons, write_polygons
+from metriccd.result.layers import Products, write_styles, write_vectors
+from metriccd.result.polygons import Polygons, scene_polygons
+from metriccd.result.rasters import classes, raster_layers, write_views
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
 from metriccd.result.tally import Tally
@@ -27,15 +30,6 @@ from metriccd.stages import Stages
 
 # A reference (True = change) and figures against it: name → value and what it was chosen with.
 Judgment = tuple[Bool[np.ndarray, "row col"], Mapping[str, tuple[float, str]]]
-
-_SCORE_LAYER = CogLayer(dtype="float32", nodata=float("nan"), bands=("score",), overviews="average")
-_CHANGE_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=style.NODATA,
-    bands=("change",),
-    overviews="mode",
-    colors=style.COLORS,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +58,31 @@ class Result:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
 
-    def write(self, folder: Path, *, name: str, judgment: Judgment | None = None) -> dict[str, Any]:
+    def write(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        judgment: Judgment | None = None,
+        products: Products | None = None,
+    ) -> dict[str, Any]:
         """Writes all files of a result into an existing folder.
 
         Args:
             folder: Where to.
             name: Id of the STAC item.
             judgment: A reference and the figures against it, for the report to show.
+            products: What to write of the polygons; a GeoPackage by default.
 
         Returns:
             The result in numbers: share, area, objects, threshold, warnings.
 
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
+            DataError: Zones cannot be read, or a format or a unit is asked for that cannot be had.
         """
         try:
-            return self._write(folder, name, judgment)
+            return self._write(folder, name, judgment, products or Products())
         except OSError as error:
             raise OutputError(
                 f"OUT must be writable: {error}; free space, or choose another folder"
@@ -87,8 +90,39 @@ class Result:
 
     @cached_property
     def polygons(self) -> Polygons:
-        """The change objects, see `scene_polygons`."""
-        return scene_polygons(self.read, self.grid)
+        """The change objects: the columns of `scene_polygons`, and how they were found.
+
+        Added columns: `date_before`, `date_after` (UTC; NaT where unknown), `method`, `threshold`.
+        """
+        found = scene_polygons(
+            self.read,
+            self.grid,
+            threshold=self.threshold,
+            connectivity=self.record.get("cleaning", {}).get("connectivity", 4),
+        )
+        before, after = self.dates
+        return found.assign(
+            date_before=np.full(len(found), before, "datetime64[ms]"),
+            date_after=np.full(len(found), after, "datetime64[ms]"),
+            method=self.method,
+            threshold=self.threshold,
+        )
+
+    @property
+    def dates(self) -> tuple[np.datetime64, np.datetime64]:
+        """When the images were taken, UTC; NaT where nothing tells."""
+        before, after = (
+            np.datetime64("NaT")
+            if time is None
+            else np.datetime64(time.astimezone(UTC).replace(tzinfo=None))
+            for time in self._taken()
+        )
+        return before, after
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.record.get("settings", {}).get("method", ""))
 
     def summary(self, tally: Tally) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
@@ -101,24 +135,29 @@ class Result:
             "warnings": list(self.record.get("warnings", ())),
         }
 
-    def _write(self, folder: Path, name: str, judgment: Judgment | None) -> dict[str, Any]:
+    def _write(
+        self, folder: Path, name: str, judgment: Judgment | None, products: Products
+    ) -> dict[str, Any]:
         created = datetime.now(UTC)
         with self.stages.stage("polygons") as advance:
-            write_polygons(self.polygons, folder / "change.gpkg")
+            write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
         tally = self._write_rasters(folder)
-        (folder / "change.qml").write_text(style.qml())
+        write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
+        write_styles(folder, name, self.grid, products)
         with self.stages.stage("report", 2) as advance:
             item = stac_item(name, self.grid, created=created, taken=self._taken())
-            (folder / "item.json").write_text(_json(item))
-            data = self._report_data(tally, judgment)
+            (folder / "item.json").write_text(_json(item), encoding="utf-8")
+            data = replace(self._report_data(tally, judgment), folder=name)
             preview = draw_preview(data)
-            (folder / "preview.png").write_bytes(pictures.encode(preview, "png"))
+            (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
+            (folder / "preview.png").write_bytes(pictures.thumbnail(preview))
             advance(1)
             (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
             advance(1)
         summary = self.summary(tally)
         record = dict(self.record) | {
+            "products": products.record(),
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
             "created": created.isoformat(),
@@ -131,20 +170,24 @@ class Result:
         """Writes score.tif and change.tif, and counts their pixels meanwhile."""
         tally = Tally.of(self.grid.shape, self.threshold)
         windows = list(self.grid.windows(BLOCK))
+        score_layer, change_layer = raster_layers(
+            self.record, self.dates, self.method, self.threshold, self.rule
+        )
         with (
             self.stages.stage("write", len(windows) + 1) as advance,
             ExitStack() as files,
         ):
             score_file, change_file = (
                 files.enter_context(cog_writer(folder / file, self.grid, layer))
-                for file, layer in (("score.tif", _SCORE_LAYER), ("change.tif", _CHANGE_LAYER))
+                for file, layer in (("score.tif", score_layer), ("change.tif", change_layer))
             )
             for window in windows:
                 change, score = self.read(window)
                 tally.add(window, change, score)
                 score_file(window, score[np.newaxis])
-                change_file(window, _classes(change, ~np.isnan(score))[np.newaxis])
+                change_file(window, classes(change, ~np.isnan(score))[np.newaxis])
                 advance(1)
+        write_categories(folder / "change.tif", list(LABELS.values()))
         return tally
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
@@ -212,9 +255,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:
-    """The change map as written: 0 no change, 1 change, 255 nodata."""
-    classes = np.where(change, style.CHANGE, style.NO_CHANGE)
-    return np.where(valid, classes, style.NODATA).astype(np.uint8)
