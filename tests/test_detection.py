@@ -82,7 +82,7 @@ def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str) -> Non
 def test_any_threshold_decides(scene: Scene, method: str, threshold) -> None:
     found = mcd.detect(scene.t1, scene.t2, method=method, threshold=threshold)
     assert 0 < found.map.mean() < 0.9
-    automatic = "rosin" if method == "closed_form" else "otsu"
+    automatic = "triangle" if method == "closed_form" else "otsu"
     assert found.rule == {"auto": automatic, 0.3: "fixed"}.get(threshold, threshold)
     assert found.threshold == (0.3 if threshold == 0.3 else 0.5)
 
@@ -233,7 +233,7 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["check", "color", "prediction", "adapt", "features", "scale"]
+    stages = ["check", "plain", "appeared", "disappeared", "scale"]
     stages += ["measure", "threshold", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
@@ -313,7 +313,7 @@ def test_the_record_tells_all(out: Path, files) -> None:
         (entry,) = record["inputs"][date]["files"]
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["settings"]["seed"] == 0
-    assert record["threshold"] == {"value": 0.5, "rule": "rosin", "label_free": True}
+    assert record["threshold"] == {"value": 0.5, "rule": "consensus", "label_free": True}
     assert [stage["name"] for stage in record["stages"]][-1] == "report"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
     assert record["settings"]["score"].startswith("d / (d + t)")
@@ -351,7 +351,7 @@ def test_plot_draws_on_axes(change: mcd.Change) -> None:
 def test_a_gain_or_an_offset_is_no_change(scene: Scene, later) -> None:
     found = mcd.detect(scene.t1, later(scene.t1))
     assert found.map.mean() < 1e-3
-    assert "nothing changed" in found.record["warnings"][0]
+    assert any("nothing changed" in line for line in found.record["warnings"])
 
 
 def test_huge_values_do_not_spoil_the_score(scene: Scene) -> None:

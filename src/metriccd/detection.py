@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from metriccd.decision import (
 )
 from metriccd.methods import (
     METHODS,
+    Direction,
     Options,
     Preset,
     WindowedMethod,
@@ -75,6 +76,7 @@ def detect(
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    direction: Direction = "both",
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -98,6 +100,8 @@ def detect(
         band_names: Names of all bands of an image that does not name them.
         dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
+        direction: Of change: "both", "appeared" (in t2) or "disappeared" (from t1); of methods that
+            do not tell them apart, "both" only.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -124,6 +128,7 @@ def detect(
         band_names=band_names,
         dates=dates,
         axes=axes,
+        direction=direction,
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
@@ -156,6 +161,7 @@ def detect_into(
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    direction: Direction = "both",
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -187,6 +193,7 @@ def detect_into(
         band_names: Names of all bands.
         dates: When the images were taken.
         axes: Order of the axes of NumPy arrays.
+        direction: Of change.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -214,6 +221,7 @@ def detect_into(
         band_names=band_names,
         dates=dates,
         axes=axes,
+        direction=direction,
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
@@ -259,7 +267,7 @@ class Detection:
             ValueError: No such preset, method, rule or device.
         """
         pair = request.opened()
-        preset = choose_preset(request.preset, request.method, request.threshold)
+        preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
         if request.min_area > 0:
             require_areas(pair.grid)
         options = options_of(
@@ -277,7 +285,11 @@ class Detection:
         rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
         # Sums are rounded otherwise by another number of threads.
         software = (versions(), code_digest(), torch.get_num_threads())
-        images = [(content_of(raster), raster.bands) for raster in rasters]
+        # Arrays get another name in memory each time; files are named by their content.
+        images = [
+            (content_of(raster), [replace(band, path="") for band in raster.bands])
+            for raster in rasters
+        ]
         weights = state_of(self.options.extractor)
         key = (self._settings(), str(self.pair.grid), images, weights, *software)
         return hashlib.sha256(repr(key).encode()).hexdigest()

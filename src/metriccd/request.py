@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from metriccd.methods import Direction
 from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
 from metriccd.raster import Image, Nodata
 from metriccd.stages import Progress
@@ -38,6 +39,7 @@ class Request:
     dates: Dates | None = None
     axes: str | None = None
     min_pixels: int = 0
+    direction: Direction = "both"
 
     @property
     def files(self) -> list[str | Path]:

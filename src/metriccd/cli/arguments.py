@@ -33,6 +33,14 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Way(StrEnum):
+    """Direction of change."""
+
+    BOTH = "both"
+    APPEARED = "appeared"
+    DISAPPEARED = "disappeared"
+
+
 class Palette(StrEnum):
     """Colors of error maps."""
 

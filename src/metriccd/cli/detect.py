@@ -24,6 +24,7 @@ from metriccd.cli.arguments import (
     Second,
     Seed,
     Threshold,
+    Way,
     guarded,
     level_of,
     listed,
@@ -52,6 +53,9 @@ def detect(
     dates: Annotated[
         str | None, typer.Option(help="When T1 and T2 were taken: 2019-06-01,2020-06-01.")
     ] = None,
+    direction: Annotated[
+        Way, typer.Option(help="What changed, what appeared in T2, or what disappeared from T1.")
+    ] = Way.BOTH,
     threshold: Threshold = "auto",
     min_area: Annotated[
         float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
@@ -73,7 +77,7 @@ def detect(
 
     level = level_of(threshold)
     with usage():
-        choose_preset(preset, method, level)
+        choose_preset(preset, method, level, direction.value)
         choose_device(device.value)
         missing = missing_value(nodata)
     try:
@@ -90,6 +94,7 @@ def detect(
                 nodata=missing,
                 band_names=listed(band_names),
                 dates=dates,
+                direction=direction.value,
                 threshold=level,
                 min_area=min_area,
                 min_pixels=min_pixels,
