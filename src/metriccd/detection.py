@@ -26,6 +26,7 @@ from metriccd.decision import (
     takes_all,
     without_small,
 )
+from metriccd.kinds import KindMap, map_kinds, roles_of, shown, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Options,
@@ -78,6 +79,7 @@ def detect(
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -101,6 +103,8 @@ def detect(
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
+            but one; see docs/kinds.md.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -127,18 +131,25 @@ def detect(
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
+        kinds=kinds,
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
     result = Detection.of(request).run(Memory())
-    change, score = result.read(Window.whole(result.grid.shape))
+    window = Window.whole(result.grid.shape)
+    change, score = result.read(window)
     return Change(
         score=score,
         map=change,
         valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
+        kinds=None if result.kinds is None else shown(result.kinds(window), change),
+        **{
+            part.name: getattr(result, part.name)
+            for part in fields(result)
+            if part.name not in {"read", "kinds"}
+        },
     )
 
 
@@ -159,6 +170,7 @@ def detect_into(
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -190,6 +202,7 @@ def detect_into(
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        kinds: Kinds of change that count.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
@@ -217,6 +230,7 @@ def detect_into(
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
+        kinds=kinds,
         extractor=extractor,
         device=device,
         seed=seed,
@@ -260,6 +274,7 @@ class Detection:
         """
         pair = request.opened()
         preset = choose_preset(request.preset, request.method, request.threshold)
+        wanted_kinds(request.kinds)
         if request.min_area > 0:
             require_areas(pair.grid)
         options = options_of(
@@ -306,6 +321,7 @@ class Detection:
             threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
+            kinds=self._kinds(workspace),
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -333,6 +349,7 @@ class Detection:
             threshold=decision.threshold,
             rule=decision.rule,
             measure=decision.measure,
+            kinds=self._kinds(Memory()),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -346,18 +363,22 @@ class Detection:
         threshold: float,
         rule: str,
         measure: str,
+        kinds: KindMap,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
         stages = self.options.stages
+        if kinds.strength is not None:
+            threshold = threshold if rule == "fixed" else 0.5
+            rule = rule if rule == "fixed" else "otsu of the evidence"
+            measure = "e / (e + t), e the evidence for the kinds asked for, t its threshold"
 
         def read(
             window: Window,
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
-            values = score(window)
-            return values > threshold, values
+            return kinds.decided(window, score(window), threshold)
 
         area, pixels = self.request.min_area, self.request.min_pixels
         small = area > 0 or pixels > 1
@@ -366,21 +387,34 @@ class Detection:
             threshold=threshold,
             rule=rule,
             grid=self.pair.grid,
+            kinds=kinds.read,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
                 **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure, **facts},
+                "settings": self._settings()
+                | {"rule": rule, "score": measure, **facts, **kinds.facts()},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
                 "dates": {
                     name: None if date is None else date.as_record()
                     for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
                 },
-                "warnings": [*self.pair.warnings, *warnings],
+                "warnings": [*self.pair.warnings, *warnings, *kinds.warnings],
                 "versions": versions(),
             },
             stages=stages,
+        )
+
+    def _kinds(self, workspace: Workspace) -> KindMap:
+        """The kind of every pixel, and which of them count."""
+        return map_kinds(
+            self.pair.blocks(),
+            roles_of(self.pair.t1, self.pair.rgb),
+            workspace,
+            wanted=wanted_kinds(self.request.kinds),
+            seed=self.options.seed,
+            stages=self.options.stages,
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -390,6 +424,7 @@ class Detection:
             "asked threshold": self.request.threshold,
             "min_area": self.request.min_area,
             "min_pixels": self.request.min_pixels,
+            "kinds": self.request.kinds,
         }
 
 

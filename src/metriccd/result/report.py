@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8, UInt16
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from metriccd.kinds import KINDS
 from metriccd.result import pictures
 from metriccd.result.panels import panels
 
@@ -48,6 +49,7 @@ class ReportData:
         warnings: Sentences.
         reference: Ground truth, True = change; only when evaluated.
         scores: Metric → value and "label-free" or "oracle"; only when evaluated.
+        kinds: Kind of change → changed pixels of it, the most frequent first.
 
     Raises:
         ValueError: Arrays differ in rows or columns, a score lies outside [0, 1], or the threshold
@@ -70,6 +72,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     reference: Bool[np.ndarray, "row col"] | None = None
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
@@ -132,6 +135,7 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
     view, levels = _overview(data), _levels(data)
     headline = _headline(data, levels)
     limit = pictures.color_limit(view.score, data.threshold)
+    total = max(sum(data.kinds.values()), 1)
     return environment.get_template("report.html.jinja").render(
         data=data,
         headline=headline,
@@ -149,6 +153,10 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
         error_rgb=pictures.ERROR_RGB["colorblind"],
         change_rgb=pictures.CHANGE_RGB,
         nodata_rgb=pictures.NODATA_RGB,
+        kinds=[
+            (name, KINDS[name].color, KINDS[name].meaning, _percent(count / total))
+            for name, count in data.kinds.items()
+        ],
         payload=_payload(view, levels)
         | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
     )
