@@ -93,7 +93,7 @@ COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/trut
 @pytest.mark.usefixtures("here")
 def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, capsys) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    chosen = ("--methods", "irmad_toolbox,cva", "--palette", "colorblind", "-o", "out")
+    chosen = ("--methods", "irmad_toolbox,cva", "--thresholds", "otsu,kmeans", "-o", "out")
     code, out, err = run(*COMPARE, *chosen, capsys=capsys)
     assert code == 0
     names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}

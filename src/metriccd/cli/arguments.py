@@ -92,6 +92,7 @@ Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixe
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
+PaletteOf = Annotated[Palette, typer.Option("--palette", help="Colors of the error maps.")]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 
 
