@@ -21,6 +21,7 @@ from metriccd.cli.arguments import (
     Out,
     Overwrite,
     Palette,
+    PaletteOf,
     Quiet,
     Reference,
     Rgb,
@@ -47,16 +48,17 @@ from metriccd.cli.console import (
 def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
     reference: Reference,
+    palette: PaletteOf = Palette.COLORBLIND,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compares a result with a reference and adds the figures to OUT."""
+    """Compares a result with a reference; adds figures, maps and curves to OUT and its report."""
     from metriccd.accuracy import evaluate_folder
 
-    scores = evaluate_folder(out, reference)
+    scores = evaluate_folder(out, reference, palette=palette.value)
     print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
-        typer.echo(f"Open {out / 'errors.png'} and {out / 'curves.png'}.")
+        typer.echo(f"Open {out / 'report.html'}, {out / 'errors.png'} and {out / 'curves.png'}.")
 
 
 @guarded
@@ -83,11 +85,7 @@ def compare(
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
-    nodata: MissingValue = None,
-    band_names: BandNamesOf = None,
-    palette: Annotated[
-        Palette, typer.Option(help="Colors of the error maps.")
-    ] = Palette.COLORBLIND,
+    palette: PaletteOf = Palette.COLORBLIND,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,

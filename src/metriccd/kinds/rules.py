@@ -23,6 +23,8 @@ from metriccd.pair import Block
 SIGMA, HALO = 2.0, 8
 # Bounds of Otsu's threshold of each index.
 GREEN_BOUNDS, EXCESS_BOUNDS, WET_BOUNDS = (0.3, 0.6), (0.02, 0.15), (-0.2, 0.1)
+# Without short-wave infrared, soil and roofs come near water.
+WET_BOUNDS_NIR = (0.0, 0.1)
 # No less evidence than this is water; it fades as the index falls from 0 to minus DRY.
 WATER_LEAST, DRY = 0.1, 0.4
 # A change of brightness is unusual beyond this many deviations of what most pixels share.
@@ -87,11 +89,12 @@ class KindRules:
                 lost.append(draft.water_evidence(_swapped(block))[block.valid])
                 wet += [water[block.valid] for water in draft.waters(block)]
         center, spread = _robust(np.concatenate(light))
+        bounds = WET_BOUNDS if "swir1" in roles else WET_BOUNDS_NIR
         return cls(
             roles=roles,
             softness=softness,
             water=(_water_level(np.concatenate(gained)), _water_level(np.concatenate(lost))),
-            wet=float(np.clip(_otsu(np.concatenate(wet)), *WET_BOUNDS)),
+            wet=float(np.clip(_otsu(np.concatenate(wet)), *bounds)),
             green=draft.green,
             brightness=_robust(np.concatenate(logs)),
             field=_robust(np.concatenate([np.zeros(0), *fields])),
@@ -131,6 +134,8 @@ class KindRules:
             one, other = green
             label[other & ~one] = KINDS["vegetation-gained"].value
             label[one & ~other] = KINDS["vegetation-lost"].value
+            if self.weak:  # plain colors do not tell lawns from roofs at t1
+                label[(ratio > center) & ~other] = KINDS["built"].value
             shared, deviation = self.field
             unusual = self.log_ratio(block, red=True) > shared + UNUSUAL * deviation
             label[one & other & ~unusual] = KINDS["seasonal"].value
