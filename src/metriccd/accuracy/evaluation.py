@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from jaxtyping import Bool, Float
 from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.intervals import block_intervals
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
@@ -115,6 +115,42 @@ def evaluate_folder(
         files[REPORT] = report.encode()
     write_together(out, files)
     return scores
+
+
+def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
+    """Accuracy and changed area of what `detect` wrote, estimated from a sample of points.
+
+    The classes of the map are taken for the strata of the sample (Olofsson et al., 2014). Writes
+    `evaluation.json` and the section "Against the reference" of `report.html`.
+
+    Args:
+        out: Folder of a result.
+        points: CSV file with the columns x, y or lon, lat, and label.
+
+    Returns:
+        Figures for people: label → value and "sample".
+
+    Raises:
+        DataError: `out` is no result, the points cannot be read, or a class has too few.
+    """
+    change, _, valid, grid = _read_result(out)
+    areas = grid.pixel_areas()
+    size = np.ones(grid.height) if areas is None else np.asarray(areas) / 1e4
+    mapped = np.array([(valid & ~change).sum(axis=1) @ size, (valid & change).sum(axis=1) @ size])
+    found, counts = sampled(read_points(points, grid), change, valid, mapped)
+    figures = described(found, float(mapped.sum()), "pixels" if areas is None else "ha")
+    content = {
+        "reference": [str(points)],
+        "sample": {label: value for label, (value, _) in figures.items()},
+        "points": counts.tolist(),
+        "strata": mapped.tolist(),
+    }
+    files = {"evaluation.json": json.dumps(content, indent=2).encode()}
+    if (out / REPORT).is_file():
+        report = (out / REPORT).read_text(encoding="utf-8")
+        files[REPORT] = with_reference(report, figures, threshold=_threshold(out)).encode()
+    write_together(out, files)
+    return figures
 
 
 def _threshold(out: Path) -> float:

@@ -36,6 +36,7 @@ from metriccd.cli.arguments import (
 from metriccd.cli.console import (
     print_comparison,
     print_leaderboard,
+    print_sample,
     print_scores,
     print_survey,
     show_progress,
@@ -53,8 +54,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compares a result with a reference; adds figures, maps and curves to OUT and its report."""
-    from metriccd.accuracy import evaluate_folder
+    from metriccd.accuracy import evaluate_folder, evaluate_points
 
+    if len(reference) == 1 and reference[0].lower().endswith(".csv"):
+        figures = evaluate_points(out, Path(reference[0]))
+        print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
+        return
     scores = evaluate_folder(out, reference, palette=palette.value)
     print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):

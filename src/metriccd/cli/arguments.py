@@ -71,7 +71,10 @@ Second = Annotated[str, typer.Argument(help="Second image; resampled to the firs
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
 Reference = Annotated[
     list[str],
-    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+    typer.Option(
+        help="Ground truth; give it twice for a mask of change and one of no change. "
+        "evaluate takes a CSV of points too: x,y,label or lon,lat,label."
+    ),
 ]
 Bands = Annotated[
     str | None,
