@@ -26,7 +26,7 @@ from metriccd.decision import (
     takes_all,
     without_small,
 )
-from metriccd.kinds import KindMap, map_kinds, roles_of, shown, wanted_kinds
+from metriccd.kinds import map_pair, shown, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Options,
@@ -44,7 +44,7 @@ from metriccd.result import (
     Result,
     code_digest,
     content_of,
-    input_of,
+    inputs_of,
     state_of,
     stretched,
     unfinished_folder,
@@ -321,7 +321,7 @@ class Detection:
             threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
-            kinds=self._kinds(workspace),
+            workspace=workspace,
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -349,7 +349,7 @@ class Detection:
             threshold=decision.threshold,
             rule=decision.rule,
             measure=decision.measure,
-            kinds=self._kinds(Memory()),
+            workspace=Memory(),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -363,17 +363,16 @@ class Detection:
         threshold: float,
         rule: str,
         measure: str,
-        kinds: KindMap,
+        workspace: Workspace,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
         stages = self.options.stages
-        if kinds.strength is not None:
-            threshold = threshold if rule == "fixed" else 0.5
-            rule = rule if rule == "fixed" else "otsu of the evidence"
-            measure = "e / (e + t), e the evidence for the kinds asked for, t its threshold"
+        seed, asked = self.options.seed, self.request.kinds
+        kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
+        threshold, rule, measure = kinds.told(threshold, rule, measure)
 
         def read(
             window: Window,
@@ -392,7 +391,7 @@ class Detection:
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **_inputs(self.pair, stages),
+                **inputs_of(self.pair, stages),
                 "settings": self._settings()
                 | {"rule": rule, "score": measure, **facts, **kinds.facts()},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
@@ -406,17 +405,6 @@ class Detection:
             stages=stages,
         )
 
-    def _kinds(self, workspace: Workspace) -> KindMap:
-        """The kind of every pixel, and which of them count."""
-        return map_kinds(
-            self.pair.blocks(),
-            roles_of(self.pair.t1, self.pair.rgb),
-            workspace,
-            wanted=wanted_kinds(self.request.kinds),
-            seed=self.options.seed,
-            stages=self.options.stages,
-        )
-
     def _settings(self) -> dict[str, Any]:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
         return settings | {
@@ -426,14 +414,3 @@ class Detection:
             "min_pixels": self.request.min_pixels,
             "kinds": self.request.kinds,
         }
-
-
-def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}

@@ -28,7 +28,7 @@ def test_names_tell_roles(tmp_path: Path) -> None:
 
 def test_names_of_sentinel2_tell_roles(tmp_path: Path) -> None:
     raster = open_raster(named(tmp_path / "a.tif", ["B4", "B03", "B8A", "B11", "B08"]))
-    assert roles_of(raster, (0, 1, 2)) == {"red": 0, "green": 1, "nir": 2, "swir1": 3}
+    assert roles_of(raster, (0, 1, 2)) == {"red": 0, "green": 1, "nir": 4, "swir1": 3}
 
 
 def test_three_bands_without_names_pass_for_colors(tmp_path: Path) -> None:

@@ -134,9 +134,9 @@ def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
         DataError: `out` is no result, the points cannot be read, or a class has too few.
     """
     change, _, valid, grid = _read_result(out)
-    areas = grid.pixel_areas()
-    size = np.ones(grid.height) if areas is None else np.asarray(areas) / 1e4
-    mapped = np.array([(valid & ~change).sum(axis=1) @ size, (valid & change).sum(axis=1) @ size])
+    areas = grid.pixel_areas(Window.whole(grid.shape))
+    size = np.ones(grid.shape) if areas is None else np.asarray(areas) / 1e4
+    mapped = np.array([(size * (valid & ~change)).sum(), (size * (valid & change)).sum()])
     found, counts = sampled(read_points(points, grid), change, valid, mapped)
     figures = described(found, float(mapped.sum()), "pixels" if areas is None else "ha")
     content = {

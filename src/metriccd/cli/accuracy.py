@@ -90,6 +90,8 @@ def compare(
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
+    nodata: MissingValue = None,
+    band_names: BandNamesOf = None,
     palette: PaletteOf = Palette.COLORBLIND,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,

@@ -6,7 +6,7 @@ Out: a kind for every pixel, the evidence for it, and which of them were asked f
 
 from metriccd.kinds.asked import Wanted, wanted_kinds
 from metriccd.kinds.legend import KINDS, NODATA, NONE, Kind
-from metriccd.kinds.mapping import KindMap, map_kinds, shown
+from metriccd.kinds.mapping import KindMap, map_kinds, map_pair, shown
 from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import KindRules
 
@@ -19,6 +19,7 @@ __all__ = [
     "KindRules",
     "Wanted",
     "map_kinds",
+    "map_pair",
     "roles_of",
     "shown",
     "wanted_kinds",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from metriccd.kinds.asked import Wanted
+from metriccd.kinds.asked import Wanted, wanted_kinds
 from metriccd.kinds.legend import NODATA, NONE
+from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import HALO, KindRules
-from metriccd.pair import Block, Source
-from metriccd.raster import Window, tiles
-from metriccd.scene import Layer, Workspace, representative
+from metriccd.pair import Block, ImagePair, Source
+from metriccd.raster import Window
+from metriccd.scene import Layer, Workspace, representative, tiles
 from metriccd.stages import Stages
 
 SIZE = 1024
@@ -63,6 +64,13 @@ class KindMap:
             return ()
         return ("kinds: without a near infrared band they rest on plain colors, and are weak",)
 
+    def told(self, threshold: float, rule: str, measure: str) -> tuple[float, str, str]:
+        """Threshold, its rule and what the score is, where evidence takes the score's place."""
+        if self.strength is None:
+            return threshold, rule, measure
+        measure = "e / (e + t), e the evidence for the kinds asked for, t its threshold"
+        return (threshold, rule, measure) if rule == "fixed" else (0.5, "otsu of e", measure)
+
     def facts(self) -> dict[str, float]:
         """The thresholds, for the record."""
         facts = {"kinds: brightness shared": self.rules.brightness[0]}
@@ -71,6 +79,14 @@ class KindMap:
         if self.rules.softness is not None:
             facts["kinds: water gained above"], facts["kinds: water lost above"] = self.rules.water
         return {name: round(value, 4) for name, value in facts.items()}
+
+
+def map_pair(
+    pair: ImagePair, asked: str | Sequence[str], workspace: Workspace, *, seed: int, stages: Stages
+) -> KindMap:
+    """The kind of every pixel of a pair, its bands known by their names, see `map_kinds`."""
+    roles, wanted = roles_of(pair.t1, pair.rgb), wanted_kinds(asked)
+    return map_kinds(pair.blocks(), roles, workspace, wanted=wanted, seed=seed, stages=stages)
 
 
 def map_kinds(

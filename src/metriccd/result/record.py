@@ -12,7 +12,9 @@ from torch import nn
 
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
+from metriccd.pair import ImagePair
 from metriccd.raster import Raster
+from metriccd.stages import Stages
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
@@ -34,6 +36,17 @@ def input_of(raster: Raster) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
     return {"path": raster.label, "files": files}
+
+
+def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums."""
+    rasters = (pair.t1, pair.t2, *pair.masks)
+    inputs = []
+    with stages.stage("checksums", len(rasters)) as advance:
+        for raster in rasters:
+            inputs.append(input_of(raster))
+            advance(1)
+    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
 
 
 def content_of(raster: Raster) -> list[tuple[str, ...]]:
