@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "stages"},
     {"raster", "nets", "difference"},
     {"pair", "scene"},
-    {"decision"},
+    {"decision", "kinds"},
     {"recipe", "paper", "methods"},
     {"result", "request", "detection"},
     {"accuracy", "benchmark", "demo", "cli"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from metriccd.decision import (
     takes_all,
     without_small,
 )
+from metriccd.kinds import map_pair, shown, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Direction,
@@ -43,8 +44,8 @@ from metriccd.result import (
     Change,
     Result,
     code_digest,
-    content_of,
-    input_of,
+    identity_of,
+    inputs_of,
     state_of,
     stretched,
     unfinished_folder,
@@ -80,6 +81,7 @@ def detect(
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -105,6 +107,8 @@ def detect(
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
+            but one; see docs/kinds.md.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -132,18 +136,25 @@ def detect(
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
+        kinds=kinds,
         extractor=extractor,
         device=device,
         seed=seed,
         progress=progress,
     )
     result = Detection.of(request).run(Memory())
-    change, score = result.read(Window.whole(result.grid.shape))
+    window = Window.whole(result.grid.shape)
+    change, score = result.read(window)
     return Change(
         score=score,
         map=change,
         valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
+        kinds=None if result.kinds is None else shown(result.kinds(window), change),
+        **{
+            part.name: getattr(result, part.name)
+            for part in fields(result)
+            if part.name not in {"read", "kinds"}
+        },
     )
 
 
@@ -165,6 +176,7 @@ def detect_into(
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -197,6 +209,7 @@ def detect_into(
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        kinds: Kinds of change that count.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
@@ -225,6 +238,7 @@ def detect_into(
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
+        kinds=kinds,
         extractor=extractor,
         device=device,
         seed=seed,
@@ -268,6 +282,7 @@ class Detection:
         """
         pair = request.opened()
         preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
+        wanted_kinds(request.kinds)
         if request.min_area > 0:
             require_areas(pair.grid)
         options = options_of(
@@ -282,14 +297,9 @@ class Detection:
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
         # Sums are rounded otherwise by another number of threads.
         software = (versions(), code_digest(), torch.get_num_threads())
-        # Arrays get another name in memory each time; files are named by their content.
-        images = [
-            (content_of(raster), [replace(band, path="") for band in raster.bands])
-            for raster in rasters
-        ]
+        images = [identity_of(raster) for raster in (self.pair.t1, self.pair.t2, *self.pair.masks)]
         weights = state_of(self.options.extractor)
         key = (self._settings(), str(self.pair.grid), images, weights, *software)
         return hashlib.sha256(repr(key).encode()).hexdigest()
@@ -318,6 +328,7 @@ class Detection:
             threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
+            workspace=workspace,
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -345,6 +356,7 @@ class Detection:
             threshold=decision.threshold,
             rule=decision.rule,
             measure=decision.measure,
+            workspace=Memory(),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -358,18 +370,21 @@ class Detection:
         threshold: float,
         rule: str,
         measure: str,
+        workspace: Workspace,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
         stages = self.options.stages
+        seed, asked = self.options.seed, self.request.kinds
+        kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
+        threshold, rule, measure = kinds.told(threshold, rule, measure)
 
         def read(
             window: Window,
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
-            values = score(window)
-            return values > threshold, values
+            return kinds.decided(window, score(window), threshold)
 
         area, pixels = self.request.min_area, self.request.min_pixels
         small = area > 0 or pixels > 1
@@ -378,18 +393,16 @@ class Detection:
             threshold=threshold,
             rule=rule,
             grid=self.pair.grid,
+            kinds=kinds.read,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **_inputs(self.pair, stages),
-                "settings": self._settings() | {"rule": rule, "score": measure, **facts},
+                **inputs_of(self.pair, stages),
+                "settings": {**self._settings(), "rule": rule, "score": measure, **facts}
+                | kinds.facts(),
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "dates": {
-                    name: None if date is None else date.as_record()
-                    for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
-                },
-                "warnings": [*self.pair.warnings, *warnings],
+                "warnings": [*self.pair.warnings, *warnings, *kinds.warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -402,15 +415,5 @@ class Detection:
             "asked threshold": self.request.threshold,
             "min_area": self.request.min_area,
             "min_pixels": self.request.min_pixels,
+            "kinds": self.request.kinds,
         }
-
-
-def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}

@@ -31,6 +31,7 @@ class Request:
     nodata: Nodata
     threshold: str | float
     min_area: float
+    kinds: str | Sequence[str]
     extractor: str | nn.Module | None
     device: str
     seed: int

@@ -19,6 +19,7 @@ from rio_cogeo import cog_validate
 
 from metriccd.cli.app import SPINS, main
 from metriccd.demo.synthetic import land_scene
+from metriccd.kinds import KINDS
 from raster_files import FILES, TRANSFORM, image, write
 
 # Where the preset is not the point.
@@ -83,6 +84,7 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert content["scores"]["auc"] > 0.7
     assert content["basis"]["best_f1"] == "oracle"
     assert content["basis"]["f1"] == "label-free"
+    assert "Against the reference" in Path("out/report.html").read_text()
     added = {path.name for path in Path("out").iterdir()} - FILES
     assert added == {"evaluation.json", "errors.png", "curves.png"}
 
@@ -93,7 +95,7 @@ COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/trut
 @pytest.mark.usefixtures("here")
 def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, capsys) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    chosen = ("--methods", "irmad_toolbox,cva", "--palette", "colorblind", "-o", "out")
+    chosen = ("--methods", "irmad_toolbox,cva", "--thresholds", "otsu,kmeans", "-o", "out")
     code, out, err = run(*COMPARE, *chosen, capsys=capsys)
     assert code == 0
     names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
@@ -476,3 +478,23 @@ def test_threads_wait_asleep_unless_the_user_wants_otherwise(
     assert main(["weights", "list"]) == 0
     assert "embedded" in capsys.readouterr().out
     assert os.environ["GOMP_SPINCOUNT"] == expected
+
+
+@pytest.mark.usefixtures("here")
+def test_kinds_that_were_left_out_are_no_change(capsys) -> None:
+    pair = ("../in/t1.tif", "../in/t2.tif", "-q", *FAST)
+    assert run("detect", *pair, "-o", "all", capsys=capsys)[0] == 0
+    assert run("detect", *pair, "-o", "some", "--kinds", "!built", capsys=capsys)[0] == 0
+    layers = {}
+    for out in ("all", "some"):
+        for name in ("change", "kind", "score"):
+            with rasterio.open(Path(out) / f"{name}.tif") as dataset:
+                layers[out, name] = dataset.read(1)
+    built = layers["all", "kind"] == KINDS["built"].value
+    np.testing.assert_array_equal(
+        layers["some", "change"], np.where(built, 0, layers["all", "change"])
+    )
+    np.testing.assert_array_equal(layers["some", "score"], layers["all", "score"])
+    assert run("detect", *pair, "-o", "no", "--kinds", "town", capsys=capsys)[0] == 2
+    record = json.loads(Path("some/run.json").read_text())
+    assert record["settings"]["kinds"] == ["!built"]

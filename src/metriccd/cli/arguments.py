@@ -79,7 +79,10 @@ Second = Annotated[str, typer.Argument(help="Second image; resampled to the firs
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
 Reference = Annotated[
     list[str],
-    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+    typer.Option(
+        help="Ground truth; give it twice for a mask of change and one of no change. "
+        "evaluate takes a CSV of points too: x,y,label or lon,lat,label."
+    ),
 ]
 Bands = Annotated[
     str | None,
@@ -100,6 +103,7 @@ Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixe
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
+PaletteOf = Annotated[Palette, typer.Option("--palette", help="Colors of the error maps.")]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 
 

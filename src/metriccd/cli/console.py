@@ -77,6 +77,23 @@ def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: b
         Console().print(table)
 
 
+def print_sample(
+    figures: Mapping[str, tuple[float, str]],
+    places: dict[str, str],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Shows what was estimated from a sample of points."""
+    if as_json:
+        print_json({**places, "sample": {name: value for name, (value, _) in figures.items()}})
+    elif not quiet:
+        table = Table("measure", "value", "basis")
+        for name, (value, basis) in figures.items():
+            table.add_row(name, f"{value:,.4f}", basis)
+        Console().print(table)
+
+
 def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) -> None:
     """Shows the table of a comparison."""
     from metriccd.benchmark import BASIS, basis_line

@@ -63,6 +63,12 @@ def detect(
     min_pixels: Annotated[
         int, typer.Option(min=0, help="Drop objects of fewer pixels than this.")
     ] = 0,
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            help="Kinds of change that count: water-gained,built or '!seasonal'; docs/kinds.md."
+        ),
+    ] = None,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
@@ -72,6 +78,7 @@ def detect(
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
     from metriccd.detection import detect_into
+    from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
     from metriccd.result import unfinished_path
 
@@ -80,6 +87,7 @@ def detect(
         choose_preset(preset, method, level, direction.value)
         choose_device(device.value)
         missing = missing_value(nodata)
+        wanted_kinds(listed(kinds) or ())
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -98,6 +106,7 @@ def detect(
                 threshold=level,
                 min_area=min_area,
                 min_pixels=min_pixels,
+                kinds=listed(kinds) or (),
                 extractor=extractor,
                 device=device.value,
                 seed=seed,

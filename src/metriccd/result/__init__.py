@@ -13,8 +13,17 @@ from metriccd.result.folder import (
     write_together,
 )
 from metriccd.result.panels import DPI, error_panel
-from metriccd.result.pictures import encode, error_map, stretched
-from metriccd.result.record import code_digest, content_of, input_of, state_of, versions, weights_of
+from metriccd.result.pictures import encode, error_map, shrunk, stretched
+from metriccd.result.record import (
+    code_digest,
+    identity_of,
+    input_of,
+    inputs_of,
+    state_of,
+    versions,
+    weights_of,
+)
+from metriccd.result.report import with_reference
 from metriccd.result.result import Result
 from metriccd.result.style import CHANGE
 
@@ -25,17 +34,20 @@ __all__ = [
     "Change",
     "Result",
     "code_digest",
-    "content_of",
     "encode",
     "error_map",
     "error_panel",
+    "identity_of",
     "input_of",
+    "inputs_of",
     "output_folder",
+    "shrunk",
     "state_of",
     "stretched",
     "unfinished_folder",
     "unfinished_path",
     "versions",
     "weights_of",
+    "with_reference",
     "write_together",
 ]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import geopandas as gpd
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -34,6 +34,8 @@ class Change:
         threshold: A score above it is change.
         rule: What chose the threshold, for example "otsu" or "fixed".
         grid: Where the pixels lie.
+        kinds: Kind of each changed pixel, 0 elsewhere, 255 where not valid; docs/kinds.md names
+            them.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
             overview of at most 1400 pixels a side.
         t2_rgb: Second image, likewise.
@@ -48,6 +50,7 @@ class Change:
     threshold: float
     rule: str
     grid: Grid
+    kinds: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
@@ -55,7 +58,7 @@ class Change:
     stages: Stages = field(default_factory=Stages, repr=False)
 
     def polygons(self) -> gpd.GeoDataFrame:
-        """One polygon for each change object: `id`, `area_m2`, `score_mean`, `score_max`."""
+        """One polygon an object: `id`, `area_m2`, `score_mean`, `score_max`, `kind`."""
         return self._result.polygons.copy()
 
     def summary(self) -> dict[str, Any]:
@@ -121,6 +124,7 @@ class Change:
             threshold=self.threshold,
             rule=self.rule,
             grid=self.grid,
+            kinds=None if self.kinds is None else self._read_kinds,
             t1_rgb=self.t1_rgb,
             t2_rgb=self.t2_rgb,
             history=self.history,
@@ -132,6 +136,9 @@ class Change:
         self, window: Window
     ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
         return self.map[window.slices], self.score[window.slices]
+
+    def _read_kinds(self, window: Window) -> UInt8[np.ndarray, "row col"]:
+        return cast("UInt8[np.ndarray, 'row col']", self.kinds)[window.slices]
 
     def _tally(self) -> Tally:
         tally = Tally.of(self.grid.shape, self.threshold)

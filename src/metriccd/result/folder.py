@@ -23,9 +23,9 @@ WORK, LOCK = "work", "process"
 OURS = frozenset(
     {
         RECORD,
-        *("score.tif", "change.tif", "change.qml", "change.gpkg"),
+        *("score.tif", "change.tif", "change.qml", "change.gpkg", "kind.tif"),
         *("report.html", "preview.png", "item.json"),
-        *("score.tif.aux.xml", "change.tif.aux.xml"),
+        *("score.tif.aux.xml", "change.tif.aux.xml", "kind.tif.aux.xml"),
         *("evaluation.json", "errors.png", "curves.png"),
         *("before.tif", "after.tif", "reference.tif"),
         *("table.csv", "table.json", "table.md", "panel.png"),

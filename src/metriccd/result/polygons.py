@@ -19,27 +19,38 @@ from shapely.geometry import Polygon, shape
 
 from metriccd.decision import BLOCK, Objects, Read, find_objects
 from metriccd.raster import Grid, Window, trace_outlines
+from metriccd.result.kinds import KindVotes, ReadKinds
 
 # A table of change objects.
 Polygons: TypeAlias = gpd.GeoDataFrame
 COLUMNS = ("id", "area_m2", "score_mean", "score_max")
 
 
-def scene_polygons(read: Read, grid: Grid, *, size: int = BLOCK) -> gpd.GeoDataFrame:
+def scene_polygons(
+    read: Read, grid: Grid, *, kinds: ReadKinds | None = None, size: int = BLOCK
+) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
 
     Args:
         read: Change map and score of a window.
         grid: Where the pixels lie.
+        kinds: Kind of every pixel of a window.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
         Columns `id` (from 1), `area_m2` (on the ellipsoid; NaN where the CRS tells no areas),
-        `score_mean`, `score_max` and the outline along pixel edges, in the grid's CRS; without
-        georeference x is the column and y minus the row.
+        `score_mean`, `score_max`, with `kinds` the most frequent `kind`, and the outline along
+        pixel edges, in the grid's CRS; without georeference x is the column and y minus the row.
     """
     pieces = _Pieces()
-    objects = find_objects(read, grid, visit=pieces.add, size=size)
+    votes = None if kinds is None else KindVotes(read=kinds)
+
+    def visit(window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
+        pieces.add(window, labels)
+        if votes is not None:
+            votes.add(window, labels)
+
+    objects = find_objects(read, grid, visit=visit, size=size)
     # Programs draw a raster without georeference from (0, 0) down, y being minus the row.
     transform = grid.transform if grid.georeferenced else Affine.scale(1, -1)
     shapes = _places(pieces.dissolved(objects), transform)
@@ -50,6 +61,7 @@ def scene_polygons(read: Read, grid: Grid, *, size: int = BLOCK) -> gpd.GeoDataF
             "area_m2": objects.area[order],
             "score_mean": (objects.total / np.maximum(objects.pixels, 1))[order],
             "score_max": objects.highest[order],
+            **({} if votes is None else {"kind": np.array(votes.winners(objects), object)[order]}),
         },
         geometry=shapes[order],
         crs=None if grid.crs is None else grid.crs.to_wkt(),

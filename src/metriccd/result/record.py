@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from torch import nn
 
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
+from metriccd.pair import ImagePair
 from metriccd.raster import Raster
+from metriccd.stages import Stages
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
@@ -36,12 +39,37 @@ def input_of(raster: Raster) -> dict[str, Any]:
     return {"path": raster.label, "files": files}
 
 
+def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums, and when it was taken."""
+    rasters = (pair.t1, pair.t2, *pair.masks)
+    inputs = []
+    with stages.stage("checksums", len(rasters)) as advance:
+        for raster in rasters:
+            inputs.append(input_of(raster))
+            advance(1)
+    dates = [None if date is None else date.as_record() for date in pair.dates]
+    return {
+        "inputs": {"t1": inputs[0], "t2": inputs[1]},
+        "masks": inputs[2:],
+        "dates": {"t1": dates[0], "t2": dates[1]},
+    }
+
+
 def content_of(raster: Raster) -> list[tuple[str, ...]]:
     """What tells a raster's content from another's at once: dates of files, or an array itself."""
     if raster.memory is not None:
         return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
     stats = [(file, file.stat()) for file in raster.files]
     return [(str(file), str(stat.st_size), str(stat.st_mtime_ns)) for file, stat in stats]
+
+
+def identity_of(raster: Raster) -> tuple[object, ...]:
+    """What tells a raster from another one: its content, and how its bands are read.
+
+    Arrays get another name in memory each time, so that paths do not count; files are known by
+    their content.
+    """
+    return content_of(raster), [replace(band, path="") for band in raster.bands]
 
 
 def state_of(extractor: str | nn.Module) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ from jaxtyping import Bool, Float, Float32
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
+from metriccd.kinds import shown
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
 from metriccd.result import pictures, style
 from metriccd.result.folder import RECORD
+from metriccd.result.kinds import KIND_LAYER, ReadKinds, legend, write_category_names
 from metriccd.result.polygons import Polygons, scene_polygons, write_polygons
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
@@ -47,6 +49,7 @@ class Result:
         threshold: A score above it is change.
         rule: What chose the threshold.
         grid: Where the pixels lie.
+        kinds: Kind of every pixel of a window, as if it had changed.
         t1_rgb: Overview of the first image for display, in [0, 1], NaN where not valid.
         t2_rgb: Of the second one.
         history: Curves of the fit, step by step.
@@ -58,6 +61,7 @@ class Result:
     threshold: float
     rule: str
     grid: Grid
+    kinds: ReadKinds | None = None
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
@@ -88,7 +92,7 @@ class Result:
     @cached_property
     def polygons(self) -> Polygons:
         """The change objects, see `scene_polygons`."""
-        return scene_polygons(self.read, self.grid)
+        return scene_polygons(self.read, self.grid, kinds=self.kinds)
 
     def summary(self, tally: Tally) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
@@ -107,11 +111,12 @@ class Result:
             write_polygons(self.polygons, folder / "change.gpkg")
             advance(1)
         tally = self._write_rasters(folder)
+        kinds = self._write_kinds(folder)
         (folder / "change.qml").write_text(style.qml())
         with self.stages.stage("report", 2) as advance:
             item = stac_item(name, self.grid, created=created, taken=self._taken())
             (folder / "item.json").write_text(_json(item))
-            data = self._report_data(tally, judgment)
+            data = replace(self._report_data(tally, judgment), kinds=kinds)
             preview = draw_preview(data)
             (folder / "preview.png").write_bytes(pictures.encode(preview, "png"))
             advance(1)
@@ -121,6 +126,7 @@ class Result:
         record = dict(self.record) | {
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
+            "kinds": dict(kinds),
             "created": created.isoformat(),
             "stages": self._stage_rows(),
         }
@@ -146,6 +152,25 @@ class Result:
                 change_file(window, _classes(change, ~np.isnan(score))[np.newaxis])
                 advance(1)
         return tally
+
+    def _write_kinds(self, folder: Path) -> Mapping[str, int]:
+        """Writes kind.tif; returns the changed pixels of each kind."""
+        counts = np.zeros(256, np.int64)
+        if self.kinds is None:
+            return {}
+        windows = list(self.grid.windows(BLOCK))
+        path = folder / "kind.tif"
+        with (
+            self.stages.stage("write kinds", len(windows) + 1) as advance,
+            cog_writer(path, self.grid, KIND_LAYER) as write,
+        ):
+            for window in windows:
+                classes = shown(self.kinds(window), self.read(window)[0])
+                counts += np.bincount(classes.reshape(-1), minlength=256)
+                write(window, classes[np.newaxis])
+                advance(1)
+        write_category_names(path)
+        return legend(counts)
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
