@@ -53,7 +53,7 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
     assert "% changed" in out
     assert "label-free" in out
     assert "out/report.html" in out
-    assert "features" in err
+    assert "appeared" in err
 
 
 @pytest.mark.usefixtures("here")
@@ -64,7 +64,7 @@ def test_json_is_one_object_on_stdout(capsys) -> None:
     content = json.loads(out)
     assert code == 0
     assert content["out"] == "out"
-    assert content["rule"] == "rosin"
+    assert content["rule"] == "consensus"
     assert 0 < content["changed_share"] < 1
     assert content["area_m2"] == pytest.approx(100 * content["changed_pixels"], rel=1e-3)
 
