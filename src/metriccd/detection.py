@@ -71,7 +71,11 @@ def detect(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: float | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -89,8 +93,13 @@ def detect(
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
-        masks: One or more rasters whose non-zero pixels are left out.
+        masks: What is left out: rasters where they are not zero, vector files, or classes as
+            text: "scl.tif:SCL", "QA_PIXEL=cloud,shadow" (docs/masks.md).
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare.
+        bbox: West, south, east, north of the part to compare, in t1's CRS.
+        bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
+        aoi: Vector file of polygons; nothing outside is compared.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         extractor: "embedded", "vgg16", a weights file, or a module.
@@ -112,7 +121,11 @@ def detect(
         bands=bands,
         rgb=rgb,
         masks=masks,
+        mask_dilate=mask_dilate,
         nodata=nodata,
+        bbox=bbox,
+        bbox_crs=bbox_crs,
+        aoi=aoi,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -140,7 +153,11 @@ def detect_into(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: float | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -166,8 +183,12 @@ def detect_into(
         method: Another method.
         bands: Bands to compare.
         rgb: Which of them are red, green and blue.
-        masks: Rasters whose non-zero pixels are left out.
+        masks: What is left out.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels.
+        bbox: Part to compare.
+        bbox_crs: CRS of the box.
+        aoi: Polygons to compare within.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         extractor: Feature extractor.
@@ -190,7 +211,11 @@ def detect_into(
         bands=bands,
         rgb=rgb,
         masks=masks,
+        mask_dilate=mask_dilate,
         nodata=nodata,
+        bbox=bbox,
+        bbox_crs=bbox_crs,
+        aoi=aoi,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -250,13 +275,13 @@ class Detection:
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
+        masks = self.pair.masks
         # Sums are rounded otherwise by another number of threads.
         software = (versions(), code_digest(), torch.get_num_threads())
         images = [
             (content_of(raster), [(band.name, band.index) for band in raster.bands])
-            for raster in rasters
-        ]
+            for raster in (self.pair.t1, self.pair.t2)
+        ] + [(content_of(mask.source), repr(mask)) for mask in masks]
         weights = state_of(self.options.extractor)
         key = (self._settings(), str(self.pair.grid), images, weights, *software)
         return hashlib.sha256(repr(key).encode()).hexdigest()
@@ -361,6 +386,10 @@ class Detection:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
         return settings | {
             "nodata": self.pair.t1.nodata,
+            "masks": [mask.label for mask in self.pair.masks],
+            "mask_dilate": self.request.mask_dilate,
+            "bbox": self.request.bbox,
+            "bbox_crs": self.request.bbox_crs,
             "asked threshold": self.request.threshold,
             "min_area": self.request.min_area,
         }
@@ -368,7 +397,7 @@ class Detection:
 
 def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
     """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
+    rasters = (pair.t1, pair.t2, *(mask.source for mask in pair.masks))
     inputs = []
     with stages.stage("checksums", len(rasters)) as advance:
         for raster in rasters:

@@ -27,7 +27,11 @@ class Request:
     bands: BandNames | None
     rgb: BandNames | None
     masks: Image | Sequence[Image]
+    mask_dilate: int
     nodata: float | None
+    bbox: str | Sequence[float] | None
+    bbox_crs: str | None
+    aoi: Image | None
     threshold: str | float
     min_area: float
     extractor: str | nn.Module | None
@@ -38,7 +42,7 @@ class Request:
     @property
     def files(self) -> list[str | Path]:
         """The images and masks that are files or folders."""
-        images = (self.t1, self.t2, *several(self.masks))
+        images = (self.t1, self.t2, *several(self.masks), self.aoi)
         return [image for image in images if isinstance(image, str | Path)]
 
     def opened(self) -> ImagePair:
@@ -49,5 +53,9 @@ class Request:
             bands=self.bands,
             rgb=self.rgb,
             masks=self.masks,
+            mask_dilate=self.mask_dilate,
             nodata=self.nodata,
+            bbox=self.bbox,
+            bbox_crs=self.bbox_crs,
+            aoi=self.aoi,
         )

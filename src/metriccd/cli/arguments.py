@@ -66,7 +66,19 @@ Bands = Annotated[
     str | None, typer.Option(help="Bands to compare, by number or name: 4,3,2 or B04,B03.")
 ]
 Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
-Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
+Mask = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Left out: a raster where it is not 0, a vector file, FILE:SCL, FILE:QA_PIXEL, "
+        "FILE:UDM2, FILE:VALUES=1,2, or SCL alone for the images' own band; classes follow a =."
+    ),
+]
+MaskDilate = Annotated[int, typer.Option(min=0, help="Pixels by which masks grow.")]
+Bbox = Annotated[
+    str | None, typer.Option(metavar="W,S,E,N", help="Only this part, in the CRS of T1.")
+]
+BboxCrs = Annotated[str | None, typer.Option(help="CRS of --bbox: EPSG:4326 for degrees.")]
+Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vector file.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]

@@ -8,12 +8,16 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    Aoi,
     Bands,
+    Bbox,
+    BboxCrs,
     Device,
     Extractor,
     First,
     Json,
     Mask,
+    MaskDilate,
     OnDevice,
     Out,
     Overwrite,
@@ -44,6 +48,10 @@ def detect(
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
+    mask_dilate: MaskDilate = 0,
+    bbox: Bbox = None,
+    bbox_crs: BboxCrs = None,
+    aoi: Aoi = None,
     nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
     threshold: Threshold = "auto",
     min_area: Annotated[
@@ -59,12 +67,15 @@ def detect(
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
     from metriccd.detection import detect_into
     from metriccd.methods import choose_device, choose_preset
+    from metriccd.pair import bounds_of
     from metriccd.result import unfinished_path
 
     level = level_of(threshold)
     with usage():
         choose_preset(preset, method, level)
         choose_device(device.value)
+        if bbox is not None:
+            bounds_of(bbox)
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -76,6 +87,10 @@ def detect(
                 bands=listed(bands),
                 rgb=listed(rgb),
                 masks=mask or (),
+                mask_dilate=mask_dilate,
+                bbox=bbox,
+                bbox_crs=bbox_crs,
+                aoi=aoi,
                 nodata=nodata,
                 threshold=level,
                 min_area=min_area,

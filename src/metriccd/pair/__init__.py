@@ -4,7 +4,7 @@ In: two images and masks as people hold them.
 Out: `ImagePair`, read as blocks (t1, t2, valid) by any method; color corrections (eq. 1–2).
 """
 
-from metriccd.pair.alignment import on_lattice
+from metriccd.pair.alignment import bounds_of, on_lattice
 from metriccd.pair.bands import BandNames, colors_of, three
 from metriccd.pair.blocks import ArrayPair, Block, Source
 from metriccd.pair.color import (
@@ -15,7 +15,8 @@ from metriccd.pair.color import (
     polynomial_correction,
 )
 from metriccd.pair.contents import MIN_VALID
-from metriccd.pair.pair import ImagePair, read_pair, several
+from metriccd.pair.masks import several
+from metriccd.pair.pair import ImagePair, read_pair
 
 __all__ = [
     "MIN_VALID",
@@ -28,6 +29,7 @@ __all__ = [
     "Source",
     "UnitRange",
     "between_extremes",
+    "bounds_of",
     "colors_of",
     "on_lattice",
     "polynomial_correction",

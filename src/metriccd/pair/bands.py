@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from metriccd.errors import DataError
+from metriccd.pair.classes import SCHEMES
 from metriccd.raster import Raster
 
 # Bands taken from a Sentinel-2 folder when none are asked for: the four at 10 m.
@@ -53,9 +54,11 @@ def in_order_of(first: Raster, second: Raster) -> Raster:
 
 
 def select(raster: Raster, bands: Sequence[str] | None) -> Raster:
-    """The bands asked for; else all, or the four at 10 m where they are Sentinel-2's."""
+    """The bands asked for; else all but classes, or the four at 10 m of Sentinel-2."""
     if bands is not None:
         return raster.select(bands)
+    kept = tuple(band for band in raster.bands if band.name.upper() not in SCHEMES)
+    raster = replace(raster, bands=kept or raster.bands)
     names = {band.name for band in raster.bands}
     if names.issuperset(SENTINEL2_BANDS):
         return raster.select(SENTINEL2_BANDS)

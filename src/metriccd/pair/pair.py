@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from metriccd.errors import DataError
-from metriccd.pair.alignment import common_grid, on_lattice
+from metriccd.pair.alignment import common_grid, cropped
 from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, tokens
 from metriccd.pair.blocks import Block
 from metriccd.pair.contents import MIN_VALID, Contents
-from metriccd.raster import Grid, Image, Raster, Window, as_raster
+from metriccd.pair.masks import Mask, open_masks, several
+from metriccd.raster import Grid, Image, Raster, Window, as_raster, open_shapes
 from metriccd.stages import Stages
 
 READ_SIZE = 1024
@@ -28,14 +29,14 @@ class ImagePair:
         t2: Second image, resampled to it.
         grid: The part of t1's grid that t2 covers.
         rgb: Positions of the red, green and blue bands among the bands of the pair.
-        masks: Rasters whose non-zero pixels are excluded.
+        masks: What is left out.
     """
 
     t1: Raster
     t2: Raster
     grid: Grid
     rgb: tuple[int, int, int]
-    masks: tuple[Raster, ...] = ()
+    masks: tuple[Mask, ...] = ()
 
     @contextmanager
     def reader(self) -> Iterator[Callable[[Window], Block]]:
@@ -43,17 +44,14 @@ class ImagePair:
         with ExitStack() as stack:
             first = stack.enter_context(self.t1.reader(self.grid))
             second = stack.enter_context(self.t2.reader(self.grid))
-            masks = [
-                stack.enter_context(mask.reader(self.grid, categorical=True)) for mask in self.masks
-            ]
+            masks = [stack.enter_context(mask.reader(self.grid)) for mask in self.masks]
 
             def read(window: Window) -> Block:
                 t1, valid1 = first(window)
                 t2, valid2 = second(window)
                 valid = valid1 & valid2
-                for mask in masks:
-                    values, known = mask(window)
-                    valid &= ~(known & (values != 0).any(axis=0))
+                for excluded in masks:
+                    valid &= ~excluded(window)
                 return Block(np.where(valid, t1, 0), np.where(valid, t2, 0), valid)
 
             yield read
@@ -151,7 +149,11 @@ def read_pair(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: float | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
 
@@ -161,13 +163,21 @@ def read_pair(
         bands: Bands to compare, by number, name or description; all by default, or the four
             10 m bands of a Sentinel-2 folder.
         rgb: Which of them are red, green and blue; found from the file by default.
-        masks: Rasters whose non-zero pixels are excluded (clouds, shadow).
+        masks: What is left out (clouds, shadow): rasters where they are not zero, polygons, or
+            classes as text, see `open_masks`.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare.
+        bbox: West, south, east, north of the part to read, in t1's CRS.
+        bbox_crs: Another CRS that the box is in.
+        aoi: Vector file of polygons; pixels outside are not valid and not read where possible.
 
     Raises:
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
         GridError: The images do not overlap, or only one of them has a CRS.
+        ValueError: The box is none, or the dilation negative.
     """
+    if mask_dilate < 0:
+        raise ValueError(f"masks grow by 0 pixels or more: got {mask_dilate}")
     bands, rgb = tokens(bands), tokens(rgb)
     first = select(as_raster(t1, "t1", nodata), bands)
     second = in_order_of(first, select(as_raster(t2, "t2", nodata), bands))
@@ -176,18 +186,12 @@ def read_pair(
             f"t1 and t2 must have the same bands: got {len(first.bands)} and "
             f"{len(second.bands)}; choose them with --bands"
         )
-    grid = common_grid(first, second)
+    area = None if aoi is None else open_shapes(aoi)
+    found = open_masks(several(masks), (t1, t2), first.grid, dilation=mask_dilate)
     return ImagePair(
         t1=first,
         t2=second,
-        grid=grid,
+        grid=cropped(common_grid(first, second), bbox, bbox_crs, area),
         rgb=find_rgb(first, rgb),
-        masks=tuple(
-            on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)
-        ),
+        masks=found if area is None else (*found, Mask(source=area, outside=True)),
     )
-
-
-def several(masks: Image | Sequence[Image]) -> Sequence[Image]:
-    """Masks as a sequence; one alone is a mask too."""
-    return masks if isinstance(masks, list | tuple) else (masks,)

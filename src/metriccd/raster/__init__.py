@@ -1,6 +1,6 @@
 """Rasters: files, arrays and grids ↔ windows of pixels; the only room that imports rasterio.
 
-In: paths, URLs, folders of band files, arrays and DataArrays, on any grid.
+In: paths, URLs, folders of band files, arrays and DataArrays, on any grid; polygons.
 Out: `Raster` and its readers; `Grid`, `Window`, tiles; GeoTIFFs and outlines.
 """
 
@@ -9,6 +9,8 @@ from metriccd.raster.cache import bounded_cache
 from metriccd.raster.cog import CogLayer, cog_writer
 from metriccd.raster.grid import Grid, Window, crs_of
 from metriccd.raster.outlines import trace_outlines
+from metriccd.raster.quality import class_band
+from metriccd.raster.shapes import Shapes, is_vector, open_shapes
 from metriccd.raster.source import Raster, open_raster
 from metriccd.raster.tiles import Tile, map_tiles, tiles
 
@@ -17,14 +19,18 @@ __all__ = [
     "Grid",
     "Image",
     "Raster",
+    "Shapes",
     "Tile",
     "Window",
     "as_raster",
     "bounded_cache",
+    "class_band",
     "cog_writer",
     "crs_of",
+    "is_vector",
     "map_tiles",
     "open_raster",
+    "open_shapes",
     "tiles",
     "trace_outlines",
 ]

@@ -12,7 +12,7 @@ from torch import nn
 
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
-from metriccd.raster import Raster
+from metriccd.raster import Raster, Shapes
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
@@ -30,14 +30,17 @@ SHOWING = (
 )
 
 
-def input_of(raster: Raster) -> dict[str, Any]:
+def input_of(raster: Raster | Shapes) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
     return {"path": raster.label, "files": files}
 
 
-def content_of(raster: Raster) -> list[tuple[str, ...]]:
+def content_of(raster: Raster | Shapes) -> list[tuple[str, ...]]:
     """What tells a raster's content from another's at once: dates of files, or an array itself."""
+    if isinstance(raster, Shapes):
+        stored = (raster.label, hashlib.sha256(raster.wkb()).hexdigest())
+        return [stored]
     if raster.memory is not None:
         return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
     stats = [(file, file.stat()) for file in raster.files]
