@@ -21,7 +21,7 @@ LAYERS = [
     {"pair", "scene"},
     {"decision"},
     {"recipe", "paper", "methods"},
-    {"result", "request", "detection"},
+    {"result", "request", "check", "detection"},
     {"accuracy", "benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.

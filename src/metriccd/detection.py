@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import nn
 
+from metriccd.check import Checkup, check_up
 from metriccd.decision import (
     decide,
     level_by,
@@ -35,7 +36,7 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, ImagePair, colors_of
+from metriccd.pair import BandNames, Block, ImagePair, colors_of, coregistered
 from metriccd.raster import Image, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
@@ -43,7 +44,7 @@ from metriccd.result import (
     Result,
     code_digest,
     content_of,
-    input_of,
+    inputs_of,
     state_of,
     stretched,
     unfinished_folder,
@@ -76,6 +77,8 @@ def detect(
     bbox: str | Sequence[float] | None = None,
     bbox_crs: str | None = None,
     aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -100,6 +103,10 @@ def detect(
         bbox: West, south, east, north of the part to compare, in t1's CRS.
         bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
         aoi: Vector file of polygons; nothing outside is compared.
+        coregister: "global" removes a shift between the dates, "local" a smooth field of shifts
+            too, where that makes them more alike (docs/coregistration.md).
+        offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
+            product's metadata or name tell), or a number.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         extractor: "embedded", "vgg16", a weights file, or a module.
@@ -126,6 +133,8 @@ def detect(
         bbox=bbox,
         bbox_crs=bbox_crs,
         aoi=aoi,
+        coregister=coregister,
+        offset=offset,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -158,6 +167,8 @@ def detect_into(
     bbox: str | Sequence[float] | None = None,
     bbox_crs: str | None = None,
     aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -189,6 +200,8 @@ def detect_into(
         bbox: Part to compare.
         bbox_crs: CRS of the box.
         aoi: Polygons to compare within.
+        coregister: Shift to remove.
+        offset: Added to the values of Sentinel-2.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         extractor: Feature extractor.
@@ -216,6 +229,8 @@ def detect_into(
         bbox=bbox,
         bbox_crs=bbox_crs,
         aoi=aoi,
+        coregister=coregister,
+        offset=offset,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -242,12 +257,14 @@ class Detection:
         pair: The images.
         preset: The preset with the method that is asked for.
         options: What the method is told.
+        checked: What the pair was like before t2 was moved.
     """
 
     request: Request
     pair: ImagePair
     preset: Preset
     options: Options
+    checked: Checkup
 
     @classmethod
     def of(cls, request: Request) -> Detection:
@@ -259,7 +276,10 @@ class Detection:
                 unknown.
             ValueError: No such preset, method, rule or device.
         """
+        stages = Stages(request.progress)
         pair = request.opened()
+        checked = check_up(pair, stages)
+        pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold)
         if request.min_area > 0:
             require_areas(pair.grid)
@@ -269,9 +289,9 @@ class Detection:
             request.extractor,
             device=request.device,
             seed=request.seed,
-            stages=Stages(request.progress),
+            stages=stages,
         )
-        return cls(request=request, pair=pair, preset=preset, options=options)
+        return cls(request=request, pair=pair, preset=preset, options=options, checked=checked)
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
@@ -373,10 +393,11 @@ class Detection:
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **_inputs(self.pair, stages),
+                **inputs_of(self.pair.t1, self.pair.t2, self.pair.masks, stages),
                 "settings": self._settings() | {"rule": rule, "score": measure, **facts},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "warnings": list(warnings),
+                "check": self.checked.as_dict(),
+                "warnings": [*self.checked.left(self.pair), *self.pair.notes, *warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -384,23 +405,4 @@ class Detection:
 
     def _settings(self) -> dict[str, Any]:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
-        return settings | {
-            "nodata": self.pair.t1.nodata,
-            "masks": [mask.label for mask in self.pair.masks],
-            "mask_dilate": self.request.mask_dilate,
-            "bbox": self.request.bbox,
-            "bbox_crs": self.request.bbox_crs,
-            "asked threshold": self.request.threshold,
-            "min_area": self.request.min_area,
-        }
-
-
-def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *(mask.source for mask in pair.masks))
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
+        return settings | self.request.settings | self.pair.settings

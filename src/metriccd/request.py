@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -32,6 +33,8 @@ class Request:
     bbox: str | Sequence[float] | None
     bbox_crs: str | None
     aoi: Image | None
+    coregister: str | None
+    offset: str | float
     threshold: str | float
     min_area: float
     extractor: str | nn.Module | None
@@ -44,6 +47,13 @@ class Request:
         """The images and masks that are files or folders."""
         images = (self.t1, self.t2, *several(self.masks), self.aoi)
         return [image for image in images if isinstance(image, str | Path)]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked for that the pair does not tell, for the record."""
+        names = ("min_area", "mask_dilate", "bbox", "bbox_crs", "coregister")
+        asked = {name: getattr(self, name) for name in names}
+        return {"asked threshold": self.threshold} | asked
 
     def opened(self) -> ImagePair:
         """The images on one grid."""
@@ -58,4 +68,5 @@ class Request:
             bbox=self.bbox,
             bbox_crs=self.bbox_crs,
             aoi=self.aoi,
+            offset=self.offset,
         )

@@ -78,6 +78,16 @@ Bbox = Annotated[
     str | None, typer.Option(metavar="W,S,E,N", help="Only this part, in the CRS of T1.")
 ]
 BboxCrs = Annotated[str | None, typer.Option(help="CRS of --bbox: EPSG:4326 for degrees.")]
+Coregister = Annotated[
+    bool, typer.Option("--coregister", help="Move t2 onto t1, if a shift is found between them.")
+]
+CoregisterLocal = Annotated[
+    bool, typer.Option("--coregister-local", help="The same, by a shift that varies smoothly.")
+]
+Offset = Annotated[
+    str, typer.Option(help="Added to Sentinel-2's values: auto (as products tell), 0 or -1000.")
+]
+Missing = Annotated[float | None, typer.Option(help="Value of missing pixels.")]
 Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vector file.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]

@@ -12,12 +12,16 @@ from metriccd.cli.arguments import (
     Bands,
     Bbox,
     BboxCrs,
+    Coregister,
+    CoregisterLocal,
     Device,
     Extractor,
     First,
     Json,
     Mask,
     MaskDilate,
+    Missing,
+    Offset,
     OnDevice,
     Out,
     Overwrite,
@@ -52,7 +56,10 @@ def detect(
     bbox: Bbox = None,
     bbox_crs: BboxCrs = None,
     aoi: Aoi = None,
-    nodata: Annotated[float | None, typer.Option(help="Value of missing pixels.")] = None,
+    coregister: Coregister = False,
+    coregister_local: CoregisterLocal = False,
+    offset: Offset = "auto",
+    nodata: Missing = None,
     threshold: Threshold = "auto",
     min_area: Annotated[
         float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
@@ -76,6 +83,8 @@ def detect(
         choose_device(device.value)
         if bbox is not None:
             bounds_of(bbox)
+        if offset != "auto":
+            float(offset)
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -91,6 +100,8 @@ def detect(
                 bbox=bbox,
                 bbox_crs=bbox_crs,
                 aoi=aoi,
+                coregister="local" if coregister_local else "global" if coregister else None,
+                offset=offset,
                 nodata=nodata,
                 threshold=level,
                 min_area=min_area,

@@ -15,25 +15,34 @@ from metriccd.pair.color import (
     polynomial_correction,
 )
 from metriccd.pair.contents import MIN_VALID
-from metriccd.pair.masks import several
+from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows, shift_of
+from metriccd.pair.masks import Mask, several
 from metriccd.pair.pair import ImagePair, read_pair
+from metriccd.pair.shift import Shift
 
 __all__ = [
     "MIN_VALID",
+    "SHARP",
+    "SURE",
     "ArrayPair",
     "BandNames",
     "BandRange",
     "Block",
     "ImagePair",
+    "Mask",
     "Samples",
+    "Shift",
     "Source",
     "UnitRange",
     "between_extremes",
     "bounds_of",
     "colors_of",
+    "coregistered",
     "on_lattice",
     "polynomial_correction",
     "read_pair",
+    "read_windows",
     "several",
+    "shift_of",
     "three",
 ]

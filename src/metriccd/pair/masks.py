@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt
 from metriccd.errors import DataError
 from metriccd.pair.alignment import on_lattice
 from metriccd.pair.classes import Classes, looks_like, split_classes
+from metriccd.pair.registration import Registration
 from metriccd.raster import (
     Grid,
     Image,
@@ -57,9 +58,19 @@ class Mask:
         return f"{'outside ' if self.outside else ''}{self.source.label}{what}"
 
     @contextmanager
-    def reader(self, grid: Grid) -> Iterator[Excluded]:
-        """Yields a function from a window of `grid` to the pixels that are left out."""
-        with self.source.reader(grid, categorical=True) as read:
+    def reader(self, grid: Grid, moved: Registration | None = None) -> Iterator[Excluded]:
+        """Yields a function from a window of `grid` to the pixels that are left out.
+
+        Args:
+            grid: Of the pair.
+            moved: How the date it belongs to is moved.
+        """
+        opened = (
+            self.source.reader(grid, categorical=True)
+            if moved is None
+            else moved.reader(self.source, grid, categorical=True)
+        )
+        with opened as read:
 
             def excluded(window: Window) -> Bool[np.ndarray, "row col"]:
                 padded = window.padded((self.dilation, self.dilation), grid.shape)

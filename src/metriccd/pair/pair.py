@@ -14,6 +14,8 @@ from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, tokens
 from metriccd.pair.blocks import Block
 from metriccd.pair.contents import MIN_VALID, Contents
 from metriccd.pair.masks import Mask, open_masks, several
+from metriccd.pair.offset import NO_OFFSET, Offset, offsets_asked
+from metriccd.pair.registration import Registration
 from metriccd.raster import Grid, Image, Raster, Window, as_raster, open_shapes
 from metriccd.stages import Stages
 
@@ -30,6 +32,9 @@ class ImagePair:
         grid: The part of t1's grid that t2 covers.
         rgb: Positions of the red, green and blue bands among the bands of the pair.
         masks: What is left out.
+        registration: How t2 is moved; None where nobody looked.
+        offsets: What is added to the values of t1 and of t2.
+        notes: What was guessed, or asked for and left undone, a line each.
     """
 
     t1: Raster
@@ -37,14 +42,34 @@ class ImagePair:
     grid: Grid
     rgb: tuple[int, int, int]
     masks: tuple[Mask, ...] = ()
+    registration: Registration | None = None
+    offsets: tuple[Offset, Offset] = (NO_OFFSET, NO_OFFSET)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """How pixels are read, for the record."""
+        found = {} if self.registration is None else self.registration.facts
+        return {
+            "nodata": self.t1.nodata,
+            "masks": [mask.label for mask in self.masks],
+            "offset": [offset.value for offset in self.offsets],
+            **found,
+        }
 
     @contextmanager
     def reader(self) -> Iterator[Callable[[Window], Block]]:
         """Opens both images and yields a function that reads a window of the pair's grid."""
         with ExitStack() as stack:
             first = stack.enter_context(self.t1.reader(self.grid))
-            second = stack.enter_context(self.t2.reader(self.grid))
-            masks = [stack.enter_context(mask.reader(self.grid)) for mask in self.masks]
+            moved = self.registration
+            second = stack.enter_context(
+                self.t2.reader(self.grid) if moved is None else moved.reader(self.t2, self.grid)
+            )
+            masks = [
+                stack.enter_context(mask.reader(self.grid, moved if mask.date == "t2" else None))
+                for mask in self.masks
+            ]
 
             def read(window: Window) -> Block:
                 t1, valid1 = first(window)
@@ -52,7 +77,8 @@ class ImagePair:
                 valid = valid1 & valid2
                 for excluded in masks:
                     valid &= ~excluded(window)
-                return Block(np.where(valid, t1, 0), np.where(valid, t2, 0), valid)
+                add1, add2 = (np.float32(offset.value) for offset in self.offsets)
+                return Block(np.where(valid, t1 + add1, 0), np.where(valid, t2 + add2, 0), valid)
 
             yield read
 
@@ -154,6 +180,7 @@ def read_pair(
     bbox: str | Sequence[float] | None = None,
     bbox_crs: str | None = None,
     aoi: Image | None = None,
+    offset: str | float = "auto",
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
 
@@ -170,6 +197,7 @@ def read_pair(
         bbox: West, south, east, north of the part to read, in t1's CRS.
         bbox_crs: Another CRS that the box is in.
         aoi: Vector file of polygons; pixels outside are not valid and not read where possible.
+        offset: What is added to Sentinel-2's values: "auto", what their products tell, or a number.
 
     Raises:
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
@@ -194,4 +222,5 @@ def read_pair(
         grid=cropped(common_grid(first, second), bbox, bbox_crs, area),
         rgb=find_rgb(first, rgb),
         masks=found if area is None else (*found, Mask(source=area, outside=True)),
+        offsets=offsets_asked(offset, first, second),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -109,6 +109,10 @@ class Grid:
             transform=self.transform @ Affine.translation(window.col, window.row),
             crs=self.crs,
         )
+
+    def moved(self, row: float, col: float) -> Grid:
+        """The same grid so many rows down and columns to the right."""
+        return replace(self, transform=self.transform @ Affine.translation(col, row))
 
     def coarser(self, step: int) -> Grid:
         """The grid of pixels `step` times as large that covers this one."""

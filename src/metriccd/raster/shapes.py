@@ -75,7 +75,7 @@ class Shapes:
 
     @contextmanager
     def reader(
-        self, grid: Grid, *, categorical: bool = True
+        self, grid: Grid, *, categorical: bool = True, cubic: bool = False
     ) -> Iterator[
         Callable[[Window], tuple[Float32[np.ndarray, "1 row col"], Bool[np.ndarray, "row col"]]]
     ]:
@@ -86,8 +86,9 @@ class Shapes:
         Args:
             grid: Whose windows are read.
             categorical: As of `Raster.reader`; polygons have no other way.
+            cubic: Likewise.
         """
-        del categorical
+        del categorical, cubic
         tree = shapely.STRtree(self.on(grid))
 
         def read(

@@ -81,7 +81,7 @@ class Raster:
 
     @contextmanager
     def reader(
-        self, grid: Grid, *, categorical: bool = False
+        self, grid: Grid, *, categorical: bool = False, cubic: bool = False
     ) -> Iterator[Callable[[Window], Pixels]]:
         """Opens the files and yields a function that reads a window of `grid`.
 
@@ -93,6 +93,7 @@ class Raster:
             grid: Where to resample to.
             categorical: The values are classes: nearest neighbor instead of bilinear, and
                 zero is a class, not fill.
+            cubic: Cubic convolution instead of bilinear: sharper where pixels keep their size.
 
         Raises:
             DataError: Palette indexes where values are needed, or a file that cannot be read.
@@ -100,8 +101,10 @@ class Raster:
         if not categorical:
             refuse_palettes(self.bands)
         with ExitStack() as stack:
+            way = Resampling.cubic if cubic else Resampling.bilinear
+            way = Resampling.nearest if categorical else way
             parts = [
-                stack.enter_context(_file_reader(path, bands, grid, self.nodata, categorical))
+                stack.enter_context(_file_reader(path, bands, grid, self.nodata, way))
                 for path, bands in self._by_file()
             ]
             order = [band for _, bands in self._by_file() for band in bands]
@@ -219,7 +222,7 @@ def _open(path: str) -> Iterator[DatasetReader]:
 
 @contextmanager
 def _file_reader(
-    path: str, bands: list[Band], grid: Grid, nodata: float | None, categorical: bool
+    path: str, bands: list[Band], grid: Grid, nodata: float | None, way: Resampling
 ) -> Iterator[Callable[[Window], Pixels]]:
     """Reads windows of `grid` from one file: as they are on one lattice, else warped."""
     indexes = [band.index for band in bands]
@@ -231,7 +234,7 @@ def _file_reader(
                 missing = [dataset.nodatavals[index - 1] for index in indexes]
             yield lambda window: _read(dataset, indexes, window, offset, missing)
             return
-        with _warped(dataset, grid, nodata, categorical) as warped:
+        with _warped(dataset, grid, nodata, way) as warped:
             missing = [warped.nodata] * len(indexes)
             yield lambda window: _read(warped, indexes, window, (0, 0), missing)
 
@@ -248,9 +251,9 @@ def _holds(outer: Grid, inner: Grid, offset: tuple[int, int]) -> bool:
 
 @contextmanager
 def _warped(
-    dataset: DatasetReader, grid: Grid, nodata: float | None, categorical: bool
+    dataset: DatasetReader, grid: Grid, nodata: float | None, way: Resampling
 ) -> Iterator[WarpedVRT]:
-    """Bilinear (averaging where it shrinks); what the source lacks stays masked."""
+    """Resampled one way (averaging where it shrinks); what the source lacks stays masked."""
     missing = _missing(dataset, nodata)
     options: dict[str, Any] = {
         "src_crs": dataset.crs or UNNAMED_PLANE,
@@ -258,7 +261,7 @@ def _warped(
         "transform": grid.transform,
         "height": grid.height,
         "width": grid.width,
-        "resampling": Resampling.nearest if categorical else Resampling.bilinear,
+        "resampling": way,
         # GDAL's default may misplace a pixel by an eighth to save time; 0 is not accepted.
         "tolerance": 0.01,
         # By default nodata counts only where all bands have it, and not at all beside alpha.

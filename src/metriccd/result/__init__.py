@@ -14,7 +14,15 @@ from metriccd.result.folder import (
 )
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, stretched
-from metriccd.result.record import code_digest, content_of, input_of, state_of, versions, weights_of
+from metriccd.result.record import (
+    code_digest,
+    content_of,
+    input_of,
+    inputs_of,
+    state_of,
+    versions,
+    weights_of,
+)
 from metriccd.result.result import Result
 from metriccd.result.style import CHANGE
 
@@ -30,6 +38,7 @@ __all__ = [
     "error_map",
     "error_panel",
     "input_of",
+    "inputs_of",
     "output_folder",
     "state_of",
     "stretched",

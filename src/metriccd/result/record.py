@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from torch import nn
 
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
+from metriccd.pair import Mask
 from metriccd.raster import Raster, Shapes
+from metriccd.stages import Stages
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
@@ -34,6 +37,16 @@ def input_of(raster: Raster | Shapes) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
     return {"path": raster.label, "files": files}
+
+
+def inputs_of(t1: Raster, t2: Raster, masks: Sequence[Mask], stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums."""
+    inputs = []
+    with stages.stage("checksums", 2 + len(masks)) as advance:
+        for source in (t1, t2, *(mask.source for mask in masks)):
+            inputs.append(input_of(source))
+            advance(1)
+    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
 
 
 def content_of(raster: Raster | Shapes) -> list[tuple[str, ...]]:

@@ -1,0 +1,65 @@
+"""The command that says what `detect` would do, before it does."""
+
+from __future__ import annotations
+
+from metriccd.cli.arguments import (
+    Aoi,
+    Bands,
+    Bbox,
+    BboxCrs,
+    First,
+    Json,
+    Mask,
+    MaskDilate,
+    Missing,
+    Offset,
+    Quiet,
+    Rgb,
+    Second,
+    guarded,
+    listed,
+    usage,
+)
+from metriccd.cli.console import print_checkup, show_progress
+
+# torch takes seconds to import: a command imports what it needs, so that --help is at once.
+
+
+@guarded
+def check(
+    t1: First,
+    t2: Second,
+    bands: Bands = None,
+    rgb: Rgb = None,
+    mask: Mask = None,
+    mask_dilate: MaskDilate = 0,
+    bbox: Bbox = None,
+    bbox_crs: BboxCrs = None,
+    aoi: Aoi = None,
+    nodata: Missing = None,
+    offset: Offset = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Says what detect would do with T1 and T2, and what it would stumble over; writes nothing."""
+    from metriccd.check import check_up, costs
+    from metriccd.pair import read_pair
+    from metriccd.stages import Stages
+
+    with show_progress(quiet or as_json) as progress:
+        with usage():
+            pair = read_pair(
+                t1,
+                t2,
+                bands=listed(bands),
+                rgb=listed(rgb),
+                masks=mask or (),
+                mask_dilate=mask_dilate,
+                bbox=bbox,
+                bbox_crs=bbox_crs,
+                aoi=aoi,
+                nodata=nodata,
+                offset=offset,
+            )
+        found = check_up(pair, Stages(progress))
+    print_checkup(found, costs(pair.grid.shape), as_json=as_json, quiet=quiet)
