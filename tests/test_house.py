@@ -28,7 +28,7 @@ LAYERS = [
 OWNERS = {
     "rasterio": {"raster"},
     "geopandas": {"result"},
-    "pystac": {"result"},
+    "pystac": {"raster", "result"},
     "matplotlib": {"result", "accuracy"},
     "typer": {"cli"},
     "rich": {"cli"},

@@ -79,6 +79,8 @@ def detect(
     aoi: Image | None = None,
     coregister: str | None = None,
     offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -107,6 +109,8 @@ def detect(
             too, where that makes them more alike (docs/coregistration.md).
         offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
             product's metadata or name tell), or a number.
+        assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
+        clouds: "auto" leaves out clouds and shadows (extra `clouds`).
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         extractor: "embedded", "vgg16", a weights file, or a module.
@@ -135,6 +139,8 @@ def detect(
         aoi=aoi,
         coregister=coregister,
         offset=offset,
+        assets=assets,
+        clouds=clouds,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -169,6 +175,8 @@ def detect_into(
     aoi: Image | None = None,
     coregister: str | None = None,
     offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     extractor: str | nn.Module | None = None,
@@ -202,6 +210,8 @@ def detect_into(
         aoi: Polygons to compare within.
         coregister: Shift to remove.
         offset: Added to the values of Sentinel-2.
+        assets: Of STAC items.
+        clouds: "auto" leaves out clouds.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         extractor: Feature extractor.
@@ -231,6 +241,8 @@ def detect_into(
         aoi=aoi,
         coregister=coregister,
         offset=offset,
+        assets=assets,
+        clouds=clouds,
         threshold=threshold,
         min_area=min_area,
         extractor=extractor,
@@ -277,7 +289,7 @@ class Detection:
             ValueError: No such preset, method, rule or device.
         """
         stages = Stages(request.progress)
-        pair = request.opened()
+        pair = request.opened(stages)
         checked = check_up(pair, stages)
         pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold)

@@ -11,7 +11,7 @@ from torch import nn
 
 from metriccd.pair import BandNames, ImagePair, read_pair, several
 from metriccd.raster import Image
-from metriccd.stages import Progress
+from metriccd.stages import Progress, Stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Request:
     aoi: Image | None
     coregister: str | None
     offset: str | float
+    assets: BandNames | None
+    clouds: str | None
     threshold: str | float
     min_area: float
     extractor: str | nn.Module | None
@@ -51,11 +53,11 @@ class Request:
     @property
     def settings(self) -> dict[str, Any]:
         """What was asked for that the pair does not tell, for the record."""
-        names = ("min_area", "mask_dilate", "bbox", "bbox_crs", "coregister")
+        names = ("min_area", "mask_dilate", "bbox", "bbox_crs", "coregister", "clouds")
         asked = {name: getattr(self, name) for name in names}
         return {"asked threshold": self.threshold} | asked
 
-    def opened(self) -> ImagePair:
+    def opened(self, stages: Stages | None = None) -> ImagePair:
         """The images on one grid."""
         return read_pair(
             self.t1,
@@ -69,4 +71,7 @@ class Request:
             bbox_crs=self.bbox_crs,
             aoi=self.aoi,
             offset=self.offset,
+            assets=self.assets,
+            clouds=self.clouds,
+            stages=stages,
         )

@@ -88,6 +88,22 @@ Offset = Annotated[
     str, typer.Option(help="Added to Sentinel-2's values: auto (as products tell), 0 or -1000.")
 ]
 Missing = Annotated[float | None, typer.Option(help="Value of missing pixels.")]
+Stac = Annotated[bool, typer.Option("--stac", help="T1 and T2 are STAC items, files or URLs.")]
+Assets = Annotated[str | None, typer.Option(help="Their assets to compare, by key or common name.")]
+USUAL_ASSETS = "red,green,blue,nir"
+
+
+class Finding(StrEnum):
+    """How clouds are found."""
+
+    NO = "no"
+    AUTO = "auto"
+
+
+Clouds = Annotated[
+    Finding,
+    typer.Option("--clouds", help="auto leaves out clouds and their shadows (extra 'clouds')."),
+]
 Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vector file.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
@@ -126,3 +142,8 @@ def one_or_two(paths: Sequence[str]) -> str | tuple[str, str]:
     if len(paths) > 2:
         raise ValueError(f"--reference is given once or twice: got {len(paths)}")
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])
+
+
+def assets_of(stac: bool, assets: str | None) -> list[str] | None:
+    """Assets of items, or None where the images are no items."""
+    return listed(assets or USUAL_ASSETS) if stac or assets else None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from metriccd.cli.arguments import (
     Aoi,
+    Assets,
     Bands,
     Bbox,
     BboxCrs,
+    Clouds,
+    Finding,
     First,
     Json,
     Mask,
@@ -16,6 +19,8 @@ from metriccd.cli.arguments import (
     Quiet,
     Rgb,
     Second,
+    Stac,
+    assets_of,
     guarded,
     listed,
     usage,
@@ -29,10 +34,13 @@ from metriccd.cli.console import print_checkup, show_progress
 def check(
     t1: First,
     t2: Second,
+    stac: Stac = False,
+    assets: Assets = None,
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
     mask_dilate: MaskDilate = 0,
+    clouds: Clouds = Finding.NO,
     bbox: Bbox = None,
     bbox_crs: BboxCrs = None,
     aoi: Aoi = None,
@@ -60,6 +68,8 @@ def check(
                 aoi=aoi,
                 nodata=nodata,
                 offset=offset,
+                assets=assets_of(stac, assets),
+                clouds="auto" if clouds is Finding.AUTO else None,
             )
         found = check_up(pair, Stages(progress))
     print_checkup(found, costs(pair.grid.shape), as_json=as_json, quiet=quiet)

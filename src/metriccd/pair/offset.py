@@ -32,6 +32,8 @@ NO_OFFSET = Offset(value=0.0, source="nothing says otherwise")
 
 def offset_of(raster: Raster) -> Offset | None:
     """The offset that a product's metadata or its name tells; None where neither does."""
+    if raster.origin is not None and raster.origin.offset is not None:
+        return Offset(value=raster.origin.offset, source="its STAC item")
     folder = Path(raster.label)
     parts = (folder, *folder.parents)
     products = [part for part in parts if BASELINE.search(part.name)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from metriccd.errors import DataError
 from metriccd.pair.alignment import common_grid, cropped
 from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, tokens
 from metriccd.pair.blocks import Block
+from metriccd.pair.clouds import cloud_mask
 from metriccd.pair.contents import MIN_VALID, Contents
 from metriccd.pair.masks import Mask, open_masks, several
 from metriccd.pair.offset import NO_OFFSET, Offset, offsets_asked
 from metriccd.pair.registration import Registration
-from metriccd.raster import Grid, Image, Raster, Window, as_raster, open_shapes
+from metriccd.raster import Grid, Image, Raster, Window, as_raster, open_item, open_shapes
 from metriccd.stages import Stages
 
 READ_SIZE = 1024
@@ -181,6 +182,9 @@ def read_pair(
     bbox_crs: str | None = None,
     aoi: Image | None = None,
     offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
+    stages: Stages | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
 
@@ -198,6 +202,9 @@ def read_pair(
         bbox_crs: Another CRS that the box is in.
         aoi: Vector file of polygons; pixels outside are not valid and not read where possible.
         offset: What is added to Sentinel-2's values: "auto", what their products tell, or a number.
+        assets: The images are STAC items: which of their assets are the bands.
+        clouds: "auto" leaves out clouds and shadows that a network finds; None: nothing.
+        stages: Records time and reports progress.
 
     Raises:
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
@@ -207,20 +214,39 @@ def read_pair(
     if mask_dilate < 0:
         raise ValueError(f"masks grow by 0 pixels or more: got {mask_dilate}")
     bands, rgb = tokens(bands), tokens(rgb)
-    first = select(as_raster(t1, "t1", nodata), bands)
-    second = in_order_of(first, select(as_raster(t2, "t2", nodata), bands))
+    wanted = tokens(assets)
+    one, other = (_opened(image, f"t{k}", nodata, wanted) for k, image in ((1, t1), (2, t2)))
+    first = select(one, bands)
+    second = in_order_of(first, select(other, bands))
     if len(first.bands) != len(second.bands):
         raise DataError(
             f"t1 and t2 must have the same bands: got {len(first.bands)} and "
             f"{len(second.bands)}; choose them with --bands"
         )
     area = None if aoi is None else open_shapes(aoi)
-    found = open_masks(several(masks), (t1, t2), first.grid, dilation=mask_dilate)
+    grid = cropped(common_grid(first, second), bbox, bbox_crs, area)
+    offsets = offsets_asked(offset, first, second)
+    found = list(open_masks(several(masks), (t1, t2), first.grid, dilation=mask_dilate))
+    if clouds is not None:
+        if clouds != "auto":
+            raise ValueError(f"clouds are left out by auto, or not: got {clouds!r}")
+        found += (
+            cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
+            for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
+        )
+    if area is not None:
+        found.append(Mask(source=area, outside=True))
     return ImagePair(
         t1=first,
         t2=second,
-        grid=cropped(common_grid(first, second), bbox, bbox_crs, area),
+        grid=grid,
         rgb=find_rgb(first, rgb),
-        masks=found if area is None else (*found, Mask(source=area, outside=True)),
-        offsets=offsets_asked(offset, first, second),
+        masks=tuple(found),
+        offsets=offsets,
     )
+
+
+def _opened(image: Image, label: str, nodata: float | None, assets: list[str] | None) -> Raster:
+    if assets is None:
+        return as_raster(image, label, nodata)
+    return replace(open_item(image, assets), nodata=nodata)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
+from metriccd.errors import DataError
 from metriccd.raster.arrays import Image, as_raster
+from metriccd.raster.items import open_item
 from metriccd.raster.naming import BAND_SUFFIXES
 from metriccd.raster.source import Raster, open_raster
 
@@ -16,7 +19,7 @@ def class_band(image: Image, label: str, scheme: str) -> Raster | None:
 
     Args:
         image: What the user gave: in a folder a file named like `*_SCL_20m.jp2` is looked for, of
-            the finest resolution, elsewhere a band of that name.
+            the finest resolution, in a STAC item an asset, elsewhere a band of that name.
         label: What to call it in messages.
         scheme: "SCL", "QA_PIXEL" or "UDM2".
 
@@ -33,6 +36,10 @@ def class_band(image: Image, label: str, scheme: str) -> Raster | None:
             and match.end() == len(file.stem)
         ]
         return min(found, key=lambda raster: raster.grid.pixel_size, default=None)
+    if isinstance(image, str | os.PathLike) and Path(image).suffix == ".json":
+        with suppress(DataError):
+            return open_item(image, [scheme])
+        return None
     raster = as_raster(image, label)
     names = [{band.name.upper(), band.description.upper()} for band in raster.bands]
     if not any(scheme in name for name in names):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -42,6 +43,23 @@ Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The catalog entry that an image comes from.
+
+    Attributes:
+        href: Address of the STAC item.
+        id: Its id.
+        when: When the image was taken.
+        offset: What is to be added to its values, where the item tells.
+    """
+
+    href: str
+    id: str
+    when: datetime | None
+    offset: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Raster:
     """A raster whose pixels are read by windows, resampled to any grid.
 
@@ -49,11 +67,13 @@ class Raster:
         label: What the user called it.
         bands: The bands that `read` returns, in this order.
         nodata: Value that overrides what the file declares, or None.
+        origin: The catalog entry it comes from, if one is known.
     """
 
     label: str
     bands: tuple[Band, ...]
     nodata: float | None = None
+    origin: Origin | None = None
     memory: MemoryFile | None = field(default=None, repr=False, compare=False)
 
     @property

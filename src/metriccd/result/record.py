@@ -36,7 +36,12 @@ SHOWING = (
 def input_of(raster: Raster | Shapes) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
-    return {"path": raster.label, "files": files}
+    found: dict[str, Any] = {"path": raster.label, "files": files}
+    origin = None if isinstance(raster, Shapes) else raster.origin
+    if origin is not None:
+        when = None if origin.when is None else origin.when.isoformat()
+        found["stac"] = {"href": origin.href, "id": origin.id, "datetime": when}
+    return found
 
 
 def inputs_of(t1: Raster, t2: Raster, masks: Sequence[Mask], stages: Stages) -> dict[str, Any]:
@@ -56,6 +61,8 @@ def content_of(raster: Raster | Shapes) -> list[tuple[str, ...]]:
         return [stored]
     if raster.memory is not None:
         return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
+    if raster.origin is not None and not raster.files:
+        return [(band.path, str(band.index)) for band in raster.bands]
     stats = [(file, file.stat()) for file in raster.files]
     return [(str(file), str(stat.st_size), str(stat.st_mtime_ns)) for file, stat in stats]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -107,7 +108,13 @@ class Result:
         tally = self._write_rasters(folder)
         (folder / "change.qml").write_text(style.qml())
         with self.stages.stage("report", 2) as advance:
-            item = stac_item(name, self.grid, created=created, sources=self._source_names())
+            item = stac_item(
+                name,
+                self.grid,
+                created=created,
+                sources=self._source_names(),
+                derived=self._items(),
+            )
             (folder / "item.json").write_text(json.dumps(item, indent=2))
             data = self._report_data(tally, judgment)
             preview = draw_preview(data)
@@ -174,10 +181,20 @@ class Result:
         return [str(self.record["inputs"][date]["path"]) for date in ("t1", "t2")]
 
     def _source_names(self) -> list[list[str]]:
-        inputs = self.record["inputs"]
+        inputs = [self.record["inputs"][date] for date in ("t1", "t2")]
         return [
-            [Path(file["path"]).name for file in inputs[date]["files"]] for date in ("t1", "t2")
+            [
+                # What an item says of its time is surer than what names tell.
+                *([re.sub(r"[-:]", "", when)] if (when := _stac(each).get("datetime")) else []),
+                *(Path(file["path"]).name for file in each["files"]),
+            ]
+            for each in inputs
         ]
+
+    def _items(self) -> list[str]:
+        """Addresses of the STAC items that the images came from."""
+        inputs = [_stac(self.record["inputs"][date]) for date in ("t1", "t2")]
+        return [each["href"] for each in inputs if each]
 
     def _stage_rows(self) -> list[dict[str, Any]]:
         return [
@@ -188,6 +205,12 @@ class Result:
             }
             for stage in self.stages.done
         ]
+
+
+def _stac(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the record of an image says of its STAC item; empty where it came from none."""
+    found: Mapping[str, Any] = image.get("stac", {})
+    return found
 
 
 def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:

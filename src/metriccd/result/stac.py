@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,16 @@ COG = pystac.MediaType.COG
 # pystac knows version 1 of the raster extension; STAC 1.1 items use version 2.
 RASTER_EXTENSION = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 
+PROCESSING_EXTENSION = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
+
 
 def stac_item(
-    name: str, grid: Grid, *, created: datetime, sources: Sequence[Sequence[str]]
+    name: str,
+    grid: Grid,
+    *,
+    created: datetime,
+    sources: Sequence[Sequence[str]],
+    derived: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A STAC 1.1 item with projection, raster and classification metadata.
 
@@ -42,6 +50,7 @@ def stac_item(
         grid: The result's grid.
         created: When the result was made; the item's time where the images tell none.
         sources: File names of t1 and of t2, in which acquisition dates are looked for.
+        derived: Addresses of the items that the images came from.
     """
     geometry, bbox = _footprint(grid) or (None, None)
     start, end = (acquired(names) for names in sources)
@@ -53,8 +62,15 @@ def stac_item(
         datetime=None if dated else created,
         start_datetime=min(start, end) if start and end else None,
         end_datetime=max(start, end) if start and end else None,
-        properties={"created": pystac.utils.datetime_to_str(created)},
+        properties={
+            "created": pystac.utils.datetime_to_str(created),
+            "processing:software": {"metriccd": version("metriccd")},
+            "processing:lineage": "Change between two images, found without labels; see run.json",
+        },
+        stac_extensions=[PROCESSING_EXTENSION],
     )
+    for href in derived:
+        item.add_link(pystac.Link("derived_from", href, media_type=pystac.MediaType.GEOJSON))
     for key, asset in _assets().items():
         item.add_asset(key, asset)
     _add_projection(item, grid)
