@@ -408,7 +408,7 @@ class Detection:
                 **inputs_of(self.pair.t1, self.pair.t2, self.pair.masks, stages),
                 "settings": self._settings() | {"rule": rule, "score": measure, **facts},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "check": self.checked.as_dict(),
+                "check": self.checked.as_dict() | self.pair.moved,
                 "warnings": [*self.checked.left(self.pair), *self.pair.notes, *warnings],
                 "versions": versions(),
             },

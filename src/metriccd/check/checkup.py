@@ -169,7 +169,7 @@ def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[
             )
         if each is not None and each.hazy is not None and each.hazy > MUCH_HAZE:
             said.append(
-                f"{each.hazy:.0%} of {name} looks hazy or cloudy: leave that out with --mask "
+                f"{each.hazy:.0%} of {name} looks hazy, cloudy or very bright: leave clouds out with --mask "
                 "(docs/masks.md)"
             )
     said += _offset_warnings(found, pair)

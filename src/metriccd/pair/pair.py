@@ -58,6 +58,12 @@ class ImagePair:
             **found,
         }
 
+    @property
+    def moved(self) -> dict[str, object]:
+        """The field of shifts, for the record; nothing where there is none."""
+        field = None if self.registration is None else self.registration.shifts
+        return {} if field is None else {"field of shifts": np.round(field, 3).tolist()}
+
     @contextmanager
     def reader(self) -> Iterator[Callable[[Window], Block]]:
         """Opens both images and yields a function that reads a window of the pair's grid."""

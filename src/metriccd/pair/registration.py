@@ -59,7 +59,7 @@ class Registration:
             "edges alike after": round(self.after, 4),
         }
         if self.shifts is not None:
-            facts["field of shifts"] = np.round(self.shifts, 2).tolist()
+            facts["largest shift of the field"] = round(float(np.hypot(*self.shifts).max()), 2)
         return facts
 
     def displacement(self, window: Window) -> Float[np.ndarray, "2 row col"]:
