@@ -169,8 +169,8 @@ def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[
             )
         if each is not None and each.hazy is not None and each.hazy > MUCH_HAZE:
             said.append(
-                f"{each.hazy:.0%} of {name} looks hazy, cloudy or very bright: leave clouds out with --mask "
-                "(docs/masks.md)"
+                f"{each.hazy:.0%} of {name} looks hazy, cloudy or very bright: leave clouds out "
+                "with --mask (docs/masks.md)"
             )
     said += _offset_warnings(found, pair)
     return said
