@@ -88,7 +88,7 @@ class Checkup:
         rows = [
             *((f"grid of {name}", text) for name, text in self.grids.items()),
             ("overlap", f"{self.overlap:.1%} of t1"),
-            ("bands", ", ".join(a if a == b else f"{a} = {b}" for a, b in self.bands)),
+            ("bands", _listed(self.bands)),
             ("matched", self.matched),
             ("valid", f"{self.valid:.1%} of the pixels looked at, in both"),
             *((f"offset of t{number}", text) for number, text in enumerate(self.offsets, 1)),
@@ -206,6 +206,12 @@ def _colors(pair: ImagePair) -> tuple[int, int] | None:
             return None
         found.append(position)
     return found[0], found[1]
+
+
+def _listed(bands: Sequence[tuple[str, str]]) -> str:
+    """Bands of both dates in a line; long names are cut."""
+    cut = [tuple(f"{name[:19]}…" if len(name) > 20 else name for name in both) for both in bands]
+    return ", ".join(one if one == other else f"{one} = {other}" for one, other in cut)
 
 
 def _grid(grid: Grid) -> str:
