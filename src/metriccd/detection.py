@@ -5,17 +5,16 @@ A request → a pair on one grid → a method fitted on it → the scene measure
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32
 from torch import nn
 
+from metriccd.check import Checkup, check_up
 from metriccd.decision import (
     decide,
     level_by,
@@ -35,16 +34,14 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of
+from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of, coregistered
 from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
     Result,
-    code_digest,
-    content_of,
-    input_of,
-    state_of,
+    inputs_of,
+    key_of,
     stretched,
     unfinished_folder,
     versions,
@@ -71,10 +68,18 @@ def detect(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -93,11 +98,22 @@ def detect(
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
-        masks: One or more rasters whose non-zero pixels are left out.
+        masks: What is left out: rasters where they are not zero, vector files, or classes as
+            text: "scl.tif:SCL", "QA_PIXEL=cloud,shadow" (docs/masks.md).
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare; "none" if none are.
         band_names: Names of all bands of an image that does not name them.
         dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
+        bbox: West, south, east, north of the part to compare, in t1's CRS.
+        bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
+        aoi: Vector file of polygons; nothing outside is compared.
+        coregister: "global" removes a shift between the dates, "local" a smooth field of shifts
+            too, where that makes them more alike (docs/coregistration.md).
+        offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
+            product's metadata or name tell), or a number.
+        assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
+        clouds: "auto" leaves out clouds and shadows (extra `clouds`).
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -120,10 +136,18 @@ def detect(
         bands=bands,
         rgb=rgb,
         masks=masks,
+        mask_dilate=mask_dilate,
         nodata=nodata,
         band_names=band_names,
         dates=dates,
         axes=axes,
+        bbox=bbox,
+        bbox_crs=bbox_crs,
+        aoi=aoi,
+        coregister=coregister,
+        offset=offset,
+        assets=assets,
+        clouds=clouds,
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
@@ -132,14 +156,7 @@ def detect(
         seed=seed,
         progress=progress,
     )
-    result = Detection.of(request).run(Memory())
-    change, score = result.read(Window.whole(result.grid.shape))
-    return Change(
-        score=score,
-        map=change,
-        valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
-    )
+    return Change.of(Detection.of(request).run(Memory()))
 
 
 def detect_into(
@@ -152,10 +169,18 @@ def detect_into(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -182,11 +207,19 @@ def detect_into(
         method: Another method.
         bands: Bands to compare.
         rgb: Which of them are red, green and blue.
-        masks: Rasters whose non-zero pixels are left out.
+        masks: What is left out.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels.
         band_names: Names of all bands.
         dates: When the images were taken.
         axes: Order of the axes of NumPy arrays.
+        bbox: Part to compare.
+        bbox_crs: CRS of the box.
+        aoi: Polygons to compare within.
+        coregister: Shift to remove.
+        offset: Added to the values of Sentinel-2.
+        assets: Of STAC items.
+        clouds: "auto" leaves out clouds.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -210,10 +243,18 @@ def detect_into(
         bands=bands,
         rgb=rgb,
         masks=masks,
+        mask_dilate=mask_dilate,
         nodata=nodata,
         band_names=band_names,
         dates=dates,
         axes=axes,
+        bbox=bbox,
+        bbox_crs=bbox_crs,
+        aoi=aoi,
+        coregister=coregister,
+        offset=offset,
+        assets=assets,
+        clouds=clouds,
         threshold=threshold,
         min_area=min_area,
         min_pixels=min_pixels,
@@ -241,12 +282,14 @@ class Detection:
         pair: The images.
         preset: The preset with the method that is asked for.
         options: What the method is told.
+        checked: What the pair was like before t2 was moved.
     """
 
     request: Request
     pair: ImagePair
     preset: Preset
     options: Options
+    checked: Checkup
 
     @classmethod
     def of(cls, request: Request) -> Detection:
@@ -258,7 +301,10 @@ class Detection:
                 unknown.
             ValueError: No such preset, method, rule or device.
         """
-        pair = request.opened()
+        stages = Stages(request.progress)
+        pair = request.opened(stages)
+        checked = check_up(pair, stages)
+        pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold)
         if request.min_area > 0:
             require_areas(pair.grid)
@@ -268,19 +314,13 @@ class Detection:
             request.extractor,
             device=request.device,
             seed=request.seed,
-            stages=Stages(request.progress),
+            stages=stages,
         )
-        return cls(request=request, pair=pair, preset=preset, options=options)
+        return cls(request=request, pair=pair, preset=preset, options=options, checked=checked)
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
-        # Sums are rounded otherwise by another number of threads.
-        software = (versions(), code_digest(), torch.get_num_threads())
-        images = [(content_of(raster), raster.bands) for raster in rasters]
-        weights = state_of(self.options.extractor)
-        key = (self._settings(), str(self.pair.grid), images, weights, *software)
-        return hashlib.sha256(repr(key).encode()).hexdigest()
+        return key_of(self._settings(), self.pair, self.options.extractor)
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
@@ -316,17 +356,12 @@ class Detection:
         stages = self.options.stages
         block = self.pair.load(stages)
         difference = measure(block)
-        decision = decide(
-            difference,
-            block.valid,
-            self.request.threshold,
-            automatic=self.preset.threshold,
-            seed=self.options.seed,
-        )
-        factor = factor_of(block.valid.shape)
+        valid, rgb = block.valid, self.pair.rgb
+        asked, automatic = self.request.threshold, self.preset.threshold
+        decision = decide(difference, valid, asked, automatic=automatic, seed=self.options.seed)
+        factor = factor_of(valid.shape)
         t1_rgb, t2_rgb = (
-            block_means(colors_of(image, self.pair.rgb), block.valid, factor)
-            for image in (block.t1, block.t2)
+            block_means(colors_of(image, rgb), valid, factor) for image in (block.t1, block.t2)
         )
         return self._result(
             lambda window: decision.score[window.slices],
@@ -370,14 +405,11 @@ class Detection:
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **_inputs(self.pair, stages),
+                **inputs_of(self.pair, stages),
                 "settings": self._settings() | {"rule": rule, "score": measure, **facts},
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "dates": {
-                    name: None if date is None else date.as_record()
-                    for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
-                },
-                "warnings": [*self.pair.warnings, *warnings],
+                "check": self.checked.as_dict() | self.pair.moved,
+                "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *warnings],
                 "versions": versions(),
             },
             stages=stages,
@@ -385,20 +417,4 @@ class Detection:
 
     def _settings(self) -> dict[str, Any]:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
-        return settings | {
-            "nodata": self.pair.t1.nodata,
-            "asked threshold": self.request.threshold,
-            "min_area": self.request.min_area,
-            "min_pixels": self.request.min_pixels,
-        }
-
-
-def _inputs(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
+        return settings | self.request.settings | self.pair.settings

@@ -14,7 +14,14 @@ from metriccd.result.folder import (
 )
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, stretched
-from metriccd.result.record import code_digest, content_of, input_of, state_of, versions, weights_of
+from metriccd.result.record import (
+    code_digest,
+    input_of,
+    inputs_of,
+    key_of,
+    versions,
+    weights_of,
+)
 from metriccd.result.result import Result
 from metriccd.result.style import CHANGE
 
@@ -25,13 +32,13 @@ __all__ = [
     "Change",
     "Result",
     "code_digest",
-    "content_of",
     "encode",
     "error_map",
     "error_panel",
     "input_of",
+    "inputs_of",
+    "key_of",
     "output_folder",
-    "state_of",
     "stretched",
     "unfinished_folder",
     "unfinished_path",

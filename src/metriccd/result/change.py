@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,14 @@ class Change:
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
+
+    @classmethod
+    def of(cls, result: Result) -> Change:
+        """A result that is read by windows, as arrays."""
+        change, score = result.read(Window.whole(result.grid.shape))
+        kept = {part.name: getattr(result, part.name) for part in fields(result)}
+        del kept["read"]
+        return cls(score=score, map=change, valid=~np.isnan(score), **kept)
 
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon for each change object: `id`, `area_m2`, `score_mean`, `score_max`."""
