@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import rasterio
 from rio_cogeo import cog_validate
+from scipy.ndimage import shift
 from sklearn.cluster import KMeans
+from sklearn.metrics import roc_auc_score
 
 import metriccd as mcd
 from metriccd.decision.rules import threshold_of
@@ -233,7 +235,7 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["check", "plain", "appeared", "disappeared", "scale"]
+    stages = ["windows", "check", "plain", "appeared", "disappeared", "scale"]
     stages += ["measure", "threshold", "kinds", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
@@ -418,3 +420,36 @@ def test_a_reference_that_knows_nothing_is_an_error(change, scene: Scene, out: P
     empty = str(write(out.parent / "empty.tif", nothing[None]))
     with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):
         evaluate_folder(out, [empty, empty])
+
+
+@pytest.mark.parametrize("by", [(0.0, 2.0), (0.7, -1.5)])
+def test_a_shift_costs_a_hundredth_of_auc_once_it_is_taken_out(by: tuple[float, float]) -> None:
+    scene = land_scene(320, 320, seed=3)
+    moved = np.stack(
+        [shift(band.astype(np.float64), by, order=5, mode="reflect") for band in scene.t2]
+    )
+    inner = np.s_[8:-8, 8:-8]
+    found = {}
+    for name, t2, way in (
+        ("in place", scene.t2, "global"),
+        ("shifted", moved, None),
+        ("taken out", moved, "global"),
+    ):
+        change = mcd.detect(scene.t1, t2.astype(np.float32), preset="fast", coregister=way)
+        valid = change.valid[inner]
+        found[name] = roc_auc_score(scene.reference[inner][valid], change.score[inner][valid])
+        warned = any("--coregister removes it" in text for text in change.record["warnings"])
+        assert warned == (name == "shifted")
+    assert found["taken out"] > found["in place"] - 0.01
+    assert found["shifted"] < found["in place"] - 0.01
+    settings = change.record["settings"]
+    assert settings["coregistered"] == "global"
+    assert abs(settings["shift columns"]) > 1
+
+
+def test_only_what_a_box_holds_is_compared(scene: Scene) -> None:
+    whole = mcd.detect(scene.t1, scene.t2, method="cva", threshold="otsu")
+    part = mcd.detect(scene.t1, scene.t2, method="cva", threshold="otsu", bbox=(20, 30, 120, 140))
+    assert part.score.shape == (110, 100)
+    assert part.record["settings"]["bbox"] == (20, 30, 120, 140)
+    assert whole.score.shape == (160, 192)

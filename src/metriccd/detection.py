@@ -5,17 +5,16 @@ A request → a pair on one grid → a method fitted on it → the scene measure
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32
 from torch import nn
 
+from metriccd.check import Checkup, check_up
 from metriccd.decision import (
     decide,
     level_by,
@@ -26,7 +25,7 @@ from metriccd.decision import (
     takes_all,
     without_small,
 )
-from metriccd.kinds import map_pair, shown, wanted_kinds
+from metriccd.kinds import map_pair, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Direction,
@@ -37,16 +36,14 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of
+from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of, coregistered
 from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
     Result,
-    code_digest,
-    identity_of,
     inputs_of,
-    state_of,
+    key_of,
     stretched,
     unfinished_folder,
     versions,
@@ -73,11 +70,19 @@ def detect(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
     direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -97,13 +102,24 @@ def detect(
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
-        masks: One or more rasters whose non-zero pixels are left out.
+        masks: What is left out: rasters where they are not zero, vector files, or classes as
+            text: "scl.tif:SCL", "QA_PIXEL=cloud,shadow" (docs/masks.md).
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare; "none" if none are.
         band_names: Names of all bands of an image that does not name them.
         dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
         direction: Of change: "both", "appeared" (in t2) or "disappeared" (from t1); of methods that
             do not tell them apart, "both" only.
+        bbox: West, south, east, north of the part to compare, in t1's CRS.
+        bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
+        aoi: Vector file of polygons; nothing outside is compared.
+        coregister: "global" removes a shift between the dates, "local" a smooth field of shifts
+            too, where that makes them more alike (docs/coregistration.md).
+        offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
+            product's metadata or name tell), or a number.
+        assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
+        clouds: "auto" leaves out clouds and shadows (extra `clouds`).
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -120,42 +136,9 @@ def detect(
         WeightsError: The extractor's weights are not at hand.
         ValueError: No such preset, method or rule.
     """
-    request = Request(
-        t1=t1,
-        t2=t2,
-        preset=preset,
-        method=method,
-        bands=bands,
-        rgb=rgb,
-        masks=masks,
-        nodata=nodata,
-        band_names=band_names,
-        dates=dates,
-        axes=axes,
-        direction=direction,
-        threshold=threshold,
-        min_area=min_area,
-        min_pixels=min_pixels,
-        kinds=kinds,
-        extractor=extractor,
-        device=device,
-        seed=seed,
-        progress=progress,
-    )
-    result = Detection.of(request).run(Memory())
-    window = Window.whole(result.grid.shape)
-    change, score = result.read(window)
-    return Change(
-        score=score,
-        map=change,
-        valid=~np.isnan(score),
-        kinds=None if result.kinds is None else shown(result.kinds(window), change),
-        **{
-            part.name: getattr(result, part.name)
-            for part in fields(result)
-            if part.name not in {"read", "kinds"}
-        },
-    )
+    # All that was said, and nothing else, is local here.
+    request = Request(**locals())
+    return Change.of(Detection.of(request).run(Memory()))
 
 
 def detect_into(
@@ -168,11 +151,19 @@ def detect_into(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
     direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int = 0,
@@ -200,12 +191,20 @@ def detect_into(
         method: Another method.
         bands: Bands to compare.
         rgb: Which of them are red, green and blue.
-        masks: Rasters whose non-zero pixels are left out.
+        masks: What is left out.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels.
         band_names: Names of all bands.
         dates: When the images were taken.
         axes: Order of the axes of NumPy arrays.
         direction: Of change.
+        bbox: Part to compare.
+        bbox_crs: CRS of the box.
+        aoi: Polygons to compare within.
+        coregister: Shift to remove.
+        offset: Added to the values of Sentinel-2.
+        assets: Of STAC items.
+        clouds: "auto" leaves out clouds.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
@@ -222,28 +221,8 @@ def detect_into(
     Raises:
         OutputError: `out` exists, or cannot be written.
     """
-    request = Request(
-        t1=t1,
-        t2=t2,
-        preset=preset,
-        method=method,
-        bands=bands,
-        rgb=rgb,
-        masks=masks,
-        nodata=nodata,
-        band_names=band_names,
-        dates=dates,
-        axes=axes,
-        direction=direction,
-        threshold=threshold,
-        min_area=min_area,
-        min_pixels=min_pixels,
-        kinds=kinds,
-        extractor=extractor,
-        device=device,
-        seed=seed,
-        progress=progress,
-    )
+    said = {name: value for name, value in locals().items() if name not in {"out", "overwrite"}}
+    request = Request(**said)
     target = Path(out)
     with (
         bounded_cache(),
@@ -263,12 +242,14 @@ class Detection:
         pair: The images.
         preset: The preset with the method that is asked for.
         options: What the method is told.
+        checked: What the pair was like before t2 was moved.
     """
 
     request: Request
     pair: ImagePair
     preset: Preset
     options: Options
+    checked: Checkup
 
     @classmethod
     def of(cls, request: Request) -> Detection:
@@ -280,7 +261,10 @@ class Detection:
                 unknown.
             ValueError: No such preset, method, rule or device.
         """
-        pair = request.opened()
+        stages = Stages(request.progress)
+        pair = request.opened(stages)
+        checked = check_up(pair, stages)
+        pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
         wanted_kinds(request.kinds)
         if request.min_area > 0:
@@ -291,18 +275,13 @@ class Detection:
             request.extractor,
             device=request.device,
             seed=request.seed,
-            stages=Stages(request.progress),
+            stages=stages,
         )
-        return cls(request=request, pair=pair, preset=preset, options=options)
+        return cls(request=request, pair=pair, preset=preset, options=options, checked=checked)
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        # Sums are rounded otherwise by another number of threads.
-        software = (versions(), code_digest(), torch.get_num_threads())
-        images = [identity_of(raster) for raster in (self.pair.t1, self.pair.t2, *self.pair.masks)]
-        weights = state_of(self.options.extractor)
-        key = (self._settings(), str(self.pair.grid), images, weights, *software)
-        return hashlib.sha256(repr(key).encode()).hexdigest()
+        return key_of(self._settings(), self.pair, self.options.extractor)
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
@@ -339,17 +318,12 @@ class Detection:
         stages = self.options.stages
         block = self.pair.load(stages)
         difference = measure(block)
-        decision = decide(
-            difference,
-            block.valid,
-            self.request.threshold,
-            automatic=self.preset.threshold,
-            seed=self.options.seed,
-        )
-        factor = factor_of(block.valid.shape)
+        valid, rgb = block.valid, self.pair.rgb
+        asked, automatic = self.request.threshold, self.preset.threshold
+        decision = decide(difference, valid, asked, automatic=automatic, seed=self.options.seed)
+        factor = factor_of(valid.shape)
         t1_rgb, t2_rgb = (
-            block_means(colors_of(image, self.pair.rgb), block.valid, factor)
-            for image in (block.t1, block.t2)
+            block_means(colors_of(image, rgb), valid, factor) for image in (block.t1, block.t2)
         )
         return self._result(
             lambda window: decision.score[window.slices],
@@ -402,7 +376,13 @@ class Detection:
                 "settings": {**self._settings(), "rule": rule, "score": measure, **facts}
                 | kinds.facts(),
                 "threshold": {"value": threshold, "rule": rule, "label_free": True},
-                "warnings": [*self.pair.warnings, *warnings, *kinds.warnings],
+                "check": self.checked.as_dict() | self.pair.moved,
+                "warnings": [
+                    *self.checked.left(self.pair),
+                    *self.pair.warnings,
+                    *warnings,
+                    *kinds.warnings,
+                ],
                 "versions": versions(),
             },
             stages=stages,
@@ -410,10 +390,4 @@ class Detection:
 
     def _settings(self) -> dict[str, Any]:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
-        return settings | {
-            "nodata": self.pair.t1.nodata,
-            "asked threshold": self.request.threshold,
-            "min_area": self.request.min_area,
-            "min_pixels": self.request.min_pixels,
-            "kinds": self.request.kinds,
-        }
+        return settings | self.request.settings | self.pair.settings

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from metriccd.methods import Direction
 from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
 from metriccd.raster import Image, Nodata
-from metriccd.stages import Progress
+from metriccd.stages import Progress, Stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,15 @@ class Request:
     bands: BandNames | None
     rgb: BandNames | None
     masks: Image | Sequence[Image]
+    mask_dilate: int = 0
     nodata: Nodata
+    bbox: str | Sequence[float] | None = None
+    bbox_crs: str | None = None
+    aoi: Image | None = None
+    coregister: str | None = None
+    offset: str | float = "auto"
+    assets: BandNames | None = None
+    clouds: str | None = None
     threshold: str | float
     min_area: float
     kinds: str | Sequence[str]
@@ -45,10 +54,26 @@ class Request:
     @property
     def files(self) -> list[str | Path]:
         """The images and masks that are files or folders."""
-        images = (self.t1, self.t2, *several(self.masks))
+        images = (self.t1, self.t2, *several(self.masks), self.aoi)
         return [image for image in images if isinstance(image, str | Path)]
 
-    def opened(self) -> ImagePair:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked for that the pair does not tell, for the record."""
+        names = (
+            "min_area",
+            "min_pixels",
+            "mask_dilate",
+            "bbox",
+            "bbox_crs",
+            "coregister",
+            "clouds",
+            "kinds",
+        )
+        asked = {name: getattr(self, name) for name in names}
+        return {"asked threshold": self.threshold} | asked
+
+    def opened(self, stages: Stages | None = None) -> ImagePair:
         """The images on one grid."""
         return read_pair(
             self.t1,
@@ -56,8 +81,16 @@ class Request:
             bands=self.bands,
             rgb=self.rgb,
             masks=self.masks,
+            mask_dilate=self.mask_dilate,
             nodata=self.nodata,
             band_names=self.band_names,
             dates=self.dates,
             axes=self.axes,
+            bbox=self.bbox,
+            bbox_crs=self.bbox_crs,
+            aoi=self.aoi,
+            offset=self.offset,
+            assets=self.assets,
+            clouds=self.clouds,
+            stages=stages,
         )

@@ -281,7 +281,7 @@ def _record(
     references = reference if isinstance(reference, tuple) else (reference,)
     return {
         "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
-        "masks": [input_of(mask) for mask in pair.masks],
+        "masks": [input_of(mask.source) for mask in pair.masks],
         "references": [input_of(as_raster(image, "reference")) for image in references],
         "settings": {
             "methods": list(methods),

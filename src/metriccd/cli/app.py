@@ -11,6 +11,7 @@ from types import FrameType
 import typer
 
 from metriccd.cli.accuracy import benchmark, compare, evaluate
+from metriccd.cli.check import check
 from metriccd.cli.demo import demo
 from metriccd.cli.detect import detect
 from metriccd.cli.weights import fetch_weights, import_weights, list_weights
@@ -31,6 +32,7 @@ weights_app = typer.Typer(help="Network weights: list, fetch, import.", no_args_
 app.add_typer(weights_app, name="weights")
 
 app.command(epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out")(detect)
+app.command(epilog="Example: metriccd check before.tif after.tif")(check)
 app.command(epilog="Example: metriccd evaluate out --reference truth.tif")(evaluate)
 app.command(epilog="Example: metriccd compare before.tif after.tif --reference truth.tif -o out")(
     compare

@@ -8,14 +8,25 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    Aoi,
+    Assets,
     BandNamesOf,
     Bands,
+    Bbox,
+    BboxCrs,
+    Clouds,
+    Coregister,
+    CoregisterLocal,
+    DatesOf,
     Device,
     Extractor,
+    Finding,
     First,
     Json,
     Mask,
+    MaskDilate,
     MissingValue,
+    Offset,
     OnDevice,
     Out,
     Overwrite,
@@ -23,8 +34,10 @@ from metriccd.cli.arguments import (
     Rgb,
     Second,
     Seed,
+    Stac,
     Threshold,
     Way,
+    assets_of,
     guarded,
     level_of,
     listed,
@@ -45,14 +58,22 @@ def detect(
     method: Annotated[
         str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
     ] = None,
+    stac: Stac = False,
+    assets: Assets = None,
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
+    mask_dilate: MaskDilate = 0,
+    clouds: Clouds = Finding.NO,
+    bbox: Bbox = None,
+    bbox_crs: BboxCrs = None,
+    aoi: Aoi = None,
+    coregister: Coregister = False,
+    coregister_local: CoregisterLocal = False,
+    offset: Offset = "auto",
     nodata: MissingValue = None,
     band_names: BandNamesOf = None,
-    dates: Annotated[
-        str | None, typer.Option(help="When T1 and T2 were taken: 2019-06-01,2020-06-01.")
-    ] = None,
+    dates: DatesOf = None,
     direction: Annotated[
         Way, typer.Option(help="What changed, what appeared in T2, or what disappeared from T1.")
     ] = Way.BOTH,
@@ -80,6 +101,7 @@ def detect(
     from metriccd.detection import detect_into
     from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
+    from metriccd.pair import bounds_of
     from metriccd.result import unfinished_path
 
     level = level_of(threshold)
@@ -88,6 +110,10 @@ def detect(
         choose_device(device.value)
         missing = missing_value(nodata)
         wanted_kinds(listed(kinds) or ())
+        if bbox is not None:
+            bounds_of(bbox)
+        if offset != "auto":
+            float(offset)
     try:
         with show_progress(quiet) as progress:
             summary = detect_into(
@@ -99,6 +125,14 @@ def detect(
                 bands=listed(bands),
                 rgb=listed(rgb),
                 masks=mask or (),
+                mask_dilate=mask_dilate,
+                bbox=bbox,
+                bbox_crs=bbox_crs,
+                aoi=aoi,
+                coregister="local" if coregister_local else "global" if coregister else None,
+                offset=offset,
+                assets=assets_of(stac, assets),
+                clouds="auto" if clouds is Finding.AUTO else None,
                 nodata=missing,
                 band_names=listed(band_names),
                 dates=dates,

@@ -16,10 +16,9 @@ from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, shrunk, stretched
 from metriccd.result.record import (
     code_digest,
-    identity_of,
     input_of,
     inputs_of,
-    state_of,
+    key_of,
     versions,
     weights_of,
 )
@@ -37,12 +36,11 @@ __all__ = [
     "encode",
     "error_map",
     "error_panel",
-    "identity_of",
     "input_of",
     "inputs_of",
+    "key_of",
     "output_folder",
     "shrunk",
-    "state_of",
     "stretched",
     "unfinished_folder",
     "unfinished_path",

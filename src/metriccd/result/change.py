@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from metriccd.kinds import shown
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
 from metriccd.result.dataset import to_dataset
@@ -56,6 +57,16 @@ class Change:
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
+
+    @classmethod
+    def of(cls, result: Result) -> Change:
+        """A result that is read by windows, as arrays."""
+        window = Window.whole(result.grid.shape)
+        change, score = result.read(window)
+        kept = {part.name: getattr(result, part.name) for part in fields(result)}
+        del kept["read"]
+        kept["kinds"] = None if result.kinds is None else shown(result.kinds(window), change)
+        return cls(score=score, map=change, valid=~np.isnan(score), **kept)
 
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon an object: `id`, `area_m2`, `score_mean`, `score_max`, `kind`."""

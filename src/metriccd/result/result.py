@@ -114,7 +114,9 @@ class Result:
         kinds = self._write_kinds(folder)
         (folder / "change.qml").write_text(style.qml())
         with self.stages.stage("report", 2) as advance:
-            item = stac_item(name, self.grid, created=created, taken=self._taken())
+            item = stac_item(
+                name, self.grid, created=created, taken=self._taken(), derived=self._items()
+            )
             (folder / "item.json").write_text(_json(item))
             data = replace(self._report_data(tally, judgment), kinds=kinds)
             preview = draw_preview(data)
@@ -213,6 +215,11 @@ class Result:
         one, other = (None if time is None else datetime.fromisoformat(time) for time in told)
         return one, other
 
+    def _items(self) -> list[str]:
+        """Addresses of the STAC items that the images came from."""
+        inputs = [_stac(self.record["inputs"][date]) for date in ("t1", "t2")]
+        return [each["href"] for each in inputs if each]
+
     def _stage_rows(self) -> list[dict[str, Any]]:
         return [
             {
@@ -237,6 +244,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _stac(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the record of an image says of its STAC item; empty where it came from none."""
+    found: Mapping[str, Any] = image.get("stac", {})
+    return found
 
 
 def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:
