@@ -13,6 +13,8 @@ from rasterio.enums import ColorInterp
 # All files of a result.
 FILES = {
     "score.tif",
+    "direction.tif",
+    "direction.tif.aux.xml",
     "kind.tif",
     "kind.tif.aux.xml",
     "change.tif",

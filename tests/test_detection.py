@@ -339,6 +339,33 @@ def test_min_area_drops_small_objects_everywhere(files) -> None:
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
+def test_directions_are_said_and_swap_with_the_dates(scene: Scene, tmp_path: Path) -> None:
+    found, swapped = (mcd.detect(*dates) for dates in ((scene.t1, scene.t2), (scene.t2, scene.t1)))
+    np.testing.assert_allclose(found.score, swapped.score, atol=2e-3)
+    both = found.map & swapped.map
+    assert both.any()
+    assert set(np.unique(found.direction)) <= {0, 1, 2}
+    assert (found.direction[both] + swapped.direction[both] == 3).mean() > 0.99
+    with rasterio.open(found.save(tmp_path / "out") / "direction.tif") as file:
+        np.testing.assert_array_equal(file.read(1), found.direction)
+    assert mcd.detect(scene.t1, scene.t2, method="cva").direction is None
+
+
+@pytest.mark.parametrize("city", ["bercy", "hongkong"])
+def test_the_order_of_real_dates_does_not_matter(data: Path, city: str) -> None:
+    images = [data / "oscd" / city / "pair" / f"img{number}.png" for number in (1, 2)]
+    found, swapped = (mcd.detect(*dates, preset="fast") for dates in (images, images[::-1]))
+    np.testing.assert_allclose(found.score, swapped.score, atol=5e-3)
+
+
+def test_one_direction_is_the_other_with_the_dates_swapped(scene: Scene) -> None:
+    gone = mcd.detect(scene.t1, scene.t2, direction="disappeared")
+    came = mcd.detect(scene.t2, scene.t1, direction="appeared")
+    np.testing.assert_allclose(gone.score, came.score, atol=2e-3)
+    with pytest.raises(ValueError, match="direction appeared needs a method"):
+        mcd.detect(scene.t1, scene.t2, method="cva", direction="appeared")
+
+
 def test_plot_draws_on_axes(change: mcd.Change) -> None:
     axes = change.plot()
     assert len(axes.images) == 1

@@ -304,6 +304,7 @@ class Detection:
         by_rule = isinstance(wanted, str)
         return self._result(
             lambda window: score_of(scanned.distance.read(window), level),
+            lean=None if scanned.lean is None else scanned.lean.read,
             threshold=0.5 if by_rule else float(wanted),
             rule=rule if by_rule else "fixed",
             measure=measure_of(level, rule),
@@ -345,6 +346,7 @@ class Detection:
         rule: str,
         measure: str,
         workspace: Workspace,
+        lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
@@ -368,6 +370,7 @@ class Detection:
             rule=rule,
             grid=self.pair.grid,
             kinds=kinds.read,
+            lean=lean,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,

@@ -19,7 +19,7 @@ from metriccd.raster import Grid, Window
 from metriccd.result import pictures
 from metriccd.result.dataset import to_dataset
 from metriccd.result.folder import output_folder
-from metriccd.result.result import Judgment, Result
+from metriccd.result.result import Judgment, Result, direction_of
 from metriccd.result.tally import Tally
 from metriccd.stages import Stages
 
@@ -37,6 +37,8 @@ class Change:
         grid: Where the pixels lie.
         kinds: Kind of each changed pixel, 0 elsewhere, 255 where not valid; docs/kinds.md names
             them.
+        lean: Which way a pixel changed, if it did: > 0 what appeared in t2, < 0 what disappeared
+            from t1; None where the method does not tell.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
             overview of at most 1400 pixels a side.
         t2_rgb: Second image, likewise.
@@ -52,6 +54,7 @@ class Change:
     rule: str
     grid: Grid
     kinds: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
+    lean: Float32[np.ndarray, "row col"] | None = field(default=None, repr=False)
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
@@ -65,8 +68,14 @@ class Change:
         change, score = result.read(window)
         kept = {part.name: getattr(result, part.name) for part in fields(result)}
         del kept["read"]
+        kept["lean"] = None if result.lean is None else result.lean(window)
         kept["kinds"] = None if result.kinds is None else shown(result.kinds(window), change)
         return cls(score=score, map=change, valid=~np.isnan(score), **kept)
+
+    @property
+    def direction(self) -> UInt8[np.ndarray, "row col"] | None:
+        """0 no change, 1 appeared, 2 disappeared, 255 not valid; None where nobody can tell."""
+        return None if self.lean is None else direction_of(self.map, self.valid, self.lean)
 
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon an object: `id`, `area_m2`, `score_mean`, `score_max`, `kind`."""
@@ -136,6 +145,7 @@ class Change:
             rule=self.rule,
             grid=self.grid,
             kinds=None if self.kinds is None else self._read_kinds,
+            lean=None if self.lean is None else self._read_lean,
             t1_rgb=self.t1_rgb,
             t2_rgb=self.t2_rgb,
             history=self.history,
@@ -147,6 +157,9 @@ class Change:
         self, window: Window
     ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
         return self.map[window.slices], self.score[window.slices]
+
+    def _read_lean(self, window: Window) -> Float32[np.ndarray, "row col"]:
+        return cast("Float32[np.ndarray, 'row col']", self.lean)[window.slices]
 
     def _read_kinds(self, window: Window) -> UInt8[np.ndarray, "row col"]:
         return cast("UInt8[np.ndarray, 'row col']", self.kinds)[window.slices]

@@ -24,6 +24,7 @@ OURS = frozenset(
     {
         RECORD,
         *("score.tif", "change.tif", "change.qml", "change.gpkg", "kind.tif"),
+        *("direction.tif", "direction.tif.aux.xml"),
         *("report.html", "preview.png", "item.json"),
         *("score.tif.aux.xml", "change.tif.aux.xml", "kind.tif.aux.xml"),
         *("evaluation.json", "errors.png", "curves.png"),

@@ -62,10 +62,11 @@ class KindVotes:
         return [NAMES[int(value)] for value in counts.argmax(axis=1)]
 
 
-def write_category_names(raster: Path) -> None:
-    """Names of the classes in the side file where GDAL looks for them."""
+def write_category_names(raster: Path, classes: Mapping[int, str] = NAMES) -> None:
+    """Names of classes in the side file where GDAL looks for them."""
     names = "".join(
-        f"<Category>{escape(NAMES.get(value, ''))}</Category>" for value in range(VALUES)
+        f"<Category>{escape(classes.get(value, ''))}</Category>"
+        for value in range(max(classes) + 1)
     )
     raster.with_name(f"{raster.name}.aux.xml").write_text(
         f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames>'

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
@@ -38,6 +38,13 @@ _CHANGE_LAYER = CogLayer(
     overviews="mode",
     colors=style.COLORS,
 )
+_DIRECTION_LAYER = CogLayer(
+    dtype="uint8",
+    nodata=style.NODATA,
+    bands=("direction",),
+    overviews="mode",
+    colors=style.DIRECTION_COLORS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,8 @@ class Result:
         rule: What chose the threshold.
         grid: Where the pixels lie.
         kinds: Kind of every pixel of a window, as if it had changed.
+        lean: Which way the pixels of a window changed, if they did: > 0 what appeared in t2, < 0
+            what disappeared from t1; None where the method does not tell.
         t1_rgb: Overview of the first image for display, in [0, 1], NaN where not valid.
         t2_rgb: Of the second one.
         history: Curves of the fit, step by step.
@@ -62,6 +71,7 @@ class Result:
     rule: str
     grid: Grid
     kinds: ReadKinds | None = None
+    lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
@@ -112,6 +122,7 @@ class Result:
             advance(1)
         tally = self._write_rasters(folder)
         kinds = self._write_kinds(folder)
+        self._write_direction(folder)
         (folder / "change.qml").write_text(style.qml())
         with self.stages.stage("report", 2) as advance:
             item = stac_item(
@@ -173,6 +184,17 @@ class Result:
                 advance(1)
         write_category_names(path)
         return legend(counts)
+
+    def _write_direction(self, folder: Path) -> None:
+        """Writes direction.tif: which way changed pixels changed."""
+        if self.lean is None:
+            return
+        path = folder / "direction.tif"
+        with cog_writer(path, self.grid, _DIRECTION_LAYER) as write:
+            for window in self.grid.windows(BLOCK):
+                change, score = self.read(window)
+                write(window, direction_of(change, ~np.isnan(score), self.lean(window))[np.newaxis])
+        write_category_names(path, style.DIRECTION_LABELS)
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
@@ -250,6 +272,17 @@ def _stac(image: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the record of an image says of its STAC item; empty where it came from none."""
     found: Mapping[str, Any] = image.get("stac", {})
     return found
+
+
+def direction_of(
+    change: Bool[np.ndarray, "row col"],
+    valid: Bool[np.ndarray, "row col"],
+    lean: Float32[np.ndarray, "row col"],
+) -> UInt8[np.ndarray, "row col"]:
+    """0 no change, 1 appeared, 2 disappeared, 255 nodata."""
+    ways = np.where(lean >= 0, style.APPEARED, style.DISAPPEARED)
+    classes = np.where(valid, np.where(change, ways, style.NO_CHANGE), style.NODATA)
+    return classes.astype(np.uint8)
 
 
 def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:
