@@ -40,7 +40,7 @@ class Request:
     clouds: str | None = None
     threshold: str | float
     min_area: float
-    kinds: str | Sequence[str]
+    kinds: str | Sequence[str] = ()
     extractor: str | nn.Module | None
     device: str
     seed: int
