@@ -10,7 +10,6 @@ this machine's own convolutions reach, the time of a size against that of the on
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import platform
@@ -26,8 +25,6 @@ import numpy as np
 import torch
 from affine import Affine
 from matplotlib.figure import Figure
-from metriccd.recipe.adaptation import Adaptation
-from metriccd.recipe.structure import structural_dissimilarity
 from torch import nn
 from torch.nn import functional
 
@@ -38,7 +35,7 @@ from metriccd.nets.precision import autocast, place
 from metriccd.raster import CogLayer, Grid, crs_of
 from metriccd.raster.cog import tiled_writer
 from metriccd.recipe.feature_distance import level_distances
-from metriccd.recipe.fusion import fit_fusion, fuse
+from metriccd.recipe.fusion import Look, fit_fusion
 from metriccd.recipe.guidance import guided
 from metriccd.scene.measure import TILE
 from metriccd.scene.workers import WORKERS, map_ahead, workers
@@ -155,7 +152,6 @@ def roofline() -> dict[str, Any]:
         "attainable_gflops": round(attainable),
         "inference_gflops": round(reached),
         "inference_share": round(reached / attainable, 3),
-        "fitting": fitting(attainable),
         "copy_gb_per_second": round(copy_rate(), 1),
         "stages_ns_per_pixel": stage_costs(),
     }
@@ -193,63 +189,6 @@ def flops_of(network: MetricExtractor) -> float:
     return sum(flops_by_level(network))
 
 
-def fitting(attainable: float) -> dict[str, float]:
-    """A step of the adaptation, forward and twice as much backward, against convolutions' rate.
-
-    Twice: of its own layers alone, forward and backward on its own shapes, and of what inference
-    attains on large images.
-    """
-    scene = land_scene(512, 512)
-    t1, t2 = (image.astype(np.float32) for image in (scene.t1, scene.t2))
-    valid = np.ones(scene.reference.shape, bool)
-    network = load_extractor("embedded")
-    assert isinstance(network, MetricExtractor)
-
-    def fit(steps: int) -> float:
-        start = time.perf_counter()
-        fit_fusion(
-            [(t1, t2, valid)],
-            rgb=(0, 1, 2),
-            extractor=network,
-            adaptation=Adaptation(steps=steps),
-        )
-        return time.perf_counter() - start
-
-    fit(1)  # torch imports its compiler when the first optimizer is made
-    step, settings = min((fit(50) - fit(10)) / 40 for _ in range(3)), Adaptation()
-    flops = 3 * 2 * settings.batch * settings.crop**2 * flops_of(network)
-    alone = sum(
-        layer_seconds(layer, settings.crop >> level, 2 * settings.batch)
-        for level, layer in convolutions(network.folded())
-    )
-    return {
-        "seconds_per_step": round(step, 4),
-        "gflops": round(flops / step / 1e9),
-        "convolutions_gflops": round(flops / alone / 1e9),
-        "share": round(alone / step, 3),
-        "share_of_inference": round(flops / step / 1e9 / attainable, 3),
-    }
-
-
-def layer_seconds(layer: nn.Conv2d, side: int, batch: int) -> float:
-    """A convolution of a batch of crops, forward and backward, and nothing else."""
-    copied = place(copy.deepcopy(layer), "cpu")
-    shape = batch, layer.in_channels, side, side
-    image = torch.rand(shape).contiguous(memory_format=torch.channels_last)
-    with autocast("cpu"):
-        upstream = torch.ones_like(copied(image))
-    # Nobody asks for the gradient of the colors.
-    image = image.to(upstream.dtype).requires_grad_(layer.in_channels > 3)
-    asked = [each for each in (image, *copied.parameters()) if each.requires_grad]
-
-    def both_ways() -> object:
-        with autocast("cpu"):
-            made = copied(image)
-        return torch.autograd.grad(made, asked, upstream)
-
-    return timed(both_ways, repeat=20)
-
-
 def copy_rate() -> float:
     """GB/s read and written by a copy larger than the cache."""
     one = torch.rand(2**26)
@@ -270,23 +209,22 @@ def stage_costs() -> dict[str, float]:
         [(*tiled, valid)],
         rgb=(0, 1, 2),
         extractor=load_extractor("embedded"),
-        adaptation=Adaptation(steps=0),
     )
     with torch.inference_mode():
-        ranged = fitted.ranged(*tiled, valid)
-        part = fitted.standard(*ranged, valid)
-        evidence = fitted.closed_form(part)
-        dates = torch.stack([part.t1[:3], part.t2[:3]])
-        levels = level_distances(fitted.network, dates)
-        evidence["features"] = levels.mean(dim=0)
+        direction = fitted.appeared or fitted.disappeared
+        assert direction is not None
+        seen = {"rgb": (0, 1, 2), "network": fitted.network, "device": "cpu"}
+        part, plain = fitted.plain(*tiled, valid, **seen)
+        evidence = direction(*tiled, valid, **seen)
+        look = Look(evidence, evidence, plain, part)
         stages: dict[str, Callable[[], object]] = {
-            "color": lambda: fitted.ranged(*tiled, valid),
-            "standardize": lambda: fitted.standard(*ranged, valid),
-            "prediction": lambda: fitted.closed_form.prediction.residual(part.t1, part.t2),
-            "structure": lambda: structural_dissimilarity(part.t1, part.t2, noise=1e-3),
-            "features": lambda: level_distances(fitted.network, dates),
-            "fuse, guidance included": lambda: fuse(evidence, part),
-            "guidance": lambda: guided(levels[0], part.t1, part.t2, part.valid),
+            "plain difference": lambda: fitted.plain(*tiled, valid, **seen),
+            "color": lambda: direction.ranged(*tiled, valid),
+            "prediction": lambda: direction.prediction.residuals(part.t1, part.t2),
+            "features": lambda: level_distances(fitted.network, part.dates((0, 1, 2))),
+            "one direction": lambda: direction(*tiled, valid, **seen),
+            "both, guidance included": lambda: look.at(1.0, 0.5),
+            "guidance": lambda: guided(plain, part.t1, part.t2, part.valid),
             "all": lambda: fitted(*tiled, valid),
         }
         return {name: round(beside(stage) / side**2 * 1e9, 1) for name, stage in stages.items()}

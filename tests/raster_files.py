@@ -17,6 +17,8 @@ FILES = {
     *("change.gpkg", "polygons.qml", "polygons.sld"),
     *("before-view.tif", "after-view.tif", "project.qgz"),
     *("report.html", "preview.png", "preview-large.png", "item.json", "run.json"),
+    *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
+    "potential.tif",
 }
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(10, 0, 600_000, 0, -10, 4_800_000)

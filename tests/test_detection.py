@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import rasterio
 from rio_cogeo import cog_validate
+from scipy.ndimage import shift
 from sklearn.cluster import KMeans
+from sklearn.metrics import roc_auc_score
 
 import metriccd as mcd
 from metriccd.decision.rules import threshold_of
@@ -244,8 +246,8 @@ def test_progress_reports_every_stage_to_its_end(scene: Scene) -> None:
     mcd.detect(
         scene.t1, scene.t2, progress=lambda stage, done, total: seen.update({stage: (done, total)})
     )
-    stages = ["check", "plain", "appeared", "disappeared", "scale"]
-    stages += ["measure", "threshold", "checksums"]
+    stages = ["windows", "check", "plain", "appeared", "disappeared", "scale"]
+    stages += ["measure", "threshold", "kinds", "checksums"]
     assert list(seen) == stages
     assert all(done == total for done, total in seen.values())
 
@@ -354,6 +356,33 @@ def test_min_area_drops_small_objects_everywhere(files) -> None:
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
+def test_directions_are_said_and_swap_with_the_dates(scene: Scene, tmp_path: Path) -> None:
+    found, swapped = (mcd.detect(*dates) for dates in ((scene.t1, scene.t2), (scene.t2, scene.t1)))
+    np.testing.assert_allclose(found.score, swapped.score, atol=2e-3)
+    both = found.map & swapped.map
+    assert both.any()
+    assert set(np.unique(found.direction)) <= {0, 1, 2}
+    assert (found.direction[both] + swapped.direction[both] == 3).mean() > 0.99
+    with rasterio.open(found.save(tmp_path / "out") / "direction.tif") as file:
+        np.testing.assert_array_equal(file.read(1), found.direction)
+    assert mcd.detect(scene.t1, scene.t2, method="cva").direction is None
+
+
+@pytest.mark.parametrize("city", ["bercy", "hongkong"])
+def test_the_order_of_real_dates_does_not_matter(data: Path, city: str) -> None:
+    images = [data / "oscd" / city / "pair" / f"img{number}.png" for number in (1, 2)]
+    found, swapped = (mcd.detect(*dates, preset="fast") for dates in (images, images[::-1]))
+    np.testing.assert_allclose(found.score, swapped.score, atol=5e-3)
+
+
+def test_one_direction_is_the_other_with_the_dates_swapped(scene: Scene) -> None:
+    gone = mcd.detect(scene.t1, scene.t2, direction="disappeared")
+    came = mcd.detect(scene.t2, scene.t1, direction="appeared")
+    np.testing.assert_allclose(gone.score, came.score, atol=2e-3)
+    with pytest.raises(ValueError, match="direction appeared needs a method"):
+        mcd.detect(scene.t1, scene.t2, method="cva", direction="appeared")
+
+
 def test_plot_draws_on_axes_which_a_notebook_shows(change: mcd.Change) -> None:
     import matplotlib.pyplot as plt
 
@@ -460,3 +489,36 @@ def test_a_reference_that_knows_nothing_is_an_error(change, scene: Scene, out: P
     empty = str(write(out.parent / "empty.tif", nothing[None]))
     with pytest.raises(mcd.DataError, match="none is judged; check nodata and overlap"):
         evaluate_folder(out, [empty, empty])
+
+
+@pytest.mark.parametrize("by", [(0.0, 2.0), (0.7, -1.5)])
+def test_a_shift_costs_a_hundredth_of_auc_once_it_is_taken_out(by: tuple[float, float]) -> None:
+    scene = land_scene(320, 320, seed=3)
+    moved = np.stack(
+        [shift(band.astype(np.float64), by, order=5, mode="reflect") for band in scene.t2]
+    )
+    inner = np.s_[8:-8, 8:-8]
+    found = {}
+    for name, t2, way in (
+        ("in place", scene.t2, "global"),
+        ("shifted", moved, None),
+        ("taken out", moved, "global"),
+    ):
+        change = mcd.detect(scene.t1, t2.astype(np.float32), preset="fast", coregister=way)
+        valid = change.valid[inner]
+        found[name] = roc_auc_score(scene.reference[inner][valid], change.score[inner][valid])
+        warned = any("--coregister removes it" in text for text in change.record["warnings"])
+        assert warned == (name == "shifted")
+    assert found["taken out"] > found["in place"] - 0.01
+    assert found["shifted"] < found["in place"] - 0.01
+    settings = change.record["settings"]
+    assert settings["coregistered"] == "global"
+    assert abs(settings["shift columns"]) > 1
+
+
+def test_only_what_a_box_holds_is_compared(scene: Scene) -> None:
+    whole = mcd.detect(scene.t1, scene.t2, method="cva", threshold="otsu")
+    part = mcd.detect(scene.t1, scene.t2, method="cva", threshold="otsu", bbox=(20, 30, 120, 140))
+    assert part.score.shape == (110, 100)
+    assert part.record["settings"]["bbox"] == (20, 30, 120, 140)
+    assert whole.score.shape == (160, 192)

@@ -19,16 +19,16 @@ LAYERS = [
     {"errors", "stages"},
     {"raster", "nets", "difference"},
     {"pair", "scene", "gis"},
-    {"decision"},
+    {"decision", "kinds"},
     {"recipe", "paper", "methods"},
-    {"result", "request", "detection"},
+    {"result", "request", "check", "detection"},
     {"accuracy", "benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
 OWNERS = {
     "rasterio": {"raster"},
     "geopandas": {"result"},
-    "pystac": {"result"},
+    "pystac": {"raster", "result"},
     "matplotlib": {"result", "accuracy"},
     "typer": {"cli"},
     "rich": {"cli"},

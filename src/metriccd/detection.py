@@ -5,20 +5,18 @@ A request → a pair on one grid → a method fitted on it → the scene measure
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32
 from torch import nn
 
+from metriccd.check import Checkup, check_up
 from metriccd.decision import (
     BLOCK,
-    Cleaning,
     Connectivity,
     Scale,
     Verdict,
@@ -27,8 +25,10 @@ from metriccd.decision import (
     rules,
     takes_all,
 )
+from metriccd.kinds import BY_EVIDENCE, map_pair, wanted_kinds
 from metriccd.methods import (
     METHODS,
+    Direction,
     Options,
     Preset,
     WindowedMethod,
@@ -36,19 +36,16 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of
+from metriccd.pair import BandNames, Block, Dates, ImagePair, colors_of, coregistered
 from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
     Products,
     Result,
-    change_of,
-    code_digest,
-    content_of,
     decision_record,
     inputs_of,
-    state_of,
+    key_of,
     stretched,
     unfinished_folder,
     versions,
@@ -75,15 +72,25 @@ def detect(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int | None = None,
     fill_holes: int = 0,
     connectivity: Connectivity = 4,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -99,17 +106,32 @@ def detect(
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
-        masks: One or more rasters whose non-zero pixels are left out.
+        masks: What is left out: rasters where they are not zero, vector files, or classes as
+            text: "scl.tif:SCL", "QA_PIXEL=cloud,shadow" (docs/masks.md).
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare; "none" if none are.
         band_names: Names of all bands of an image that does not name them.
         dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
+        direction: Of change: "both", "appeared" (in t2) or "disappeared" (from t1); of methods that
+            do not tell them apart, "both" only.
+        bbox: West, south, east, north of the part to compare, in t1's CRS.
+        bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
+        aoi: Vector file of polygons; nothing outside is compared.
+        coregister: "global" removes a shift between the dates, "local" a smooth field of shifts
+            too, where that makes them more alike (docs/coregistration.md).
+        offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
+            product's metadata or name tell), or a number.
+        assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
+        clouds: "auto" leaves out clouds and shadows (extra `clouds`).
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
             would connect somewhere in the scene, 3 to 16 as a rule.
         fill_holes: Holes of at most that many pixels, within objects, become change.
         connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
+        kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
+            but one; see docs/kinds.md.
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
@@ -121,31 +143,9 @@ def detect(
         WeightsError: The extractor's weights are not at hand.
         ValueError: No such preset, method or rule.
     """
-    request = Request(
-        t1=t1,
-        t2=t2,
-        preset=preset,
-        method=method,
-        bands=bands,
-        rgb=rgb,
-        masks=masks,
-        nodata=nodata,
-        band_names=band_names,
-        dates=dates,
-        axes=axes,
-        threshold=threshold,
-        cleaning=Cleaning(
-            min_pixels=min_pixels,
-            min_area=min_area,
-            fill_holes=fill_holes,
-            connectivity=connectivity,
-        ),
-        extractor=extractor,
-        device=device,
-        seed=seed,
-        progress=progress,
-    )
-    return change_of(Detection.of(request).run(Memory()))
+    # All that was said, and nothing else, is local here.
+    request = Request(**locals())
+    return Change.of(Detection.of(request).run(Memory()))
 
 
 def detect_into(
@@ -158,15 +158,25 @@ def detect_into(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int | None = None,
     fill_holes: int = 0,
     connectivity: Connectivity = 4,
+    kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -193,16 +203,26 @@ def detect_into(
         method: Another method.
         bands: Bands to compare.
         rgb: Which of them are red, green and blue.
-        masks: Rasters whose non-zero pixels are left out.
+        masks: What is left out.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels.
         band_names: Names of all bands.
         dates: When the images were taken.
         axes: Order of the axes of NumPy arrays.
+        direction: Of change.
+        bbox: Part to compare.
+        bbox_crs: CRS of the box.
+        aoi: Polygons to compare within.
+        coregister: Shift to remove.
+        offset: Added to the values of Sentinel-2.
+        assets: Of STAC items.
+        clouds: "auto" leaves out clouds.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
         fill_holes: Holes of at most that many pixels become change.
         connectivity: Of objects: 4 or 8.
+        kinds: Kinds of change that count.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
@@ -218,30 +238,8 @@ def detect_into(
     Raises:
         OutputError: `out` exists, or cannot be written.
     """
-    request = Request(
-        t1=t1,
-        t2=t2,
-        preset=preset,
-        method=method,
-        bands=bands,
-        rgb=rgb,
-        masks=masks,
-        nodata=nodata,
-        band_names=band_names,
-        dates=dates,
-        axes=axes,
-        threshold=threshold,
-        cleaning=Cleaning(
-            min_pixels=min_pixels,
-            min_area=min_area,
-            fill_holes=fill_holes,
-            connectivity=connectivity,
-        ),
-        extractor=extractor,
-        device=device,
-        seed=seed,
-        progress=progress,
-    )
+    own = ("own", "out", "vector", "simplify", "zones", "overwrite")
+    request = Request(**{name: said for name, said in locals().items() if name not in own})
     target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
     with (
         bounded_cache(),
@@ -262,12 +260,14 @@ class Detection:
         pair: The images.
         preset: The preset with the method that is asked for.
         options: What the method is told.
+        checked: What the pair was like before t2 was moved.
     """
 
     request: Request
     pair: ImagePair
     preset: Preset
     options: Options
+    checked: Checkup
 
     @classmethod
     def of(cls, request: Request) -> Detection:
@@ -279,8 +279,12 @@ class Detection:
                 unknown.
             ValueError: No such preset, method, rule or device.
         """
-        pair = request.opened()
-        preset = choose_preset(request.preset, request.method, request.threshold)
+        stages = Stages(request.progress)
+        pair = request.opened(stages)
+        checked = check_up(pair, stages)
+        pair = coregistered(pair, request.coregister, stages)
+        preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
+        wanted_kinds(request.kinds)
         request.cleaning.require(pair.grid)
         options = options_of(
             preset,
@@ -288,19 +292,13 @@ class Detection:
             request.extractor,
             device=request.device,
             seed=request.seed,
-            stages=Stages(request.progress),
+            stages=stages,
         )
-        return cls(request=request, pair=pair, preset=preset, options=options)
+        return cls(request=request, pair=pair, preset=preset, options=options, checked=checked)
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        rasters = (self.pair.t1, self.pair.t2, *self.pair.masks)
-        # Sums are rounded otherwise by another number of threads.
-        software = (versions(), code_digest(), torch.get_num_threads())
-        images = [(content_of(raster), raster.bands) for raster in rasters]
-        weights = state_of(self.options.extractor)
-        key = (self._settings(), str(self.pair.grid), images, weights, *software)
-        return hashlib.sha256(repr(key).encode()).hexdigest()
+        return key_of(self._settings(), self.pair, self.options.extractor)
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
@@ -332,8 +330,10 @@ class Detection:
 
         return self._result(
             score,
+            lean=None if scanned.lean is None else scanned.lean.read,
             scale=scale,
             verdict=judge(scale, wanted, score, self.pair.grid.windows(BLOCK)),
+            workspace=workspace,
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
             facts=fitted.facts,
@@ -344,22 +344,18 @@ class Detection:
         stages = self.options.stages
         block = self.pair.load(stages)
         difference = measure(block)
-        decision = decide(
-            difference,
-            block.valid,
-            self.request.threshold,
-            automatic=self.preset.threshold,
-            seed=self.options.seed,
-        )
-        factor = factor_of(block.valid.shape)
+        valid, rgb = block.valid, self.pair.rgb
+        wanted, own, seed = self.request.threshold, self.preset.threshold, self.options.seed
+        decision = decide(difference, valid, wanted, automatic=own, seed=seed)
+        factor = factor_of(valid.shape)
         t1_rgb, t2_rgb = (
-            block_means(colors_of(image, self.pair.rgb), block.valid, factor)
-            for image in (block.t1, block.t2)
+            block_means(colors_of(image, rgb), valid, factor) for image in (block.t1, block.t2)
         )
         return self._result(
             lambda window: decision.score[window.slices],
             scale=decision.scale,
             verdict=decision.verdict,
+            workspace=Memory(),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
@@ -372,18 +368,27 @@ class Detection:
         *,
         scale: Scale,
         verdict: Verdict,
+        workspace: Workspace,
+        lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
-        stages, threshold = self.options.stages, verdict.threshold
+        stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
+        kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
+        automatic = self.preset.threshold
+        if kinds.strength is not None:
+            # Evidence took the place of the score: only its own threshold, or a number, fits it.
+            value, rule, words = kinds.told(verdict.threshold, verdict.rule, scale.words)
+            scale, automatic = Scale(kind="rank", rule=BY_EVIDENCE, words=words), BY_EVIDENCE
+            verdict = Verdict(threshold=value, rule=rule)
+        threshold, notes = verdict.threshold, (*warnings, *kinds.warnings, *verdict.warnings)
 
         def read(
             window: Window,
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
-            values = score(window)
-            return values > threshold, values
+            return kinds.decided(window, score(window), threshold)
 
         cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
         return Result(
@@ -391,20 +396,19 @@ class Detection:
             threshold=threshold,
             rule=verdict.rule,
             grid=self.pair.grid,
+            kinds=kinds.read,
+            lean=lean,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
                 **inputs_of(self.pair, stages),
-                "settings": self._settings() | {"score": scale.words, **facts},
+                "settings": self._settings() | {"score": scale.words, **facts} | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
-                "automatic": self.preset.threshold,
+                "automatic": automatic,
                 "history": {name: list(curve) for name, curve in history.items()},
-                "dates": {
-                    name: None if date is None else date.as_record()
-                    for name, date in zip(("t1", "t2"), self.pair.dates, strict=True)
-                },
-                "warnings": [*self.pair.warnings, *warnings, *verdict.warnings],
+                "check": self.checked.as_dict() | self.pair.moved,
+                "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
                 "versions": versions(),
             },
             stages=stages,
@@ -412,8 +416,4 @@ class Detection:
 
     def _settings(self) -> dict[str, Any]:
         settings = settings_of(self.request.preset, self.preset, self.options, self.pair)
-        return settings | {
-            "nodata": self.pair.t1.nodata,
-            "asked threshold": self.request.threshold,
-            **self.request.cleaning.record(),
-        }
+        return settings | self.request.settings | self.pair.settings

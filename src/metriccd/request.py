@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from metriccd.decision import Cleaning
+from metriccd.decision import Cleaning, Connectivity
+from metriccd.methods import Direction
 from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
 from metriccd.raster import Image, Nodata
-from metriccd.stages import Progress
+from metriccd.stages import Progress, Stages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is asked for: two images, and what `detect` is told of them.
 
-    The attributes are the arguments of `detect`, which explains them; what happens to the change
-    map is one of them here.
+    The attributes are the arguments of `detect`, which explains them.
     """
 
     t1: Image
@@ -29,9 +30,18 @@ class Request:
     bands: BandNames | None
     rgb: BandNames | None
     masks: Image | Sequence[Image]
+    mask_dilate: int = 0
     nodata: Nodata
+    bbox: str | Sequence[float] | None = None
+    bbox_crs: str | None = None
+    aoi: Image | None = None
+    coregister: str | None = None
+    offset: str | float = "auto"
+    assets: BandNames | None = None
+    clouds: str | None = None
     threshold: str | float
-    cleaning: Cleaning
+    min_area: float = 0.0
+    kinds: str | Sequence[str] = ()
     extractor: str | nn.Module | None
     device: str
     seed: int
@@ -39,14 +49,46 @@ class Request:
     band_names: BandNames | None = None
     dates: Dates | None = None
     axes: str | None = None
+    min_pixels: int | None = None
+    fill_holes: int = 0
+    connectivity: Connectivity = 4
+    direction: Direction = "both"
+
+    def __post_init__(self) -> None:
+        # What happens to the map is checked before anything is opened.
+        self.cleaning.record()
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What happens to the change map."""
+        return Cleaning(
+            min_pixels=self.min_pixels,
+            min_area=self.min_area,
+            fill_holes=self.fill_holes,
+            connectivity=self.connectivity,
+        )
 
     @property
     def files(self) -> list[str | Path]:
         """The images and masks that are files or folders."""
-        images = (self.t1, self.t2, *several(self.masks))
+        images = (self.t1, self.t2, *several(self.masks), self.aoi)
         return [image for image in images if isinstance(image, str | Path)]
 
-    def opened(self) -> ImagePair:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked for that the pair does not tell, for the record."""
+        names = (
+            "mask_dilate",
+            "bbox",
+            "bbox_crs",
+            "coregister",
+            "clouds",
+            "kinds",
+        )
+        asked = {name: getattr(self, name) for name in names}
+        return {"asked threshold": self.threshold} | self.cleaning.record() | asked
+
+    def opened(self, stages: Stages | None = None) -> ImagePair:
         """The images on one grid."""
         return read_pair(
             self.t1,
@@ -54,8 +96,16 @@ class Request:
             bands=self.bands,
             rgb=self.rgb,
             masks=self.masks,
+            mask_dilate=self.mask_dilate,
             nodata=self.nodata,
             band_names=self.band_names,
             dates=self.dates,
             axes=self.axes,
+            bbox=self.bbox,
+            bbox_crs=self.bbox_crs,
+            aoi=self.aoi,
+            offset=self.offset,
+            assets=self.assets,
+            clouds=self.clouds,
+            stages=stages,
         )

@@ -77,11 +77,13 @@ def test_a_row_changes_what_all_rows_share(tmp_path: Path) -> None:
     )
 
 
-def test_settings_that_fit_and_adaptation_share_are_told_apart(tmp_path: Path) -> None:
+def test_settings_of_a_preset_and_of_its_fit_are_told_apart(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('[[rows]]\nname = "a"\nadaptation_steps = 7\nsteps = 9\ncrop = 64\n')
-    found = read_grid(file)["a"]
-    assert (found.adaptation.steps, found.adaptation.crop, found.fit.steps) == (7, 64, 9)
+    file.write_text(
+        '[[rows]]\nname = "a"\ndirection = "appeared"\nplain_features = false\nsteps = 9\n'
+    )
+    row = read_grid(file)["a"]
+    assert (row.direction, row.plain_features, row.fit.steps) == ("appeared", False, 9)
 
 
 @pytest.mark.parametrize(

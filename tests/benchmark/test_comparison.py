@@ -12,9 +12,9 @@ from affine import Affine
 from matplotlib.image import imread
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, roc_auc_score
 
-from metriccd import METHODS, detect, evaluate
+from metriccd import METHODS, PRESETS, detect, evaluate
 from metriccd.accuracy.metrics import Scores
-from metriccd.benchmark.comparison import Comparison, choose_methods, compare, markdown
+from metriccd.benchmark.comparison import Comparison, choose_methods, choose_rows, compare, markdown
 from metriccd.benchmark.tables import COLUMNS
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
 from metriccd.demo.synthetic import Scene, land_scene
@@ -43,7 +43,14 @@ def excluded() -> np.ndarray:
 def comparison(scene: Scene, excluded: np.ndarray) -> Comparison:
     labels = np.where(scene.reference, 1, 0).astype(np.uint8)
     labels[100:, 100:] = 255
-    return compare(scene.t1, scene.t2, labels, methods=["irmad", "cva", "siroc"], masks=[excluded])
+    return compare(
+        scene.t1,
+        scene.t2,
+        labels,
+        methods=["irmad", "cva", "siroc"],
+        thresholds=["otsu", "kmeans"],
+        masks=[excluded],
+    )
 
 
 def test_all_methods_are_judged_on_the_same_pixels(comparison, excluded) -> None:
@@ -195,3 +202,27 @@ def test_an_image_pair_on_disk_is_recorded_with_its_checksums(scene, tmp_path: P
     (file,) = comparison.record["inputs"]["t1"]["files"]
     assert len(file["sha256"]) == 64
     assert comparison.record["references"][0]["path"] == str(truth)
+
+
+def test_rows_come_best_f1_first_and_own_is_the_rule_of_detect(scene) -> None:
+    truth = scene.reference
+    rows = list(compare(scene.t1, scene.t2, truth, methods=["cva", "fast", "fusion"]).rows())
+    assert [row["f1"] for row in rows] == sorted((row["f1"] for row in rows), reverse=True)
+    rules = {row["method"]: row["rule"] for row in rows}
+    own = PRESETS["fast"].threshold
+    assert rules == {"cva": "otsu", "fast": own, "fusion": own}
+
+
+def test_a_preset_is_a_row_with_the_map_of_detect(scene) -> None:
+    comparison = compare(scene.t1, scene.t2, scene.reference, methods=["fast"])
+    change = detect(scene.t1, scene.t2, preset="fast")
+    (decided,) = comparison.methods["fast"].rules.values()
+    np.testing.assert_array_equal(decided.change, change.map)
+
+
+@pytest.mark.parametrize(
+    ("methods", "rules"), [(["fasst"], ["own"]), (["fast"], ["owm"]), ([], ["own"])]
+)
+def test_what_is_no_row_is_refused(methods, rules) -> None:
+    with pytest.raises(ValueError, match=r"no method|no threshold rule|got none"):
+        choose_rows(methods, rules)

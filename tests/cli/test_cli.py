@@ -19,6 +19,7 @@ from rio_cogeo import cog_validate
 
 from metriccd.cli.app import SPINS, main
 from metriccd.demo.synthetic import land_scene
+from metriccd.kinds import KINDS
 from raster_files import FILES, TRANSFORM, image, write
 
 # Where the preset is not the point.
@@ -52,7 +53,7 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
     assert "% changed" in out
     assert "label-free" in out
     assert "out/report.html" in out
-    assert err.splitlines()[0] == "checking the images"
+    assert "predicting the second date from the first" in err
     assert "measuring change" in err
 
 
@@ -84,6 +85,7 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert content["scores"]["auc"] > 0.7
     assert content["basis"]["best_f1"] == "oracle"
     assert content["basis"]["f1"] == "label-free"
+    assert "Against the reference" in Path("out/report.html").read_text()
     added = {path.name for path in Path("out").iterdir()} - FILES
     assert added == {"evaluation.json", "errors.png", "curves.png"}
 
@@ -94,7 +96,7 @@ COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/trut
 @pytest.mark.usefixtures("here")
 def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, capsys) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    chosen = ("--methods", "irmad_toolbox,cva", "--palette", "colorblind", "-o", "out")
+    chosen = ("--methods", "irmad_toolbox,cva", "--thresholds", "otsu,kmeans", "-o", "out")
     code, out, err = run(*COMPARE, *chosen, capsys=capsys)
     assert code == 0
     names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
@@ -577,7 +579,7 @@ def test_a_log_file_has_a_dated_line_for_each_stage(capsys) -> None:
     assert run(*pair, "--log-file", "log.txt", "-q", capsys=capsys) == (0, "", "")
     lines = Path("log.txt").read_text().splitlines()
     assert len(lines) > 10
-    assert lines[0].endswith("checking the images")
+    assert lines[0].endswith("looking at parts of both dates")
     assert all(line[:2] == "20" for line in lines)
     code, _, err = run(*pair, "--overwrite", "-v", capsys=capsys)
     assert code == 0
@@ -596,3 +598,22 @@ def test_resuming_is_said_in_words(capsys) -> None:
     code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", *FAST, capsys=capsys)
     assert code == 0
     assert "resuming: 3 tiles of the interrupted run are kept" in err
+
+
+def test_kinds_that_were_left_out_are_no_change(capsys) -> None:
+    pair = ("../in/t1.tif", "../in/t2.tif", "-q", "--min-pixels", "1", *FAST)
+    assert run("detect", *pair, "-o", "all", capsys=capsys)[0] == 0
+    assert run("detect", *pair, "-o", "some", "--kinds", "!built", capsys=capsys)[0] == 0
+    layers = {}
+    for out in ("all", "some"):
+        for name in ("change", "kind", "score"):
+            with rasterio.open(Path(out) / f"{name}.tif") as dataset:
+                layers[out, name] = dataset.read(1)
+    built = layers["all", "kind"] == KINDS["built"].value
+    np.testing.assert_array_equal(
+        layers["some", "change"], np.where(built, 0, layers["all", "change"])
+    )
+    np.testing.assert_array_equal(layers["some", "score"], layers["all", "score"])
+    assert run("detect", *pair, "-o", "no", "--kinds", "town", capsys=capsys)[0] == 2
+    record = json.loads(Path("some/run.json").read_text())
+    assert record["settings"]["kinds"] == ["!built"]

@@ -156,7 +156,8 @@ def test_gmm_separates_two_values() -> None:
     assert 0 < THRESHOLDS["gmm"](histogram_of(SCORES["two_values"])) < 1
 
 
-@pytest.mark.parametrize("rule", THRESHOLDS)
+# The consensus takes powers of distances, whose zero means something.
+@pytest.mark.parametrize("rule", sorted(THRESHOLDS.keys() - {"consensus", "cautious", "thorough"}))
 def test_rule_moves_with_the_scale_and_origin_of_the_values(rule: str) -> None:
     values = SCORES["two_humps"]
     level = float(np.ptp(values)) / 256

@@ -19,6 +19,9 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
         if asked is None or not path.is_file():
             return super().send_head()
         content = path.read_bytes()
+        if len(sys.argv) > 2:
+            with Path(sys.argv[2]).open("a", encoding="utf-8") as log:
+                log.write(f"{path.name} {asked[0]}\n")
         first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")

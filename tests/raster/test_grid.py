@@ -250,3 +250,12 @@ def test_a_globe_from_greenwich_lies_on_a_globe_from_the_date_line_in_two_turns(
     assert one.overlap(other) == Window.whole((180, 360))
     assert sorted(one.turns_of(other)) == [-360, 0]
     assert sorted(other.turns_of(one)) == [0, 360]
+
+
+def test_a_box_is_found_whichever_turn_its_longitudes_are_of() -> None:
+    east = Grid(height=20, width=360, transform=Affine(1, 0, 0, 0, -1, 10), crs=CRS.from_epsg(4326))
+    for west in (-170, 190):
+        found = east.window_of((west, -5, west + 30, 5))
+        assert found == Window(row=5, col=190, height=10, width=30)
+    both = east.window_of((-10, -5, 200, 5))
+    assert both == Window(row=5, col=0, height=10, width=360)

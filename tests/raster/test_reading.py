@@ -130,9 +130,11 @@ def test_what_is_no_image_is_refused_with_what_to_give(tmp_path: Path) -> None:
         open_raster(tmp_path / "clouds.geojson")
 
 
-def test_a_mask_of_classes_is_refused(tmp_path: Path) -> None:
+def test_a_mask_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{seed}.tif", image(seed)) for seed in (0, 1)]
     classes = np.full((1, 40, 50), 4, np.uint8)
     classes[0, :9] = 9
-    with pytest.raises(DataError, match=r"all of .*SCL\.tif is something else \(4, 9\)"):
-        read_pair(*paths, masks=write(tmp_path / "SCL.tif", classes))
+    with pytest.raises(
+        DataError, match=r"all of .*map\.tif is something else \(4, 9\).*map\.tif:SCL"
+    ):
+        read_pair(*paths, masks=write(tmp_path / "map.tif", classes))

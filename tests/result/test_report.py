@@ -21,7 +21,7 @@ from skimage.io import imread as read_image
 from skimage.transform import downscale_local_mean
 
 from metriccd.result import pictures
-from metriccd.result.report import ReportData, draw_preview, quantize, render
+from metriccd.result.report import ReportData, draw_preview, quantize, render, with_reference
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -422,3 +422,20 @@ def test_report_of_a_real_scene_stays_under_three_bytes_a_pixel(data: Path) -> N
     decoded, valid = shown_score(Page(html))
     assert valid.all()
     assert np.abs(decoded - score).max() <= 1 / 65535
+
+
+def test_a_report_is_evaluated_again_without_losing_anything_else() -> None:
+    before = "<p>kept</p><!-- reference --><i>old</i><!-- /reference --><p>kept too</p>"
+    figures = {"F1": (0.5, "label-free"), "<AP>": (0.25, "threshold-free")}
+    after = with_reference(before, figures, threshold=0.5, intervals={"F1": (0.4, 0.6)})
+    assert after.startswith("<p>kept</p>")
+    assert after.endswith("<p>kept too</p>")
+    assert "<i>old</i>" not in after
+    assert "0.500" in after
+    assert "0.400 to 0.600" in after
+    assert "&lt;AP&gt;" in after
+    assert with_reference(after, figures, threshold=0.5, intervals={"F1": (0.4, 0.6)}) == after
+
+
+def test_a_page_without_the_section_stays() -> None:
+    assert with_reference("<p>old</p>", {"F1": (0.5, "label-free")}, threshold=0.5) == "<p>old</p>"

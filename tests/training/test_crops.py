@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metriccd.recipe.MISSING import crops
 from scipy import ndimage
 from torch import Tensor
 from training.crops import Crops, Lesson
+
+from training import crops
 
 SIDE = 16
 HEIGHT, WIDTH = 60, 90

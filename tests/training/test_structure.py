@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from training.structure import noise_variance
+from training.structure import NOISE_SHARE, noise_variance
 from training.structure import structural_dissimilarity as of_tensors
 
-from metriccd.recipe.prediction import NOISE_SHARE
 from metriccd.recipe.standard import Part
 
 RNG = np.random.default_rng(0)

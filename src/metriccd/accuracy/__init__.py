@@ -5,7 +5,7 @@ Out: figures that say what the reference was used for, error maps and curves.
 """
 
 from metriccd.accuracy.curves import draw_curves
-from metriccd.accuracy.evaluation import evaluate, evaluate_folder, labeled
+from metriccd.accuracy.evaluation import evaluate, evaluate_folder, evaluate_points, labeled
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores, mean_scores
 from metriccd.accuracy.reference import Known, judged_pixels, read_reference
 
@@ -17,6 +17,7 @@ __all__ = [
     "draw_curves",
     "evaluate",
     "evaluate_folder",
+    "evaluate_points",
     "judged_pixels",
     "labeled",
     "mean_scores",

@@ -5,18 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from metriccd.accuracy.curves import draw_curves
+from metriccd.accuracy.intervals import block_intervals
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
 from metriccd.accuracy.objects import score_objects
+from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
 from metriccd.gis import CHANGE
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
-from metriccd.result import RECORD, Change, encode, error_map, write_together
+from metriccd.result import (
+    RECORD,
+    Change,
+    encode,
+    error_map,
+    error_panel,
+    shrunk,
+    with_reference,
+    write_together,
+)
+
+REPORT = "report.html"
 
 
 def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
@@ -36,16 +50,23 @@ def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
     return score(change.score, change.map, changed, judged_pixels(change.valid, known))[0]
 
 
-def evaluate_folder(out: Path, references: Sequence[str], *, name: str | None = None) -> Scores:
-    """Compares what `detect` wrote with a reference, and writes the comparison beside it.
+def evaluate_folder(
+    out: Path,
+    references: Sequence[str],
+    *,
+    name: str | None = None,
+    palette: Literal["paper", "colorblind"] = "colorblind",
+) -> Scores:
+    """Compares what `detect` wrote with a reference, and writes the comparison into it.
 
-    Writes `evaluation.json`, `errors.png` (error map in the paper's colors) and `curves.png`
-    (ROC and precision–recall).
+    Writes `evaluation.json`, `errors.png`, `curves.png` (ROC and precision–recall, with the
+    threshold of the rule) and the section "Against the reference" of `report.html`.
 
     Args:
         out: Folder of a result.
         references: One reference, or a mask of change and one of no change.
-        name: What the curves are called; the folder's name by default.
+        name: What the result is called; the folder's name by default.
+        palette: Colors of the error map.
 
     Raises:
         DataError: `out` is no result, or the reference cannot be read or knows no pixel of it.
@@ -56,23 +77,88 @@ def evaluate_folder(out: Path, references: Sequence[str], *, name: str | None = 
     changed, known = read_reference(reference, grid)
     judged = judged_pixels(valid, known)
     scores, ranking = score(values, change, changed, judged)
+    confusion = Confusion.from_maps(change, changed, judged)
+    intervals = block_intervals(values, change, changed, judged)
+    called = name or out.resolve().name
     content = {
         "reference": [redacted(each) for each in references],
         "scores": scores.as_dict(),
         "basis": Scores.BASIS,
+        "intervals": intervals,
         "judged_pixels": int(judged.sum()),
         "objects": [each.as_dict() for each in score_objects(change, changed, judged)],
     }
-    errors = error_map(change, changed, judged)
-    write_together(
-        out,
-        {
-            "evaluation.json": json.dumps(content, indent=2).encode(),
-            "errors.png": encode(errors, "png"),
-            "curves.png": draw_curves({name or out.name: ranking}),
-        },
+    counts = (
+        f"TP {confusion.tp:,} · FP {confusion.fp:,} · FN {confusion.fn:,} · TN {confusion.tn:,}"
     )
+    panel = error_panel(
+        {},
+        changed,
+        judged,
+        {f"errors of {called}": change},
+        caption=f"{counts} pixels · F1 {scores.f1:.3f}",
+        palette=palette,
+        title=f"{called} against its reference",
+    )
+    files = {
+        "evaluation.json": json.dumps(content, indent=2).encode(),
+        "errors.png": panel,
+        "curves.png": draw_curves({called: ranking}, title=called, chosen={called: confusion}),
+    }
+    if (out / REPORT).is_file():
+        small = shrunk(error_map(change, changed, judged, "colorblind"))
+        report = with_reference(
+            (out / REPORT).read_text(encoding="utf-8"),
+            labeled(scores),
+            threshold=_threshold(out),
+            intervals={Scores.LABELS[figure]: ends for figure, ends in intervals.items()},
+            errors=encode(small, "png"),
+        )
+        files[REPORT] = report.encode()
+    write_together(out, files)
     return scores
+
+
+def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
+    """Accuracy and changed area of what `detect` wrote, estimated from a sample of points.
+
+    The classes of the map are taken for the strata of the sample (Olofsson et al., 2014). Writes
+    `evaluation.json` and the section "Against the reference" of `report.html`.
+
+    Args:
+        out: Folder of a result.
+        points: CSV file with the columns x, y or lon, lat, and label.
+
+    Returns:
+        Figures for people: label → value and "sample".
+
+    Raises:
+        DataError: `out` is no result, the points cannot be read, or a class has too few.
+    """
+    change, _, valid, grid = _read_result(out)
+    areas = grid.pixel_areas(Window.whole(grid.shape))
+    size = np.ones(grid.shape) if areas is None else np.asarray(areas) / 1e4
+    mapped = np.array([(size * (valid & ~change)).sum(), (size * (valid & change)).sum()])
+    found, counts = sampled(read_points(points, grid), change, valid, mapped)
+    figures = described(found, float(mapped.sum()), "pixels" if areas is None else "ha")
+    content = {
+        "reference": [str(points)],
+        "sample": {label: value for label, (value, _) in figures.items()},
+        "points": counts.tolist(),
+        "strata": mapped.tolist(),
+    }
+    files = {"evaluation.json": json.dumps(content, indent=2).encode()}
+    if (out / REPORT).is_file():
+        report = (out / REPORT).read_text(encoding="utf-8")
+        files[REPORT] = with_reference(report, figures, threshold=_threshold(out)).encode()
+    write_together(out, files)
+    return figures
+
+
+def _threshold(out: Path) -> float:
+    """The threshold of a result on disk."""
+    record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    return float(record["threshold"]["value"])
 
 
 def score(

@@ -4,7 +4,7 @@ In: data sets, references, methods and presets.
 Out: accuracies, error maps, curves; comparisons on a pair and leaderboards over data sets.
 """
 
-from metriccd.benchmark.comparison import choose_methods, compare
+from metriccd.benchmark.comparison import choose_rows, compare
 from metriccd.benchmark.datasets import find_pairs
 from metriccd.benchmark.journal import kept
 from metriccd.benchmark.run import benchmark, benchmark_sets, choose_entries
@@ -21,7 +21,7 @@ __all__ = [
     "benchmark_sets",
     "cell",
     "choose_entries",
-    "choose_methods",
+    "choose_rows",
     "compare",
     "find_pairs",
     "kept",

@@ -25,6 +25,8 @@ from metriccd.stages import Progress, Stages
 
 # Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
 FITTED = frozenset({"metric"})
+# The rule that a method decides by in `detect`.
+OWN = "own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class Comparison:
 
     Attributes:
         methods: Name → what the method measured, in the order they ran.
-        rules: The threshold rules; the maps of the first one are drawn.
+        rules: The threshold rules asked for, "own" being each method's own; the maps of the first
+            one are drawn.
         changed: Reference, True = change.
         judged: True where both images are valid and the reference is known.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid.
@@ -50,24 +53,27 @@ class Comparison:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The table: a row for each method and rule; undefined figures are None."""
-        for name, measured in self.methods.items():
-            for rule in self.rules:
-                yield {
-                    "method": name,
-                    "rule": rule,
-                    **measured.scores(rule).as_dict(),
-                    "threshold": measured.rules[rule].level,
-                    "seconds": round(measured.seconds, 3),
-                    "peak_mib": round(measured.peak_mib, 1),
-                }
+        """The table: a row for each method and rule, best F1 first; undefined figures are None."""
+        rows: list[dict[str, Any]] = [
+            {
+                "method": name,
+                "rule": rule,
+                **measured.scores(rule).as_dict(),
+                "threshold": decided.level,
+                "seconds": round(measured.seconds, 3),
+                "peak_mib": round(measured.peak_mib, 1),
+            }
+            for name, measured in self.methods.items()
+            for rule, decided in measured.rules.items()
+        ]
+        yield from sorted(rows, key=lambda row: -float(row["f1"] or 0.0))
 
     def save(
         self,
         out: str | Path,
         *,
         overwrite: bool = False,
-        palette: Literal["paper", "colorblind"] = "paper",
+        palette: Literal["paper", "colorblind"] = "colorblind",
     ) -> Path:
         """Writes table.csv, table.json, table.md, curves.png, panel.png and run.json.
 
@@ -84,27 +90,34 @@ class Comparison:
             self.write(folder, palette=palette)
         return target
 
-    def write(self, folder: Path, *, palette: Literal["paper", "colorblind"] = "paper") -> None:
+    def write(
+        self, folder: Path, *, palette: Literal["paper", "colorblind"] = "colorblind"
+    ) -> None:
         """Writes the files into a folder that exists."""
         rows = list(self.rows())
         (folder / "table.csv").write_text(csv_table(rows), encoding="utf-8")
         content = {"rows": rows, "basis": BASIS}
         (folder / "table.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
-        rankings = {name: measured.ranking for name, measured in self.methods.items()}
+        best_first = dict.fromkeys(row["method"] for row in rows)
+        rankings = {name: self.methods[name].ranking for name in best_first}
         (folder / "curves.png").write_bytes(draw_curves(rankings))
         (folder / "panel.png").write_bytes(self._panel(palette))
         record = dict(self.record) | {"created": datetime.now(UTC).isoformat()}
         (folder / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
 
     def _panel(self, palette: Literal["paper", "colorblind"]) -> bytes:
-        """The paper's Figures 5–7 with the maps of the first rule."""
-        maps, rule = {}, self.rules[0]
+        """The paper's Figures 5–7 with the maps of the first rule, best F1 first."""
+        drawn = []
         for name, measured in self.methods.items():
+            rule, decided = next(iter(measured.rules.items()))
             scores = measured.scores(rule)
-            maps[f"{name}  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"] = measured.rules[rule].change
+            title = f"{name} ({rule})  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"
+            drawn.append((scores.f1, title, decided.change))
+        maps = {title: change for _, title, change in sorted(drawn, key=lambda each: -each[0])}
         images = {"t1": self.t1_rgb, "t2": self.t2_rgb}
-        caption = f"change maps by {rule}, label-free"
+        said = "each method's own rule" if self.rules[0] == OWN else self.rules[0]
+        caption = f"change maps by {said}, label-free; best F1 first"
         return error_panel(
             images, self.changed, self.judged, maps, palette=palette, caption=caption
         )
@@ -116,7 +129,7 @@ def compare(
     reference: Image | tuple[Image, Image],
     *,
     methods: Sequence[str] = ("all",),
-    thresholds: Sequence[str] = ("otsu", "kmeans"),
+    thresholds: Sequence[str] = (OWN,),
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
@@ -138,8 +151,10 @@ def compare(
         t1: First image: a path, an array (band, row, col) or an xarray DataArray.
         t2: Second image, likewise; resampled to t1's grid where it lies on another.
         reference: Ground truth, or masks of change and of no change, as `evaluate` takes it.
-        methods: Keys of `METHODS`, or "all": every one that is not fitted to the pair.
-        thresholds: Keys of `THRESHOLDS`, or "adaptive".
+        methods: Keys of `METHODS` and of `PRESETS`, or "all": every method that is not fitted to
+            the pair. A preset decides by its own rule.
+        thresholds: Keys of `THRESHOLDS`, "adaptive", or "own": the rule that each method decides by
+            in `detect`.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.
         masks: Rasters whose non-zero pixels are left out.
@@ -154,9 +169,9 @@ def compare(
         DataError: An image or the reference cannot be read or compared.
         GridError: The images share no grid, or the reference does not lie on t1's.
         WeightsError: The extractor's weights are not at hand.
-        ValueError: No such method or rule.
+        ValueError: No such method, preset or rule.
     """
-    names, rules = choose_methods(methods, thresholds)
+    entries = choose_rows(methods, thresholds)
     stages = Stages(progress)
     pair = read_pair(
         t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata, band_names=band_names
@@ -167,9 +182,12 @@ def compare(
     # A method by name is the default preset but for its method and threshold.
     options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
     measured = {}
-    for name in names:
-        entry = Entry(name=name, preset=choose_preset("default", name, "auto"), rules=rules)
-        measured[name] = judge.measure(entry, block, options, stages)
+    for entry in entries:
+        told = options
+        if entry.name in PRESETS:
+            told = options_of(entry.preset, pair, extractor, device=device, seed=seed)
+        measured[entry.name] = judge.measure(entry, block, told, stages)
+    rules = tuple(dict.fromkeys(thresholds))
     t1_rgb, t2_rgb = (
         stretched(np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan)))
         for image in (block.t1, block.t2)
@@ -183,6 +201,36 @@ def compare(
         t2_rgb=t2_rgb,
         record=_record(pair, reference, options, rules, judge, measured, stages),
     )
+
+
+def choose_rows(methods: Sequence[str], thresholds: Sequence[str]) -> list[Entry]:
+    """The rows of a comparison: methods by each rule, presets by their own.
+
+    Args:
+        methods: Names of methods and presets; "all" is every method that is not fitted.
+        thresholds: Rules for the methods; "own" is the one that `detect` uses.
+
+    Raises:
+        ValueError: No such method, preset or rule, or none at all.
+    """
+    rules = dict.fromkeys(thresholds)
+    choose_methods(["all"], [rule for rule in rules if rule != OWN] or ["otsu"])
+    if not methods or not rules:
+        raise ValueError("a comparison needs a method and a threshold rule: got none")
+    entries = {}
+    for name in methods:
+        if name in PRESETS:
+            entries[name] = Entry(name=name, preset=PRESETS[name])
+            continue
+        try:
+            names, _ = choose_methods([name], ["otsu"])
+        except ValueError as error:
+            raise ValueError(f"{error}; presets are {', '.join(PRESETS)}") from None
+        for method in names:
+            preset = choose_preset("default", method, "auto")
+            chosen = dict.fromkeys(preset.threshold if rule == OWN else rule for rule in rules)
+            entries[method] = Entry(name=method, preset=preset, rules=tuple(chosen))
+    return list(entries.values())
 
 
 def choose_methods(
@@ -209,7 +257,7 @@ def choose_methods(
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of `Comparison.rows` in Markdown, with a line on what the reference was used for."""
-    return f"{markdown_table(rows)}\n\n{basis_line()}\n"
+    return f"{markdown_table(rows)}\n\nBest F1 first. {basis_line()}\n"
 
 
 def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:
@@ -233,7 +281,7 @@ def _record(
     references = reference if isinstance(reference, tuple) else (reference,)
     return {
         "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
-        "masks": [input_of(mask) for mask in pair.masks],
+        "masks": [input_of(mask.source) for mask in pair.masks],
         "references": [input_of(as_raster(image, "reference")) for image in references],
         "settings": {
             "methods": list(methods),

@@ -21,6 +21,7 @@ from metriccd.cli.arguments import (
     Out,
     Overwrite,
     Palette,
+    PaletteOf,
     Quiet,
     Reference,
     Rgb,
@@ -35,6 +36,7 @@ from metriccd.cli.arguments import (
 from metriccd.cli.console import (
     print_comparison,
     print_leaderboard,
+    print_sample,
     print_scores,
     print_survey,
 )
@@ -47,16 +49,21 @@ from metriccd.cli.progress import show_progress
 def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
     reference: Reference,
+    palette: PaletteOf = Palette.COLORBLIND,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compares a result with a reference and adds the figures to OUT."""
-    from metriccd.accuracy import evaluate_folder
+    """Compares a result with a reference; adds figures, maps and curves to OUT and its report."""
+    from metriccd.accuracy import evaluate_folder, evaluate_points
 
-    scores = evaluate_folder(out, reference)
+    if len(reference) == 1 and reference[0].lower().endswith(".csv"):
+        figures = evaluate_points(out, Path(reference[0]))
+        print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
+        return
+    scores = evaluate_folder(out, reference, palette=palette.value)
     print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
-        typer.echo(f"Open {out / 'errors.png'} and {out / 'curves.png'}.")
+        typer.echo(f"Open {out / 'report.html'}, {out / 'errors.png'} and {out / 'curves.png'}.")
 
 
 @guarded
@@ -68,19 +75,24 @@ def compare(
     methods: Annotated[
         str,
         typer.Option(
-            help="irmad,cva,… or all: every classical method and the closed form. metric, which "
-            "is fitted to the pair for minutes, runs only where it is named: all,metric."
+            help="Methods and presets: irmad,cva,default … all is every method but metric, which "
+            "is fitted to the pair for minutes and runs only where it is named, as the presets "
+            "do: all,default,metric. all has fusion, the method of fast, and the closed form."
         ),
     ] = "all",
     thresholds: Annotated[
-        str, typer.Option(help="Rules: otsu, kmeans, rosin …; the maps of the first are drawn.")
-    ] = "otsu,kmeans",
+        str,
+        typer.Option(
+            help="Rules for the methods: own, by which each decides in detect, otsu, kmeans, rosin "
+            "…; the maps of the first are drawn. Presets have their own."
+        ),
+    ] = "own",
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
     nodata: MissingValue = None,
     band_names: BandNamesOf = None,
-    palette: Annotated[Palette, typer.Option(help="Colors of the error maps.")] = Palette.PAPER,
+    palette: PaletteOf = Palette.COLORBLIND,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
@@ -88,14 +100,15 @@ def compare(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compares methods with a reference: one table, curves and error maps in OUT."""
-    from metriccd.benchmark import choose_methods
+    """Compares methods with a reference: one table, best F1 first, curves and maps in OUT."""
+    from metriccd.benchmark import choose_rows
     from metriccd.benchmark import compare as run_methods
     from metriccd.methods import choose_device
     from metriccd.result import output_folder
 
     with usage():
-        names, rules = choose_methods(listed(methods) or (), listed(thresholds) or ())
+        names, rules = listed(methods) or [], listed(thresholds) or []
+        choose_rows(names, rules)
         choose_device(device.value)
         truth = one_or_two(reference)
         missing = missing_value(nodata)

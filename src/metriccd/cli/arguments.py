@@ -40,6 +40,14 @@ class Neighbors(StrEnum):
     EIGHT = "8"
 
 
+class Way(StrEnum):
+    """Direction of change."""
+
+    BOTH = "both"
+    APPEARED = "appeared"
+    DISAPPEARED = "disappeared"
+
+
 class Palette(StrEnum):
     """Colors of error maps."""
 
@@ -88,7 +96,10 @@ Second = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
 Reference = Annotated[
     list[str],
-    typer.Option(help="Ground truth; give it twice for a mask of change and one of no change."),
+    typer.Option(
+        help="Ground truth; give it twice for a mask of change and one of no change. "
+        "evaluate takes a CSV of points too: x,y,label or lon,lat,label."
+    ),
 ]
 Bands = Annotated[
     str | None,
@@ -105,7 +116,48 @@ MissingValue = Annotated[
     str | None, typer.Option("--nodata", help="Value of missing pixels, or none.")
 ]
 Rgb = Annotated[str | None, typer.Option(help="Red, green and blue among the bands.")]
-Mask = Annotated[list[str] | None, typer.Option(help="Raster whose non-zero pixels are left out.")]
+Mask = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Left out: a raster where it is not 0, a vector file, FILE:SCL, FILE:QA_PIXEL, "
+        "FILE:UDM2, FILE:VALUES=1,2, or SCL alone for the images' own band; classes follow a =."
+    ),
+]
+MaskDilate = Annotated[int, typer.Option(min=0, help="Pixels by which masks grow.")]
+Bbox = Annotated[
+    str | None, typer.Option(metavar="W,S,E,N", help="Only this part, in the CRS of T1.")
+]
+BboxCrs = Annotated[str | None, typer.Option(help="CRS of --bbox: EPSG:4326 for degrees.")]
+Coregister = Annotated[
+    bool, typer.Option("--coregister", help="Move t2 onto t1, if a shift is found between them.")
+]
+CoregisterLocal = Annotated[
+    bool, typer.Option("--coregister-local", help="The same, by a shift that varies smoothly.")
+]
+Offset = Annotated[
+    str, typer.Option(help="Added to Sentinel-2's values: auto (as products tell), 0 or -1000.")
+]
+DatesOf = Annotated[
+    str | None,
+    typer.Option("--dates", help="When T1 and T2 were taken: 2019-06-01,2020-06-01."),
+]
+Stac = Annotated[bool, typer.Option("--stac", help="T1 and T2 are STAC items, files or URLs.")]
+Assets = Annotated[str | None, typer.Option(help="Their assets to compare, by key or common name.")]
+USUAL_ASSETS = "red,green,blue,nir"
+
+
+class Finding(StrEnum):
+    """How clouds are found."""
+
+    NO = "no"
+    AUTO = "auto"
+
+
+Clouds = Annotated[
+    Finding,
+    typer.Option("--clouds", help="auto leaves out clouds and their shadows (extra 'clouds')."),
+]
+Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vector file.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
@@ -152,6 +204,7 @@ Zones = Annotated[
         help="File of polygons: tells what changed in each of them.", rich_help_panel=OBJECTS
     ),
 ]
+PaletteOf = Annotated[Palette, typer.Option("--palette", help="Colors of the error maps.")]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 
 
@@ -212,3 +265,8 @@ def one_or_two(paths: Sequence[str]) -> str | tuple[str, str]:
     if len(paths) > 2:
         raise ValueError(f"--reference is given once or twice: got {len(paths)}")
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])
+
+
+def assets_of(stac: bool, assets: str | None) -> list[str] | None:
+    """Assets of items, or None where the images are no items."""
+    return listed(assets or USUAL_ASSETS) if stac or assets else None

@@ -29,6 +29,39 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
         typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
 
 
+def print_checkup(found: Any, costs: Sequence[Any], *, quiet: bool, as_json: bool) -> None:
+    """Shows what is known of a pair, on one page."""
+    if as_json:
+        presets = [
+            {
+                "preset": each.preset,
+                "seconds": round(each.seconds),
+                "mib": round(each.mib),
+                "fits": each.fits,
+            }
+            for each in costs
+        ]
+        print_json({**found.as_dict(), "presets": presets})
+        return
+    if quiet:
+        return
+    for name, text in found.lines():
+        typer.echo(f"{name:>18}  {text}")
+    for each in costs:
+        room = "" if each.fits is None else " (fits)" if each.fits else " (more than is free)"
+        size = f"{each.mib / 1024:.1f} GiB{room}"
+        typer.echo(f"{each.preset:>18}  about {_duration(each.seconds)} here, {size}")
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads well."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
     """Shows the figures of one result."""
     if as_json:
@@ -39,6 +72,23 @@ def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: b
         table = Table("measure", "value", "basis")
         for label, (value, basis) in labeled(scores).items():
             table.add_row(label, f"{value:.4f}", basis)
+        Console().print(table)
+
+
+def print_sample(
+    figures: Mapping[str, tuple[float, str]],
+    places: dict[str, str],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Shows what was estimated from a sample of points."""
+    if as_json:
+        print_json({**places, "sample": {name: value for name, (value, _) in figures.items()}})
+    elif not quiet:
+        table = Table("measure", "value", "basis")
+        for name, (value, basis) in figures.items():
+            table.add_row(name, f"{value:,.4f}", basis)
         Console().print(table)
 
 

@@ -8,20 +8,31 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    Aoi,
+    Assets,
     BandNamesOf,
     Bands,
+    Bbox,
+    BboxCrs,
+    Clouds,
     Connect,
+    Coregister,
+    CoregisterLocal,
+    DatesOf,
     Device,
     Extractor,
     FillHoles,
+    Finding,
     First,
     Json,
     LogFile,
     Mask,
+    MaskDilate,
     MinArea,
     MinPixels,
     MissingValue,
     Neighbors,
+    Offset,
     OnDevice,
     Out,
     Overwrite,
@@ -30,10 +41,13 @@ from metriccd.cli.arguments import (
     Second,
     Seed,
     Simplify,
+    Stac,
     Threshold,
     Vector,
     Verbose,
+    Way,
     Zones,
+    assets_of,
     guarded,
     level_of,
     listed,
@@ -55,19 +69,36 @@ def detect(
     method: Annotated[
         str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
     ] = None,
+    stac: Stac = False,
+    assets: Assets = None,
     bands: Bands = None,
     rgb: Rgb = None,
     mask: Mask = None,
+    mask_dilate: MaskDilate = 0,
+    clouds: Clouds = Finding.NO,
+    bbox: Bbox = None,
+    bbox_crs: BboxCrs = None,
+    aoi: Aoi = None,
+    coregister: Coregister = False,
+    coregister_local: CoregisterLocal = False,
+    offset: Offset = "auto",
     nodata: MissingValue = None,
     band_names: BandNamesOf = None,
-    dates: Annotated[
-        str | None, typer.Option(help="When T1 and T2 were taken: 2019-06-01,2020-06-01.")
-    ] = None,
+    dates: DatesOf = None,
+    direction: Annotated[
+        Way, typer.Option(help="What changed, what appeared in T2, or what disappeared from T1.")
+    ] = Way.BOTH,
     threshold: Threshold = "auto",
     min_area: MinArea = None,
     min_pixels: MinPixels = None,
     fill_holes: FillHoles = None,
     connectivity: Connect = None,
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            help="Kinds of change that count: water-gained,built or '!seasonal'; docs/kinds.md."
+        ),
+    ] = None,
     simplify: Simplify = None,
     vector: Vector = None,
     zones: Zones = None,
@@ -85,39 +116,53 @@ def detect(
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
     from metriccd.cli.plan import print_plan
-    from metriccd.decision import Cleaning
     from metriccd.detection import detect_into
+    from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
+    from metriccd.pair import bounds_of
     from metriccd.result import Products, tiles_kept, unfinished_path
 
     level = level_of(threshold)
     with usage():
-        choose_preset(preset, method, level)
+        choose_preset(preset, method, level, direction.value)
         choose_device(device.value)
         missing = missing_value(nodata)
+        wanted_kinds(listed(kinds) or ())
+        if bbox is not None:
+            bounds_of(bbox)
+        if offset != "auto":
+            float(offset)
         products = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
-    cleaning = Cleaning(
-        min_pixels=min_pixels,
-        min_area=min_area or 0.0,
-        fill_holes=fill_holes or 0,
-        connectivity=8 if connectivity == Neighbors.EIGHT else 4,
-    )
     asked: dict[str, Any] = {
         "preset": preset,
         "method": method,
         "bands": listed(bands),
         "rgb": listed(rgb),
         "masks": mask or (),
+        "mask_dilate": mask_dilate,
+        "bbox": bbox,
+        "bbox_crs": bbox_crs,
+        "aoi": aoi,
+        "coregister": "local" if coregister_local else "global" if coregister else None,
+        "offset": offset,
+        "assets": assets_of(stac, assets),
+        "clouds": "auto" if clouds is Finding.AUTO else None,
         "nodata": missing,
         "band_names": listed(band_names),
         "dates": dates,
+        "direction": direction.value,
         "threshold": level,
+        "min_area": min_area or 0.0,
+        "min_pixels": min_pixels,
+        "fill_holes": fill_holes or 0,
+        "connectivity": 8 if connectivity == Neighbors.EIGHT else 4,
+        "kinds": listed(kinds) or (),
         "extractor": extractor,
         "device": device.value,
         "seed": seed,
     }
     if dry_run:
-        print_plan(t1, t2, asked | {"cleaning": cleaning}, products, as_json=as_json)
+        print_plan(t1, t2, asked, products, as_json=as_json)
         return
     kept = tiles_kept(out)
     if kept and not quiet:
@@ -129,7 +174,6 @@ def detect(
                 t1,
                 t2,
                 **asked,
-                **cleaning.record(),
                 vector=products.vector,
                 simplify=f"{products.simplify}{products.unit}",
                 zones=zones,

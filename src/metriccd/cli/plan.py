@@ -42,7 +42,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_
         "CRS": "none" if crs is None else crs.to_string(),
         "bands": ", ".join(band.name for band in pair.t1.bands),
         "red, green, blue": ", ".join(pair.t1.bands[band].name for band in pair.rgb),
-        "masks": ", ".join(mask.label for mask in pair.masks) or "none",
+        "masks": ", ".join(mask.source.label for mask in pair.masks) or "none",
         "method": preset.method,
         "threshold": str(asked["threshold"])
         + (f" ({preset.threshold})" if asked["threshold"] == "auto" else ""),

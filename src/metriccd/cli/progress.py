@@ -21,6 +21,7 @@ from metriccd.errors import OutputError
 # Stage → what goes on, for people; what is missing here is shown as it is called.
 SENTENCES = {
     "read": "reading the images",
+    "windows": "looking at parts of both dates",
     "check": "checking the images",
     "sample": "choosing parts that stand for the scene",
     "color": "matching the colors of both dates",
@@ -34,10 +35,13 @@ SENTENCES = {
     "smooth": "smoothing",
     "measure": "measuring change",
     "threshold": "choosing the threshold",
+    "clouds": "finding clouds",
+    "kinds": "telling kinds of change",
     "checksums": "noting what was read",
     "decide": "deciding again",
     "polygons": "outlining change objects",
     "write": "writing rasters",
+    "write kinds": "writing kinds of change",
     "report": "writing the report",
     "scene": "making the scene",
     "inputs": "noting what the pairs are made of",

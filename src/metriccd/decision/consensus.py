@@ -83,11 +83,7 @@ def thorough(histogram: Histogram) -> float:
 
 def _share(histogram: Histogram, rule: Callable[[Histogram], float], power: float) -> float:
     """Share of pixels whose value, to a power, lies above what a rule finds on such powers."""
-    values = histogram.values
-    # Distances are ≥ 0; values that are not have no powers, and count from the lowest.
-    if values[0] < 0:
-        values = (values - values[0]) / (values[-1] - values[0])
-    values = np.power(values, power).astype(np.float32)
+    values = np.power(np.maximum(histogram.values, 0), power).astype(np.float32)
     counts = histogram.counts
     kept, place = np.unique(values, return_inverse=True)
     powers = Histogram.from_counts(kept, np.bincount(place, counts).astype(np.int64))

@@ -6,8 +6,12 @@ Out: texts of styles, a project file.
 
 from metriccd.gis.project import ProjectLayer, project
 from metriccd.gis.style import (
+    APPEARED,
     CHANGE,
     COLORS,
+    DIRECTION_COLORS,
+    DIRECTION_LABELS,
+    DISAPPEARED,
     LABELS,
     NO_CHANGE,
     NODATA,
@@ -21,8 +25,12 @@ from metriccd.gis.style import (
 from metriccd.gis.vector_style import polygons_qml, polygons_sld, zones_qml
 
 __all__ = [
+    "APPEARED",
     "CHANGE",
     "COLORS",
+    "DIRECTION_COLORS",
+    "DIRECTION_LABELS",
+    "DISAPPEARED",
     "LABELS",
     "NODATA",
     "NO_CHANGE",

@@ -14,7 +14,15 @@ COLORS = {
     NODATA: (0, 0, 0, 0),
 }
 LABELS = {NO_CHANGE: "no change", CHANGE: "change"}
-
+# Which way: what is new in t2 in warm, what is gone from t1 in cold color.
+APPEARED, DISAPPEARED = 1, 2
+DIRECTION_COLORS = {
+    NO_CHANGE: (255, 255, 255, 0),
+    APPEARED: (230, 97, 1, 255),
+    DISAPPEARED: (94, 60, 153, 255),
+    NODATA: (0, 0, 0, 0),
+}
+DIRECTION_LABELS = {NO_CHANGE: "no change", APPEARED: "appeared", DISAPPEARED: "disappeared"}
 
 # Score → (red, green, blue, alpha): magma, which fades in towards the threshold of its own rule so
 # that unchanged ground stays visible below the layer.

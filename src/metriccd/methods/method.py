@@ -115,7 +115,9 @@ class WindowedMethod(Method):
 
             def measure(window: Window) -> Float32[np.ndarray, "component _row _col"]:
                 part = read(window)
-                return np.where(part.valid, fitted.measure(part), np.nan).astype(np.float32)
+                return np.where(
+                    part.valid, fitted.measure(part)[: fitted.components], np.nan
+                ).astype(np.float32)
 
             components = map_tiles(
                 measure,

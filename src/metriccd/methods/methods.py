@@ -36,8 +36,9 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         stages=options.stages,
     )
     return Fitted(
-        measure=lambda block: found(*compact_block(block, compact))[:1],
+        measure=lambda block: found(*compact_block(block, compact)),
         merge=_only,
+        leans=True,
         halo=found.halo,
         stride=found.stride,
         # Around 1 where nothing special happens, unless all distances are rounding errors.

@@ -9,7 +9,7 @@ from torch import nn
 
 from metriccd.decision import THRESHOLDS
 from metriccd.errors import choices
-from metriccd.methods.method import Direction, Options, Scaling, choose_device
+from metriccd.methods.method import DIRECTIONS, Direction, Options, Scaling, choose_device
 from metriccd.methods.methods import DIRECTED, METHODS
 from metriccd.pair import ImagePair
 from metriccd.paper import PAPER, RELEASED, FitSettings
@@ -67,7 +67,9 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def choose_preset(name: str, method: str | None, threshold: str | float) -> Preset:
+def choose_preset(
+    name: str, method: str | None, threshold: str | float, direction: Direction = "both"
+) -> Preset:
     """The preset a request asks for.
 
     Raises:
@@ -86,7 +88,14 @@ def choose_preset(name: str, method: str | None, threshold: str | float) -> Pres
             raise ValueError(f"threshold chi2 needs a χ² statistic: use it with --method {allowed}")
     elif not 0 <= threshold <= 1:
         raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
-    return preset
+    if direction not in DIRECTIONS:
+        raise ValueError(f"no direction {direction!r}: choose from {', '.join(DIRECTIONS)}")
+    if direction != "both" and preset.method not in DIRECTED:
+        raise ValueError(
+            f"direction {direction} needs a method that tells what appeared from what "
+            f"disappeared: {preset.method} does not; use {' or '.join(sorted(DIRECTED))}"
+        )
+    return replace(preset, direction=direction)
 
 
 def options_of(

@@ -4,9 +4,9 @@ In: two images and masks as people hold them.
 Out: `ImagePair`, read as blocks (t1, t2, valid) by any method; color corrections (eq. 1–2).
 """
 
-from metriccd.pair.alignment import on_lattice
+from metriccd.pair.alignment import bounds_of, on_lattice
 from metriccd.pair.bands import BandNames, colors_of, three
-from metriccd.pair.blocks import ArrayPair, Block, Source
+from metriccd.pair.blocks import MIN_VALID, ArrayPair, Block, Source
 from metriccd.pair.color import (
     MANY_BANDS,
     BandRange,
@@ -15,27 +15,37 @@ from metriccd.pair.color import (
     between_extremes,
     polynomial_correction,
 )
-from metriccd.pair.contents import MIN_VALID
+from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows, shift_of
 from metriccd.pair.dates import Dates
-from metriccd.pair.pair import ImagePair, read_pair, several
+from metriccd.pair.masks import Mask, several
+from metriccd.pair.pair import ImagePair, read_pair
+from metriccd.pair.shift import Shift
 
 __all__ = [
     "MANY_BANDS",
     "MIN_VALID",
+    "SHARP",
+    "SURE",
     "ArrayPair",
     "BandNames",
     "BandRange",
     "Block",
     "Dates",
     "ImagePair",
+    "Mask",
     "Samples",
+    "Shift",
     "Source",
     "UnitRange",
     "between_extremes",
+    "bounds_of",
     "colors_of",
+    "coregistered",
     "on_lattice",
     "polynomial_correction",
     "read_pair",
+    "read_windows",
     "several",
+    "shift_of",
     "three",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from metriccd.errors import GridError
-from metriccd.raster import Grid, Raster
+from metriccd.raster import Grid, Raster, Shapes, Window, crs_of
 
 
 def on_lattice(raster: Raster, grid: Grid, noun: str) -> Raster:
@@ -63,3 +64,56 @@ def common_grid(first: Raster, second: Raster) -> Grid:
             f"{overlap.height}×{overlap.width} (rows×columns)"
         )
     return one.crop(overlap)
+
+
+def bounds_of(bbox: str | Sequence[float]) -> tuple[float, float, float, float]:
+    """West, south, east, north of "W,S,E,N" or of four numbers.
+
+    Raises:
+        ValueError: They are no four numbers in that order.
+    """
+    parts = bbox.split(",") if isinstance(bbox, str) else bbox
+    try:
+        west, south, east, north = (float(part) for part in parts)
+    except ValueError:
+        raise ValueError(f"a bbox is four numbers W,S,E,N: got {bbox}") from None
+    if not (west < east and south < north):
+        raise ValueError(f"a bbox is W,S,E,N with W < E and S < N: got {bbox}")
+    return west, south, east, north
+
+
+def cropped(
+    grid: Grid, bbox: str | Sequence[float] | None, bbox_crs: str | None, area: Shapes | None
+) -> Grid:
+    """The part of a grid in a box and around polygons.
+
+    Args:
+        grid: Of the pair.
+        bbox: West, south, east, north; columns and rows where the images have no georeference.
+        bbox_crs: CRS of the box, if not the grid's.
+        area: Polygons.
+
+    Raises:
+        GridError: Nothing, or too little, is left.
+    """
+    if bbox is not None:
+        bounds = bounds_of(bbox)
+        if bbox_crs is None:
+            window = grid.window_of(bounds)
+        else:
+            window = grid.overlap(Grid.around(bounds, crs_of(bbox_crs)))
+        grid = _part(grid, window, f"--bbox {','.join(f'{value:g}' for value in bounds)}")
+    if area is not None:
+        grid = _part(grid, area.window_of(grid), f"--aoi {area.label}")
+    return grid
+
+
+def _part(grid: Grid, window: Window | None, asked: str) -> Grid:
+    if window is None:
+        raise GridError(f"{asked} must lie on both images: it does not; check its CRS and order")
+    if min(window.height, window.width) < MIN_SIDE:
+        raise GridError(
+            f"{asked} must hold at least {MIN_SIDE}×{MIN_SIDE} pixels: got "
+            f"{window.height}×{window.width} (rows×columns)"
+        )
+    return grid.crop(window)

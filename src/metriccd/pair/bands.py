@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from metriccd.errors import DataError
+from metriccd.pair.classes import USUAL
 from metriccd.raster import SENTINEL2, SENTINEL2_BANDS, Band, Raster
 
 COLORS = ("red", "green", "blue")
@@ -124,17 +125,19 @@ def shared(first: Raster, second: Raster) -> str:
 
 
 def select(raster: Raster, bands: Sequence[str] | None) -> Raster:
-    """The bands asked for; else all, or the four at 10 m where they are Sentinel-2's."""
+    """The bands asked for; else all but classes, or the four at 10 m of Sentinel-2's."""
     if bands is not None and list(bands) != [EVERY]:
         return raster.select(bands)
+    kept = tuple(band for band in raster.bands if band.name.upper() not in USUAL)
+    raster = replace(raster, bands=kept or raster.bands)
     names = {band.name for band in raster.bands if band.sensor == SENTINEL2.name}
     if bands is None and names.issuperset(SENTINEL2_BANDS) and len(raster.bands) > 4:
-        kept = raster.select(SENTINEL2_BANDS)
+        four = raster.select(SENTINEL2_BANDS)
         note = (
             f"of the {len(raster.bands)} bands of {raster.label}, Sentinel-2's four at 10 m were "
             f"compared; --bands {EVERY} compares all"
         )
-        return replace(kept, notes=(*kept.notes, note))
+        return replace(four, notes=(*four.notes, note))
     if bands is None and names.issuperset(SENTINEL2_BANDS):
         return raster.select(SENTINEL2_BANDS)
     return raster

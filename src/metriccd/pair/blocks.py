@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float32
 
 from metriccd.raster import Window
 
+MIN_VALID = 64
+
 
 class Block(NamedTuple):
     """Pixels of a window of both images.
@@ -65,3 +67,34 @@ class ArrayPair:
     def reader(self) -> Iterator[Callable[[Window], Block]]:
         """A context that yields a function from a window to its pixels."""
         yield lambda window: Block(*(each[..., *window.slices] for each in self.block))
+
+
+class Contents:
+    """What is known of a pair's pixels so far.
+
+    Attributes:
+        count: Valid pixels.
+        contrast: Whether each image has two different pixels.
+        differ: Whether the images do.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.contrast, self.differ = 0, [False, False], False
+        self._first: list[Float32[np.ndarray, "band 1"] | None] = [None, None]
+
+    @property
+    def comparable(self) -> bool:
+        """True once nothing that is read later can make the pair incomparable."""
+        return self.count >= MIN_VALID and all(self.contrast) and self.differ
+
+    def add(self, block: Block) -> None:
+        """Looks at the pixels of a block."""
+        if not block.valid.any():
+            return
+        t1, t2 = block.t1[:, block.valid], block.t2[:, block.valid]
+        self.count += t1.shape[1]
+        self.differ = self.differ or not np.array_equal(t1, t2)
+        for date, pixels in enumerate((t1, t2)):
+            first = self._first[date]
+            first = self._first[date] = pixels[:, :1] if first is None else first
+            self.contrast[date] = self.contrast[date] or bool((pixels != first).any())

@@ -54,10 +54,12 @@ class Acquired:
 
 
 def acquired(raster: Raster) -> Acquired | None:
-    """When an image was taken, by its coordinates, or by names of its files and folders.
+    """When an image was taken, by its STAC item, coordinates, or names of files and folders.
 
     Never by when a file was made: that is another time.
     """
+    if raster.origin is not None and raster.origin.when is not None:
+        return Acquired(time=raster.origin.when.astimezone(UTC), source="its STAC item")
     if raster.acquired is not None:
         time = _iso(raster.acquired)
         return None if time is None else Acquired(time=time, source="the coordinate time")

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metriccd.errors import DataError
-from metriccd.pair.alignment import common_grid, on_lattice
-from metriccd.pair.bands import BandNames, find_rgb, in_order_of, select, shared, tokens
-from metriccd.pair.blocks import Block
-from metriccd.pair.contents import MIN_VALID, Contents
+from metriccd.pair.alignment import common_grid, cropped
+from metriccd.pair.bands import EVERY, BandNames, find_rgb, in_order_of, select, shared, tokens
+from metriccd.pair.blocks import MIN_VALID, Block, Contents
+from metriccd.pair.classes import USUAL
+from metriccd.pair.clouds import cloud_mask
 from metriccd.pair.dates import Acquired, Dates, acquired, dates_given, order_warning
-from metriccd.pair.masks import require_gaps
+from metriccd.pair.masks import Mask, open_masks, require_gaps, several
+from metriccd.pair.offset import NO_OFFSET, Offset, offsets_asked
 from metriccd.pair.precision import about_zero
-from metriccd.raster import STRANGERS, Grid, Image, Nodata, Raster, Window, as_raster
+from metriccd.pair.registration import Registration
+from metriccd.raster import (
+    STRANGERS,
+    Grid,
+    Image,
+    Nodata,
+    Raster,
+    Window,
+    as_raster,
+    open_item,
+    open_shapes,
+)
 from metriccd.stages import Stages
 
 READ_SIZE = 1024
@@ -31,16 +44,20 @@ class ImagePair:
         t2: Second image, resampled to it.
         grid: The part of t1's grid that t2 covers.
         rgb: Positions of the red, green and blue bands among the bands of the pair.
-        masks: Rasters whose non-zero pixels are excluded.
+        masks: What is left out.
+        registration: How t2 is moved; None where nobody looked.
+        offsets: What is added to the values of t1 and of t2.
         dates: When t1 and t2 were taken, and what tells it; None where nothing does.
-        notes: What was guessed in opening them, a line each.
+        notes: What was guessed, or asked for and left undone, a line each.
     """
 
     t1: Raster
     t2: Raster
     grid: Grid
     rgb: tuple[int, int, int]
-    masks: tuple[Raster, ...] = ()
+    masks: tuple[Mask, ...] = ()
+    registration: Registration | None = None
+    offsets: tuple[Offset, Offset] = (NO_OFFSET, NO_OFFSET)
     dates: tuple[Acquired | None, Acquired | None] = (None, None)
     notes: tuple[str, ...] = ()
 
@@ -55,24 +72,45 @@ class ImagePair:
         ]
         return (*self.notes, *zeros)
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """How pixels are read, for the record."""
+        found = {} if self.registration is None else self.registration.facts
+        return {
+            "nodata": self.t1.nodata,
+            "masks": [mask.label for mask in self.masks],
+            "offset": [offset.value for offset in self.offsets],
+            **found,
+        }
+
+    @property
+    def moved(self) -> dict[str, object]:
+        """The field of shifts, for the record; nothing where there is none."""
+        field = None if self.registration is None else self.registration.shifts
+        return {} if field is None else {"field of shifts": np.round(field, 3).tolist()}
+
     @contextmanager
     def reader(self) -> Iterator[Callable[[Window], Block]]:
         """Opens both images and yields a function that reads a window of the pair's grid."""
         with ExitStack() as stack:
             first = stack.enter_context(self.t1.reader(self.grid))
-            second = stack.enter_context(self.t2.reader(self.grid))
+            moved = self.registration
+            second = stack.enter_context(
+                self.t2.reader(self.grid) if moved is None else moved.reader(self.t2, self.grid)
+            )
             masks = [
-                stack.enter_context(mask.reader(self.grid, categorical=True)) for mask in self.masks
+                stack.enter_context(mask.reader(self.grid, moved if mask.date == "t2" else None))
+                for mask in self.masks
             ]
 
             def read(window: Window) -> Block:
                 t1, valid1 = first(window)
                 t2, valid2 = second(window)
                 valid = valid1 & valid2
-                for mask in masks:
-                    values, known = mask(window)
-                    valid &= ~(known & (values != 0).any(axis=0))
-                return Block(np.where(valid, t1, 0), np.where(valid, t2, 0), valid)
+                for excluded in masks:
+                    valid &= ~excluded(window)
+                add1, add2 = (np.float32(offset.value) for offset in self.offsets)
+                return Block(np.where(valid, t1 + add1, 0), np.where(valid, t2 + add2, 0), valid)
 
             yield read
 
@@ -169,10 +207,18 @@ def read_pair(
     bands: BandNames | None = None,
     rgb: BandNames | None = None,
     masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
     nodata: Nodata = None,
     band_names: BandNames | None = None,
     dates: Dates | None = None,
     axes: str | None = None,
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
+    stages: Stages | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
 
@@ -182,34 +228,59 @@ def read_pair(
         bands: Bands to compare, by number, name, description or common name ("red", "nir",
             "swir1" …), or "all"; all by default, or the four 10 m bands of Sentinel-2.
         rgb: Which of them are red, green and blue; found from the file by default.
-        masks: Rasters whose non-zero pixels are excluded (clouds, shadow).
+        masks: What is left out (clouds, shadow): rasters where they are not zero, polygons, or
+            classes as text, see `open_masks`.
+        mask_dilate: Pixels by which masks grow.
         nodata: Value of missing pixels, instead of what the files declare; "none" where no
             pixel is missing.
         band_names: Names of all bands, in order, for an image that does not name its own.
         dates: When the images were taken, instead of what their names tell: two ISO 8601 dates.
         axes: Order of the axes of NumPy arrays, such as "row,col,band".
+        bbox: West, south, east, north of the part to read, in t1's CRS.
+        bbox_crs: Another CRS that the box is in.
+        aoi: Vector file of polygons; pixels outside are not valid and not read where possible.
+        offset: What is added to Sentinel-2's values: "auto", what their products tell, or a number.
+        assets: The images are STAC items: which of their assets are the bands.
+        clouds: "auto" leaves out clouds and shadows that a network finds; None: nothing.
+        stages: Records time and reports progress.
 
     Raises:
         DataError: A file cannot be read, a band is missing, or the images' bands differ.
         GridError: The images do not overlap, or only one of them has a CRS.
+        ValueError: The box is none, or the dilation negative.
     """
-    bands, rgb, names = tokens(bands), tokens(rgb), tokens(band_names)
-    first, second = _named(
-        as_raster(t1, "t1", nodata, axes=axes), as_raster(t2, "t2", nodata, axes=axes), names
+    if mask_dilate < 0:
+        raise ValueError(f"masks grow by 0 pixels or more: got {mask_dilate}")
+    bands, rgb, names, wanted = map(tokens, (bands, rgb, band_names, assets))
+    one, other = _named(
+        _opened(t1, "t1", nodata, axes, wanted), _opened(t2, "t2", nodata, axes, wanted), names
     )
-    first = select(first, bands)
-    second, unlike = in_order_of(first, select(second, bands))
+    chosen = [EVERY] if wanted is not None and bands is None else bands
+    first = select(one, chosen)
+    second, unlike = in_order_of(first, select(other, chosen))
     if len(first.bands) != len(second.bands):
         raise DataError(
             f"t1 and t2 must have the same bands: got {len(first.bands)} and "
             f"{len(second.bands)}; {shared(first, second)}"
         )
-    grid = common_grid(first, second)
+    area = None if aoi is None else open_shapes(aoi)
+    grid = cropped(common_grid(first, second), bbox, bbox_crs, area)
+    offsets = offsets_asked(offset, first, second)
     first, second, moved = about_zero(first, second, grid)
     positions, guess = find_rgb(first, rgb)
-    laid = [on_lattice(as_raster(mask, "mask"), first.grid, "a mask") for mask in several(masks)]
-    for mask in laid:
+    images = (_with_classes(t1, one), _with_classes(t2, other))
+    found = list(open_masks(several(masks), images, first.grid, dilation=mask_dilate))
+    for mask in found:
         require_gaps(mask, grid)
+    if clouds is not None:
+        if clouds != "auto":
+            raise ValueError(f"clouds are left out by auto, or not: got {clouds!r}")
+        found += (
+            cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
+            for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
+        )
+    if area is not None:
+        found.append(Mask(source=area, outside=True))
     when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
     strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
     said = (*strangers, *first.notes, *second.notes, unlike, moved, guess, order_warning(*when))
@@ -218,7 +289,8 @@ def read_pair(
         t2=second,
         grid=grid,
         rgb=positions,
-        masks=tuple(laid),
+        masks=tuple(found),
+        offsets=offsets,
         dates=when,
         notes=tuple(dict.fromkeys(note for note in said if note)),
     )
@@ -235,6 +307,15 @@ def _named(first: Raster, second: Raster, names: Sequence[str] | None) -> tuple[
     return one, other
 
 
-def several(masks: Image | Sequence[Image]) -> Sequence[Image]:
-    """Masks as a sequence; one alone is a mask too."""
-    return masks if isinstance(masks, list | tuple) else (masks,)
+def _with_classes(image: Image, raster: Raster) -> Image:
+    """Where to look for an image's own classes: among its bands, or where the user pointed."""
+    own = any(band.name.upper() in USUAL for band in raster.bands)
+    return replace(raster, nodata=None) if own else image
+
+
+def _opened(
+    image: Image, label: str, nodata: Nodata, axes: str | None, assets: list[str] | None
+) -> Raster:
+    if assets is None:
+        return as_raster(image, label, nodata, axes=axes)
+    return replace(open_item(image, assets), nodata=nodata)

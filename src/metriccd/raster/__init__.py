@@ -1,6 +1,6 @@
 """Rasters: files, arrays and grids ↔ windows of pixels; the only room that imports rasterio.
 
-In: paths, URLs, folders of band files, arrays and DataArrays, on any grid.
+In: paths, URLs, folders of band files, arrays, DataArrays and STAC items, on any grid; polygons.
 Out: `Raster` and its readers; `Grid`, `Window`; GeoTIFFs and outlines.
 """
 
@@ -10,14 +10,15 @@ from metriccd.raster import settings
 STRANGERS = settings.without_strangers()
 
 # ruff: noqa: E402
-from metriccd.raster.arrays import Image, as_raster
+from metriccd.raster.arrays import Image, as_raster, from_array
 from metriccd.raster.bands import Band
 from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
-from metriccd.raster.outlines import burn, trace_outlines
+from metriccd.raster.items import class_band, open_item
 from metriccd.raster.paths import redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
+from metriccd.raster.shapes import Shapes, burn, is_vector, open_shapes, trace_outlines
 from metriccd.raster.source import Nodata, Raster, open_raster
 
 __all__ = [
@@ -30,13 +31,19 @@ __all__ = [
     "Image",
     "Nodata",
     "Raster",
+    "Shapes",
     "Window",
     "as_raster",
     "bounded_cache",
     "burn",
+    "class_band",
     "cog_writer",
     "crs_of",
+    "from_array",
+    "is_vector",
+    "open_item",
     "open_raster",
+    "open_shapes",
     "redacted",
     "trace_outlines",
     "write_categories",

@@ -13,6 +13,7 @@ from affine import Affine
 from jaxtyping import Float
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from metriccd.errors import GridError
 from metriccd.raster import globe
@@ -48,6 +49,16 @@ class Window:
             slice(self.col, self.col + self.width),
         )
 
+    def padded(self, step: tuple[int, int], shape: tuple[int, int]) -> Window:
+        """This window with `step` rows and columns more on each side, within `shape`."""
+        top, left = max(self.row - step[0], 0), max(self.col - step[1], 0)
+        return Window(
+            row=top,
+            col=left,
+            height=min(self.row + self.height + step[0], shape[0]) - top,
+            width=min(self.col + self.width + step[1], shape[1]) - left,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
@@ -65,6 +76,13 @@ class Grid:
     width: int
     transform: Affine
     crs: CRS | None
+
+    @classmethod
+    def around(cls, bounds: tuple[float, float, float, float], crs: CRS) -> Grid:
+        """One pixel that is a box (west, south, east, north)."""
+        west, south, east, north = bounds
+        transform = Affine(east - west, 0.0, west, 0.0, south - north, north)
+        return cls(height=1, width=1, transform=transform, crs=crs)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,6 +111,19 @@ class Grid:
             height=window.height,
             width=window.width,
             transform=self.transform @ Affine.translation(window.col, window.row),
+            crs=self.crs,
+        )
+
+    def moved(self, row: float, col: float) -> Grid:
+        """The same grid so many rows down and columns to the right."""
+        return replace(self, transform=self.transform @ Affine.translation(col, row))
+
+    def coarser(self, step: int) -> Grid:
+        """The grid of pixels `step` times as large that covers this one."""
+        return Grid(
+            height=-(-self.height // step),
+            width=-(-self.width // step),
+            transform=self.transform @ Affine.scale(step),
             crs=self.crs,
         )
 
@@ -166,8 +197,14 @@ class Grid:
         # The outline bounds tightly wherever it bounds at all.
         if inside is None or (outline is not None and seen.all() and _holds(outline, inside)):
             return outline
-        padded = _padded(inside, step, self.shape)
+        padded = inside.padded(step, self.shape)
         return padded if outline is None else _united(outline, padded)
+
+    def window_of(self, bounds: tuple[float, float, float, float]) -> Window | None:
+        """Smallest window of this grid that holds (west, south, east, north), in its CRS."""
+        west, south, east, north = bounds
+        xs, ys = np.array([[west, west, east, east], [south, north, south, north]], float)
+        return self._around(xs, ys)
 
     def turns_of(self, other: Grid) -> list[float]:
         """What to add to the longitudes of `other` so that it lies on this grid.
@@ -191,9 +228,15 @@ class Grid:
     ) -> Window | None:
         """Window around an outline, whichever turn its longitudes are of."""
         circle = circle_of(self.crs)
+        return self._around(xs if circle is None else np.unwrap(xs, period=circle), ys)
+
+    def _around(
+        self, xs: Float[np.ndarray, " point"], ys: Float[np.ndarray, " point"]
+    ) -> Window | None:
+        """Window around points whose longitudes do not jump, whichever turn they are of."""
+        circle = circle_of(self.crs)
         shifts = [0.0]
         if circle is not None:
-            xs = np.unwrap(xs, period=circle)
             own, _ = self.edge(2)
             shifts = turns((xs.min(), xs.max()), (min(own), max(own)), circle)
         windows = [self._window(*self._positions(xs + shift, ys)) for shift in shifts]
@@ -287,8 +330,17 @@ class Grid:
 
 
 def crs_of(definition: str) -> CRS:
-    """A CRS from an authority code such as "EPSG:32632", WKT or PROJ text."""
-    return CRS.from_user_input(definition)
+    """A CRS from an authority code such as "EPSG:32632", WKT or PROJ text.
+
+    Raises:
+        GridError: There is no such CRS.
+    """
+    try:
+        return CRS.from_user_input(definition)
+    except CRSError:
+        raise GridError(
+            f"a CRS is a code, WKT or PROJ text: got {definition}; write it like EPSG:4326"
+        ) from None
 
 
 def _carried(
@@ -325,17 +377,6 @@ def _united(one: Window, other: Window) -> Window:
         col=left,
         height=max(one.row + one.height, other.row + other.height) - top,
         width=max(one.col + one.width, other.col + other.width) - left,
-    )
-
-
-def _padded(window: Window, step: tuple[int, int], shape: tuple[int, int]) -> Window:
-    """A window with `step` rows and columns more on each side, within `shape`."""
-    top, left = max(window.row - step[0], 0), max(window.col - step[1], 0)
-    return Window(
-        row=top,
-        col=left,
-        height=min(window.row + window.height + step[0], shape[0]) - top,
-        width=min(window.col + window.width + step[1], shape[1]) - left,
     )
 
 

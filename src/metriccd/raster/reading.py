@@ -38,7 +38,7 @@ Stored = tuple[
 
 @contextmanager
 def file_reader(
-    bands: Sequence[Band], grid: Grid, *, nodata: float | None, categorical: bool
+    bands: Sequence[Band], grid: Grid, *, nodata: float | None, way: Resampling
 ) -> Iterator[Callable[[Window], Stored]]:
     """Yields a function that reads windows of `grid` from bands of one file.
 
@@ -46,13 +46,13 @@ def file_reader(
         bands: Of one file, with one mask and one nodata.
         grid: Where to resample to.
         nodata: Value of missing pixels, or None.
-        categorical: Nearest neighbor instead of bilinear.
+        way: How to resample; nearest neighbor where values are classes, which are kept as stored.
     """
     with opened(bands[0].path) as dataset, ExitStack() as stack:
         source = bands[0].grid
         turned = [
             stack.enter_context(
-                _turn_reader(dataset, bands, source.turned(turn), grid, nodata, categorical)
+                _turn_reader(dataset, bands, source.turned(turn), grid, nodata, way)
             )
             for turn in grid.turns_of(source)
         ]
@@ -76,16 +76,16 @@ def _turn_reader(
     source: Grid,
     grid: Grid,
     nodata: float | None,
-    categorical: bool,
+    way: Resampling,
 ) -> Iterator[Callable[[Window], Stored]]:
-    indexes = [band.index for band in bands]
+    indexes, categorical = [band.index for band in bands], way == Resampling.nearest
     offset = grid.offset_in(source)
     if offset is not None and _holds(source, grid, offset):
         yield lambda window: _read(
             dataset, bands, indexes, window, offset, nodata, bands[0].mask, categorical
         )
         return
-    with _warped(dataset, bands, source, grid, nodata, categorical) as (warped, places, missing):
+    with _warped(dataset, bands, source, grid, nodata, way) as (warped, places, missing):
         alpha = ColorInterp.alpha in warped.colorinterp
         mask = str(warped.colorinterp.index(ColorInterp.alpha) + 1) if alpha else None
         yield lambda window: _read(
@@ -110,9 +110,9 @@ def _warped(
     source: Grid,
     grid: Grid,
     nodata: float | None,
-    categorical: bool,
+    way: Resampling,
 ) -> Iterator[tuple[WarpedVRT, list[int], float | None]]:
-    """Bilinear (averaging where it shrinks); what the source lacks stays masked.
+    """Resampled one way (averaging where it shrinks); what the source lacks stays masked.
 
     Yields:
         The warped file, the numbers of the bands in it, and its nodata.
@@ -125,7 +125,7 @@ def _warped(
         "transform": grid.transform,
         "height": grid.height,
         "width": grid.width,
-        "resampling": Resampling.nearest if categorical else Resampling.bilinear,
+        "resampling": way,
         # GDAL's default may misplace a pixel by an eighth to save time; 0 is not accepted.
         "tolerance": 0.01,
         # By default nodata counts only where all bands have it, and not at all beside alpha.

@@ -151,6 +151,8 @@ NAIP = Sensor(
 SENSORS = (HLS_LANDSAT, SENTINEL2, LANDSAT_8, LANDSAT_4, PLANETSCOPE, NAIP)
 # Bands taken from Sentinel-2 when none are asked for: the four at 10 m.
 SENTINEL2_BANDS = ("B04", "B03", "B02", "B08")
+# Bands of classes, which come with any sensor's.
+QUALITY = {"SCL", "QA_PIXEL", "UDM2"}
 
 
 def sensor_of(texts: Sequence[str], names: Sequence[str]) -> Sensor | None:
@@ -164,7 +166,7 @@ def sensor_of(texts: Sequence[str], names: Sequence[str]) -> Sensor | None:
         for sensor in SENSORS:
             if sensor.files.search(text):
                 return sensor
-    spelled = {name.upper() for name in names}
+    spelled = {name.upper() for name in names} - QUALITY
     for sensor in SENSORS:
         if sensor.marks & spelled:
             return sensor

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
+from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
 from metriccd.errors import DataError
@@ -41,6 +43,23 @@ Nodata = float | Literal["none"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The catalog entry that an image comes from.
+
+    Attributes:
+        href: Address of the STAC item.
+        id: Its id.
+        when: When the image was taken.
+        offset: What is to be added to its values, where the item tells.
+    """
+
+    href: str
+    id: str
+    when: datetime | None
+    offset: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Raster:
     """A raster whose pixels are read by windows, resampled to any grid.
 
@@ -51,6 +70,7 @@ class Raster:
         nodata: Value that overrides what the file declares, "none", or None.
         notes: What was guessed of it, a line each.
         acquired: When, where an array's coordinates tell it: ISO 8601.
+        origin: The catalog entry it comes from, if one is known.
         seen: What reading came upon: "zeros", where these were taken for fill.
     """
 
@@ -60,6 +80,7 @@ class Raster:
     nodata: Nodata = None
     notes: tuple[str, ...] = ()
     acquired: str | None = None
+    origin: Origin | None = None
     memory: MemoryFile | None = field(default=None, repr=False, compare=False)
     seen: set[str] = field(default_factory=set, repr=False, compare=False)
 
@@ -123,7 +144,7 @@ class Raster:
 
     @contextmanager
     def reader(
-        self, grid: Grid, *, categorical: bool = False
+        self, grid: Grid, *, categorical: bool = False, cubic: bool = False
     ) -> Iterator[Callable[[Window], Pixels]]:
         """Opens the files and yields a function that reads a window of `grid`.
 
@@ -136,6 +157,7 @@ class Raster:
             grid: Where to resample to.
             categorical: The values are classes: nearest neighbor instead of bilinear, and
                 zero is a class, not fill.
+            cubic: Cubic convolution instead of bilinear: sharper where pixels keep their size.
 
         Raises:
             DataError: Palette indexes where values are needed, or a file that cannot be read.
@@ -144,11 +166,11 @@ class Raster:
             refuse_palettes(self.bands)
         fill = self.zeros_are_fill and not categorical
         with ExitStack() as stack:
+            way = Resampling.cubic if cubic else Resampling.bilinear
+            way = Resampling.nearest if categorical else way
             parts = [
                 stack.enter_context(
-                    file_reader(
-                        bands, grid, nodata=self._missing(bands[0]), categorical=categorical
-                    )
+                    file_reader(bands, grid, nodata=self._missing(bands[0]), way=way)
                 )
                 for bands in self._alike()
             ]

@@ -5,7 +5,7 @@ Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memo
 """
 
 from metriccd.result.archive import Archive, decide_again
-from metriccd.result.change import Change, change_of, open_change
+from metriccd.result.change import Change, open_change
 from metriccd.result.folder import (
     RECORD,
     output_folder,
@@ -16,17 +16,17 @@ from metriccd.result.folder import (
 )
 from metriccd.result.layers import Products
 from metriccd.result.panels import DPI, error_panel
-from metriccd.result.pictures import encode, error_map, stretched
+from metriccd.result.pictures import encode, error_map, shrunk, stretched
 from metriccd.result.record import (
     code_digest,
-    content_of,
     decision_record,
     input_of,
     inputs_of,
-    state_of,
+    key_of,
     versions,
     weights_of,
 )
+from metriccd.result.report import with_reference
 from metriccd.result.result import Result
 
 __all__ = [
@@ -36,9 +36,7 @@ __all__ = [
     "Change",
     "Products",
     "Result",
-    "change_of",
     "code_digest",
-    "content_of",
     "decide_again",
     "decision_record",
     "encode",
@@ -46,14 +44,16 @@ __all__ = [
     "error_panel",
     "input_of",
     "inputs_of",
+    "key_of",
     "open_change",
     "output_folder",
-    "state_of",
+    "shrunk",
     "stretched",
     "tiles_kept",
     "unfinished_folder",
     "unfinished_path",
     "versions",
     "weights_of",
+    "with_reference",
     "write_together",
 ]

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from metriccd.decision import BLOCK, Cleaning, Scale, judge
 from metriccd.errors import DataError
-from metriccd.gis import CHANGE
+from metriccd.gis import APPEARED, CHANGE
+from metriccd.kinds import NODATA, wanted_kinds
 from metriccd.raster import Grid, Window, open_raster
 from metriccd.result.folder import RECORD, RESULT, output_folder
 from metriccd.result.layers import Products
-from metriccd.result.rasters import VIEWS, view_of
+from metriccd.result.rasters import POTENTIAL, VIEWS, view_of
 from metriccd.result.record import decision_record
 from metriccd.result.result import Result
 from metriccd.stages import Progress, Stages
+
+Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +85,25 @@ class Archive:
     def opened(self, stages: Stages | None = None) -> Iterator[Result]:
         """Yields the result as it was written, to be read by windows."""
         score, change = (open_raster(self.folder / name) for name in ("score.tif", "change.tif"))
+        path = self.folder / POTENTIAL
         with (
             score.reader(self.grid, categorical=True) as scores,
             change.reader(self.grid, categorical=True) as classes,
+            ExitStack() as stack,
         ):
+            known, bands = None, 0
+            if path.is_file():
+                raster = open_raster(path)
+                bands = len(raster.bands)
+                known = stack.enter_context(raster.reader(self.grid, categorical=True))
 
             def read(
                 window: Window,
             ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
                 values, valid = scores(window)
-                labels, _ = classes(window)
-                known = np.where(valid, values[0], np.float32(np.nan)).astype(np.float32)
-                return labels[0] == CHANGE, known
+                changed, _ = classes(window)
+                found = np.where(valid, values[0], np.float32(np.nan)).astype(np.float32)
+                return changed[0] == CHANGE, found
 
             t1_rgb, t2_rgb = (_view(self.folder / name) for name in VIEWS)
             yield Result(
@@ -100,6 +111,8 @@ class Archive:
                 threshold=self.record["threshold"]["value"],
                 rule=self.record["threshold"]["rule"],
                 grid=self.grid,
+                kinds=None if known is None else partial(_kinds, known),
+                lean=partial(_lean, known) if known is not None and bands > 1 else None,
                 t1_rgb=t1_rgb,
                 t2_rgb=t2_rgb,
                 history={
@@ -139,11 +152,18 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
 
     verdict = judge(scale, rule, score, result.grid.windows(BLOCK))
 
+    asked = wanted_kinds(record["settings"].get("kinds") or ())
+    if asked is not None and result.kinds is None:
+        raise DataError("kinds were asked for, and are not known any more: detect again")
+
     def read(
         window: Window,
     ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
         values = score(window)
-        return values > verdict.threshold, values
+        change = values > verdict.threshold
+        if asked is not None and result.kinds is not None:
+            change &= np.isin(result.kinds(window), asked.values)
+        return change, values
 
     cleaned, least = cleaning.clean(read, result.grid)
     of_the_last = record["threshold"]["warnings"]
@@ -199,6 +219,18 @@ def decide_again(
         with stages.stage("decide"):
             again = decided(result, wanted, cleaning or archive.cleaning)
         return again.write(folder, name=out.resolve().name, products=products or archive.products)
+
+
+def _kinds(read: Callable[[Window], Pixels], window: Window) -> UInt8[np.ndarray, "row col"]:
+    """The first band of potential.tif."""
+    found, valid = read(window)
+    return np.where(valid, found[0], NODATA).astype(np.uint8)
+
+
+def _lean(read: Callable[[Window], Pixels], window: Window) -> Float32[np.ndarray, "row col"]:
+    """The second band: 1 for what would appear, -1 for what would disappear, NaN not valid."""
+    found, valid = read(window)
+    return np.where(valid, np.where(found[1] == APPEARED, 1, -1), np.nan).astype(np.float32)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import geopandas as gpd
 import matplotlib.pyplot as plt
@@ -18,12 +18,13 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
 
 from metriccd.decision import Cleaning, Connectivity
+from metriccd.kinds import shown
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
 from metriccd.result.archive import Archive, decided
 from metriccd.result.folder import output_folder
 from metriccd.result.layers import Products
-from metriccd.result.rasters import to_dataset
+from metriccd.result.rasters import direction_of, to_dataset
 from metriccd.result.result import Judgment, Result
 from metriccd.result.tally import Tally
 from metriccd.stages import Stages
@@ -40,6 +41,9 @@ class Change:
         threshold: A score above it is change.
         rule: What chose the threshold, for example "otsu" or "fixed".
         grid: Where the pixels lie.
+        potential: Kind of every pixel, as if it had changed; 255 where not valid.
+        lean: Which way a pixel changed, if it did: > 0 what appeared in t2, < 0 what disappeared
+            from t1; None where the method does not tell.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
             overview of at most 1400 pixels a side.
         t2_rgb: Second image, likewise.
@@ -54,17 +58,41 @@ class Change:
     threshold: float
     rule: str
     grid: Grid
+    potential: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
+    lean: Float32[np.ndarray, "row col"] | None = field(default=None, repr=False)
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
 
+    @classmethod
+    def of(cls, result: Result) -> Change:
+        """A result that is read by windows, as arrays."""
+        window = Window.whole(result.grid.shape)
+        change, score = result.read(window)
+        kept = {part.name: getattr(result, part.name) for part in fields(result)}
+        del kept["read"], kept["kinds"]
+        kept["lean"] = None if result.lean is None else result.lean(window)
+        kept["potential"] = None if result.kinds is None else result.kinds(window)
+        return cls(score=score, map=change, valid=~np.isnan(score), **kept)
+
+    @property
+    def kinds(self) -> UInt8[np.ndarray, "row col"] | None:
+        """Kind of each changed pixel, 0 elsewhere, 255 not valid; docs/kinds.md names them."""
+        return None if self.potential is None else shown(self.potential, self.map)
+
+    @property
+    def direction(self) -> UInt8[np.ndarray, "row col"] | None:
+        """0 no change, 1 appeared, 2 disappeared, 255 not valid; None where nobody can tell."""
+        return None if self.lean is None else direction_of(self.map, self.valid, self.lean)
+
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon for each change object, largest first.
 
         Columns `id`, `area_m2`, `perimeter_m`, `pixels`, `score_mean`, `score_max`, `strength`,
-        `compactness`, `date_before`, `date_after`, `method`, `threshold` (docs/outputs.md).
+        `compactness`, `kind`, `date_before`, `date_after`, `method`, `threshold`
+        (docs/outputs.md).
         """
         return self._result.polygons.copy()
 
@@ -102,7 +130,7 @@ class Change:
             fill_holes=fill_holes,
             connectivity=connectivity,
         )
-        return change_of(decided(self._result, threshold, cleaning))
+        return Change.of(decided(self._result, threshold, cleaning))
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
@@ -233,6 +261,8 @@ class Change:
             threshold=self.threshold,
             rule=self.rule,
             grid=self.grid,
+            kinds=None if self.potential is None else self._read_kinds,
+            lean=None if self.lean is None else self._read_lean,
             t1_rgb=self.t1_rgb,
             t2_rgb=self.t2_rgb,
             history=self.history,
@@ -245,21 +275,16 @@ class Change:
     ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
         return self.map[window.slices], self.score[window.slices]
 
+    def _read_lean(self, window: Window) -> Float32[np.ndarray, "row col"]:
+        return cast("Float32[np.ndarray, 'row col']", self.lean)[window.slices]
+
+    def _read_kinds(self, window: Window) -> UInt8[np.ndarray, "row col"]:
+        return cast("UInt8[np.ndarray, 'row col']", self.potential)[window.slices]
+
     def _tally(self) -> Tally:
         tally = Tally.of(self.grid.shape, self.threshold)
         tally.add(Window.whole(self.grid.shape), self.map, self.score)
         return tally
-
-
-def change_of(result: Result) -> Change:
-    """A result, all of it read into arrays."""
-    change, score = result.read(Window.whole(result.grid.shape))
-    return Change(
-        score=score,
-        map=change,
-        valid=~np.isnan(score),
-        **{part.name: getattr(result, part.name) for part in fields(result) if part.name != "read"},
-    )
 
 
 def open_change(out: str | Path) -> Change:
@@ -272,4 +297,4 @@ def open_change(out: str | Path) -> Change:
         DataError: The folder holds no result, or one of another version.
     """
     with Archive.of(Path(out)).opened() as result:
-        return change_of(result)
+        return Change.of(result)

@@ -87,6 +87,7 @@ def error_panel(
     caption: str,
     palette: Literal["paper", "colorblind"] = "paper",
     width: int = 1800,
+    title: str = "Errors of each method",
 ) -> bytes:
     """Images, reference and the error map of each change map, as Figures 5–7 of Bandara & Patel.
 
@@ -98,6 +99,7 @@ def error_panel(
         caption: Second line.
         palette: Key of `ERROR_RGB`.
         width: Pixels.
+        title: First line.
 
     Returns:
         PNG file.
@@ -106,15 +108,15 @@ def error_panel(
     pictures = dict(images) | {
         "reference (white: change)": np.broadcast_to(truth, (3, *truth.shape))
     }
-    for title, change in maps.items():
+    for name, change in maps.items():
         # Each pixel of the overview mixes the colors of its block by their areas.
-        pictures[title] = error_map(change, reference, judged, palette).astype(np.float32) / 255
-    columns = 4 if len(pictures) <= 12 else 5
+        pictures[name] = error_map(change, reference, judged, palette).astype(np.float32) / 255
+    columns = min(len(pictures), 4) if len(pictures) <= 12 else 5
     shape = truth.shape
     figure, axes = _panel_grid(width, columns, shape[0] / shape[1], count=len(pictures))
-    _write_header(figure, "Errors of each method", caption)
-    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
-        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
+    _write_header(figure, title, caption)
+    for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
+        ax.set_title(name, loc="left", fontsize=11, parse_math=False)
         ax.set(xticks=[], yticks=[])
         ax.imshow(np.moveaxis(to_uint8(reduce(picture, long_side=width // 2)), 0, -1))
     _error_legend(figure, palette)

@@ -155,6 +155,13 @@ def error_map(
     return rgb
 
 
+def shrunk(
+    rgb: UInt8[np.ndarray, "3 row col"], *, long_side: int = LONG_SIDE
+) -> UInt8[np.ndarray, "3 _row _col"]:
+    """A picture at the size at which reports show it; each pixel mixes the colors of its block."""
+    return to_uint8(reduce(rgb.astype(np.float32) / 255, long_side=long_side))
+
+
 def overlay(
     image: Float[np.ndarray, "3 row col"], change: Bool[np.ndarray, "row col"]
 ) -> UInt8[np.ndarray, "3 row col"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import geopandas as gpd
@@ -11,12 +12,13 @@ import numpy as np
 import pyproj
 import shapely
 from affine import Affine
-from jaxtyping import Float64, Int32, Shaped
+from jaxtyping import Float64, Int32, Int64, Shaped
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from metriccd.decision import BLOCK, Connectivity, Objects, Read, find_objects, log_odds
 from metriccd.raster import Grid, Window, trace_outlines
+from metriccd.result.rasters import NAMES, VALUES, ReadKinds
 
 # A table of change objects.
 Polygons: TypeAlias = gpd.GeoDataFrame
@@ -28,6 +30,7 @@ def scene_polygons(
     *,
     threshold: float = 0.5,
     connectivity: Connectivity = 4,
+    kinds: ReadKinds | None = None,
     size: int = BLOCK,
 ) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
@@ -37,6 +40,7 @@ def scene_polygons(
         grid: Where the pixels lie.
         threshold: On the score; `strength` counts from it.
         connectivity: Of objects; those of 8 may be multipolygons whose parts meet in corners.
+        kinds: Kind of every pixel of a window.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
@@ -44,11 +48,19 @@ def scene_polygons(
         `perimeter_m` (of the outline along pixel edges, holes included; likewise), `pixels`,
         `score_mean`, `score_max`, `strength` (mean of ln(distance / threshold); of a score s that
         is mean ln(s / (1 − s)) less that of the threshold), `compactness` (4π · area / perimeter²,
-        in pixels: π/4 of a square and of a large disk) and the outline along pixel edges, in the
-        grid's CRS; without georeference x is the column and y minus the row.
+        in pixels: π/4 of a square and of a large disk), with `kinds` the most frequent `kind`, and
+        the outline along pixel edges, in the grid's CRS; without georeference x is the column and
+        y minus the row.
     """
     pieces = _Pieces()
-    objects = find_objects(read, grid, visit=pieces.add, connectivity=connectivity, size=size)
+    votes = None if kinds is None else KindVotes(read=kinds)
+
+    def visit(window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
+        pieces.add(window, labels)
+        if votes is not None:
+            votes.add(window, labels)
+
+    objects = find_objects(read, grid, visit=visit, connectivity=connectivity, size=size)
     outlines = _array(pieces.dissolved(objects))
     order = np.argsort(-objects.pixels, kind="stable")
     count = np.maximum(objects.pixels, 1)
@@ -64,6 +76,8 @@ def scene_polygons(
         "strength": objects.log_odds / count - edge,
         "compactness": 4 * np.pi * objects.pixels / np.maximum(around, 1) ** 2,
     }
+    if votes is not None:
+        columns["kind"] = np.array(votes.winners(objects), object)
     return gpd.GeoDataFrame(
         {"id": np.arange(1, len(order) + 1)}
         | {name: values[order] for name, values in columns.items()},
@@ -112,6 +126,35 @@ def simplified(polygons: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame
     return polygons.set_geometry(
         gpd.GeoSeries(shapely.coverage_simplify(_array(whole), tolerance), crs=polygons.crs)
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindVotes:
+    """How many pixels of each kind the regions of each block have.
+
+    Attributes:
+        read: Kind of every pixel of a window.
+    """
+
+    read: ReadKinds
+    _blocks: list[Int64[np.ndarray, "_region kind"]] = field(default_factory=list, init=False)
+
+    def add(self, window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
+        """Counts a block; 0 is no region."""
+        inside = labels > 0
+        kinds = np.minimum(self.read(window)[inside], VALUES - 1).astype(np.int64)
+        regions = int(labels.max(initial=0))
+        counts = np.bincount(
+            (labels[inside].astype(np.int64) - 1) * VALUES + kinds, minlength=regions * VALUES
+        )
+        self._blocks.append(counts.reshape(regions, VALUES))
+
+    def winners(self, objects: Objects) -> list[str]:
+        """The most frequent kind of each object; of equal ones, the first of `KINDS`."""
+        counts = np.zeros((len(objects.pixels), VALUES), np.int64)
+        for block, members in zip(self._blocks, objects.members, strict=True):
+            np.add.at(counts, members, block)
+        return [NAMES[int(value)] for value in counts.argmax(axis=1)]
 
 
 class _Pieces:

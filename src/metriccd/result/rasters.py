@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from affine import Affine
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
-from metriccd.gis import CHANGE, COLORS, NO_CHANGE, NODATA
+from metriccd.gis import (
+    APPEARED,
+    CHANGE,
+    COLORS,
+    DIRECTION_COLORS,
+    DISAPPEARED,
+    NO_CHANGE,
+    NODATA,
+)
+from metriccd.kinds import KINDS, NONE
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
 from metriccd.result import pictures
 from metriccd.scene import factor_of
 
+ReadKinds = Callable[[Window], UInt8[np.ndarray, "row col"]]
+# Longer than any value of a kind.
+VALUES = max(kind.value for kind in KINDS.values()) + 1
+NAMES = {NONE: "no change"} | {kind.value: name for name, kind in KINDS.items()}
+KIND_COLORS = {
+    NONE: (255, 255, 255, 0),
+    NODATA: (0, 0, 0, 0),
+    **{kind.value: (*kind.color, 255) for kind in KINDS.values()},
+}
+KIND_LAYER = CogLayer(
+    dtype="uint8",
+    nodata=NODATA,
+    bands=("kind",),
+    overviews="mode",
+    colors=KIND_COLORS,
+    tags={f"kind_{value}": name for value, name in NAMES.items()},
+)
+DIRECTION_LAYER = CogLayer(
+    dtype="uint8",
+    nodata=NODATA,
+    bands=("direction",),
+    overviews="mode",
+    colors=DIRECTION_COLORS,
+)
+# What every pixel would be, had it changed: another threshold needs it.
+POTENTIAL = "potential.tif"
 VIEWS = ("before-view.tif", "after-view.tif")
 
 
@@ -80,6 +115,34 @@ def classes(
     """The change map as written: 0 no change, 1 change, 255 nodata."""
     values = np.where(change, CHANGE, NO_CHANGE)
     return np.where(valid, values, NODATA).astype(np.uint8)
+
+
+def legend(counts: Int64[np.ndarray, " kind"]) -> Mapping[str, int]:
+    """Changed pixels of each kind that occurs, the most frequent first."""
+    order = np.argsort(-counts[:VALUES], kind="stable")
+    return {
+        NAMES[int(value)]: int(counts[value]) for value in order if counts[value] and value != NONE
+    }
+
+
+def potential_layer(*, directed: bool) -> CogLayer:
+    """What potential.tif holds: kinds, and directions where the method tells them."""
+    return CogLayer(
+        dtype="uint8",
+        nodata=NODATA,
+        bands=("kind", "direction") if directed else ("kind",),
+        overviews="mode",
+    )
+
+
+def direction_of(
+    change: Bool[np.ndarray, "row col"],
+    valid: Bool[np.ndarray, "row col"],
+    lean: Float32[np.ndarray, "row col"],
+) -> UInt8[np.ndarray, "row col"]:
+    """0 no change, 1 appeared, 2 disappeared, 255 nodata."""
+    ways = np.where(lean >= 0, APPEARED, DISAPPEARED)
+    return np.where(valid, np.where(change, ways, NO_CHANGE), NODATA).astype(np.uint8)
 
 
 def write_views(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from metriccd.decision import Cleaning, Scale, Verdict
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
 from metriccd.pair import ImagePair
-from metriccd.raster import Raster
+from metriccd.raster import Band, Raster, Shapes
 from metriccd.stages import Stages
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
@@ -33,21 +36,15 @@ SHOWING = (
 )
 
 
-def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums."""
-    rasters = (pair.t1, pair.t2, *pair.masks)
-    inputs = []
-    with stages.stage("checksums", len(rasters)) as advance:
-        for raster in rasters:
-            inputs.append(input_of(raster))
-            advance(1)
-    return {"inputs": {"t1": inputs[0], "t2": inputs[1]}, "masks": inputs[2:]}
-
-
-def input_of(raster: Raster) -> dict[str, Any]:
+def input_of(raster: Raster | Shapes) -> dict[str, Any]:
     """A raster's path and its files with their SHA-256."""
     files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
-    return {"path": raster.label, "files": files}
+    found: dict[str, Any] = {"path": raster.label, "files": files}
+    origin = None if isinstance(raster, Shapes) else raster.origin
+    if origin is not None:
+        when = None if origin.when is None else origin.when.isoformat()
+        found["stac"] = {"href": origin.href, "id": origin.id, "datetime": when}
+    return found
 
 
 def decision_record(
@@ -74,10 +71,59 @@ def decision_record(
     }
 
 
-def content_of(raster: Raster) -> list[tuple[str, ...]]:
+def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
+    """What was read, with checksums, and when the images were taken."""
+    inputs = []
+    with stages.stage("checksums", 2 + len(pair.masks)) as advance:
+        for source in (pair.t1, pair.t2, *(mask.source for mask in pair.masks)):
+            inputs.append(input_of(source))
+            advance(1)
+    dates = [None if date is None else date.as_record() for date in pair.dates]
+    return {
+        "inputs": {"t1": inputs[0], "t2": inputs[1]},
+        "masks": inputs[2:],
+        "dates": {"t1": dates[0], "t2": dates[1]},
+    }
+
+
+def key_of(settings: Mapping[str, Any], pair: ImagePair, extractor: str | nn.Module) -> str:
+    """What a run must have in common with an interrupted one to go on with it."""
+    # Sums are rounded otherwise by another number of threads.
+    software = (versions(), code_digest(), torch.get_num_threads())
+    images = [(content_of(raster), _bands_of(raster)) for raster in (pair.t1, pair.t2)]
+    masks = [
+        (
+            content_of(mask.source),
+            _bands_of(mask.source),
+            mask.classes,
+            mask.outside,
+            mask.dilation,
+            mask.date,
+        )
+        for mask in pair.masks
+    ]
+    key = (dict(settings), str(pair.grid), images, masks, state_of(extractor), *software)
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _bands_of(source: Raster | Shapes) -> tuple[Band, ...]:
+    """Bands without the names that arrays are given anew each time."""
+    if isinstance(source, Shapes):
+        return ()
+    if source.memory is None:
+        return source.bands
+    return tuple(replace(band, path="") for band in source.bands)
+
+
+def content_of(raster: Raster | Shapes) -> list[tuple[str, ...]]:
     """What tells a raster's content from another's at once: dates of files, or an array itself."""
+    if isinstance(raster, Shapes):
+        stored = (raster.label, hashlib.sha256(raster.wkb()).hexdigest())
+        return [stored]
     if raster.memory is not None:
         return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
+    if raster.origin is not None and not raster.files:
+        return [(band.path, str(band.index)) for band in raster.bands]
     stats = [(file, file.stat()) for file in raster.files]
     return [(str(file), str(stat.st_size), str(stat.st_mtime_ns)) for file, stat in stats]
 

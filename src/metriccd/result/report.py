@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8, UInt16
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from metriccd.kinds import KINDS
 from metriccd.result import pictures
 from metriccd.result.panels import panels
 
@@ -22,6 +23,8 @@ Picture: TypeAlias = UInt8[np.ndarray, "3 row col"]
 
 TOP_LEVEL = 65535
 _BINS = 128
+# Around what `evaluate` writes anew.
+_SECTION = ("<!-- reference -->", "<!-- /reference -->")
 _AXIS_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -49,6 +52,7 @@ class ReportData:
         warnings: Sentences.
         reference: Ground truth, True = change; only when evaluated.
         scores: Metric → value and "label-free" or "oracle"; only when evaluated.
+        kinds: Kind of change → changed pixels of it, the most frequent first.
 
     Raises:
         ValueError: Arrays differ in rows or columns, a score lies outside [0, 1], or the threshold
@@ -72,6 +76,7 @@ class ReportData:
     reference: Bool[np.ndarray, "row col"] | None = None
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     folder: str = "OUT"
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
@@ -124,35 +129,88 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
     Returns:
         HTML text.
     """
-    environment = Environment(
+    view, levels = _overview(data), _levels(data)
+    headline = _headline(data, levels)
+    limit = pictures.color_limit(view.score, data.threshold)
+    total = max(sum(data.kinds.values()), 1)
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            data=data,
+            headline=headline,
+            histogram=_histogram(levels, data.threshold),
+            curves=[_curve(name, values) for name, values in data.convergence.items()],
+            shape=view.score.shape,
+            limit=limit,
+            ramp=pictures.color_table()[::15].tolist(),
+            preview=_base64(
+                pictures.encode(draw_preview(data) if preview is None else preview, "jpeg")
+            ),
+            t1=_base64(pictures.encode(pictures.to_uint8(view.t1), "jpeg")),
+            t2=_base64(pictures.encode(pictures.to_uint8(view.t2), "jpeg")),
+            errors=_errors(view),
+            scores=data.scores,
+            intervals={},
+            threshold=data.threshold,
+            error_rgb=pictures.ERROR_RGB["colorblind"],
+            change_rgb=pictures.CHANGE_RGB,
+            nodata_rgb=pictures.NODATA_RGB,
+            kinds=[
+                (name, KINDS[name].color, KINDS[name].meaning, _percent(count / total))
+                for name, count in data.kinds.items()
+            ],
+            payload=_payload(view, levels)
+            | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
+        )
+    )
+
+
+def with_reference(
+    report: str,
+    scores: Mapping[str, tuple[float, str]],
+    *,
+    threshold: float,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    errors: bytes | None = None,
+) -> str:
+    """A report whose section "Against the reference" is written anew; the rest stays.
+
+    Args:
+        report: What `render` made.
+        scores: Metric → value and what it was chosen with.
+        threshold: Of the change map.
+        intervals: Metric → both ends of its 95 % interval.
+        errors: PNG of the error map.
+
+    Returns:
+        HTML text; the report itself where it has no such section.
+    """
+    start, end = report.find(_SECTION[0]), report.rfind(_SECTION[1])
+    if start < 0 or end < start:
+        return report
+    section = (
+        _environment()
+        .get_template("reference.html.jinja")
+        .render(
+            scores=scores,
+            intervals=intervals or {},
+            threshold=threshold,
+            errors=None if errors is None else _base64(errors),
+            error_rgb=pictures.ERROR_RGB["colorblind"],
+            nodata_rgb=pictures.NODATA_RGB,
+        )
+    )
+    return f"{report[: start + len(_SECTION[0])]}{section}{report[end:]}"
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("metriccd.result", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    view, levels = _overview(data), _levels(data)
-    headline = _headline(data, levels)
-    limit = pictures.color_limit(view.score, data.threshold)
-    return environment.get_template("report.html.jinja").render(
-        data=data,
-        headline=headline,
-        histogram=_histogram(levels, data.threshold),
-        curves=[_curve(name, values) for name, values in data.convergence.items()],
-        shape=view.score.shape,
-        limit=limit,
-        ramp=pictures.color_table()[::15].tolist(),
-        preview=_base64(
-            pictures.encode(draw_preview(data) if preview is None else preview, "jpeg")
-        ),
-        t1=_base64(pictures.encode(pictures.to_uint8(view.t1), "jpeg")),
-        t2=_base64(pictures.encode(pictures.to_uint8(view.t2), "jpeg")),
-        errors=_errors(view),
-        error_rgb=pictures.ERROR_RGB["colorblind"],
-        change_rgb=pictures.CHANGE_RGB,
-        nodata_rgb=pictures.NODATA_RGB,
-        payload=_payload(view, levels)
-        | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
     )
 
 

@@ -12,17 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
-from metriccd.gis import LABELS
+from metriccd.gis import DIRECTION_LABELS, LABELS
+from metriccd.kinds import NODATA, shown
 from metriccd.raster import Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
 from metriccd.result.folder import RECORD
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
-from metriccd.result.rasters import classes, raster_layers, write_views
+from metriccd.result.rasters import (
+    DIRECTION_LAYER,
+    KIND_LAYER,
+    NAMES,
+    POTENTIAL,
+    ReadKinds,
+    classes,
+    direction_of,
+    legend,
+    potential_layer,
+    raster_layers,
+    write_views,
+)
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
 from metriccd.result.tally import Tally
@@ -41,6 +54,9 @@ class Result:
         threshold: A score above it is change.
         rule: What chose the threshold.
         grid: Where the pixels lie.
+        kinds: Kind of every pixel of a window, as if it had changed.
+        lean: Which way the pixels of a window changed, if they did: > 0 what appeared in t2, < 0
+            what disappeared from t1; None where the method does not tell.
         t1_rgb: Overview of the first image for display, in [0, 1], NaN where not valid.
         t2_rgb: Of the second one.
         history: Curves of the fit, step by step.
@@ -52,6 +68,8 @@ class Result:
     threshold: float
     rule: str
     grid: Grid
+    kinds: ReadKinds | None = None
+    lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
@@ -99,6 +117,7 @@ class Result:
             self.grid,
             threshold=self.threshold,
             connectivity=self.record.get("cleaning", {}).get("connectivity", 4),
+            kinds=self.kinds,
         )
         before, after = self.dates
         return found.assign(
@@ -143,12 +162,16 @@ class Result:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
         tally = self._write_rasters(folder)
+        kinds = self._write_kinds(folder)
+        self._write_direction(folder)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
         write_styles(folder, name, self.grid, products)
         with self.stages.stage("report", 2) as advance:
-            item = stac_item(name, self.grid, created=created, taken=self._taken())
+            item = stac_item(
+                name, self.grid, created=created, taken=self._taken(), derived=self._items()
+            )
             (folder / "item.json").write_text(_json(item), encoding="utf-8")
-            data = replace(self._report_data(tally, judgment), folder=name)
+            data = replace(self._report_data(tally, judgment), folder=name, kinds=kinds)
             preview = draw_preview(data)
             (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
             (folder / "preview.png").write_bytes(pictures.thumbnail(preview))
@@ -160,6 +183,7 @@ class Result:
             "products": products.record(),
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
+            "kinds": dict(kinds),
             "created": created.isoformat(),
             "stages": self._stage_rows(),
         }
@@ -189,6 +213,50 @@ class Result:
                 advance(1)
         write_categories(folder / "change.tif", list(LABELS.values()))
         return tally
+
+    def _write_kinds(self, folder: Path) -> Mapping[str, int]:
+        """Writes kind.tif; returns the changed pixels of each kind."""
+        counts = np.zeros(256, np.int64)
+        if self.kinds is None:
+            return {}
+        windows = list(self.grid.windows(BLOCK))
+        path = folder / "kind.tif"
+        with (
+            self.stages.stage("write kinds", len(windows) + 1) as advance,
+            cog_writer(path, self.grid, KIND_LAYER) as write,
+            cog_writer(
+                folder / POTENTIAL, self.grid, potential_layer(directed=self.lean is not None)
+            ) as write_all,
+        ):
+            for window in windows:
+                every = self.kinds(window)
+                labels = shown(every, self.read(window)[0])
+                write_all(window, self._potential(every, window))
+                counts += np.bincount(labels.reshape(-1), minlength=256)
+                write(window, labels[np.newaxis])
+                advance(1)
+        write_categories(path, list(NAMES.values()))
+        return legend(counts)
+
+    def _potential(
+        self, kinds: UInt8[np.ndarray, "row col"], window: Window
+    ) -> UInt8[np.ndarray, "band row col"]:
+        """What a window would be, had all of it changed."""
+        if self.lean is None:
+            return kinds[np.newaxis]
+        valid = kinds != NODATA
+        return np.stack([kinds, direction_of(valid, valid, self.lean(window))])
+
+    def _write_direction(self, folder: Path) -> None:
+        """Writes direction.tif: which way changed pixels changed."""
+        if self.lean is None:
+            return
+        path = folder / "direction.tif"
+        with cog_writer(path, self.grid, DIRECTION_LAYER) as write:
+            for window in self.grid.windows(BLOCK):
+                change, score = self.read(window)
+                write(window, direction_of(change, ~np.isnan(score), self.lean(window))[np.newaxis])
+        write_categories(path, list(DIRECTION_LABELS.values()))
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
@@ -231,6 +299,11 @@ class Result:
         one, other = (None if time is None else datetime.fromisoformat(time) for time in told)
         return one, other
 
+    def _items(self) -> list[str]:
+        """Addresses of the STAC items that the images came from."""
+        inputs = [_stac(self.record["inputs"][date]) for date in ("t1", "t2")]
+        return [each["href"] for each in inputs if each]
+
     def _stage_rows(self) -> list[dict[str, Any]]:
         return [
             {
@@ -255,3 +328,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _stac(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the record of an image says of its STAC item; empty where it came from none."""
+    found: Mapping[str, Any] = image.get("stac", {})
+    return found

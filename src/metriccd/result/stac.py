@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ COG = pystac.MediaType.COG
 # pystac knows version 1 of the raster extension; STAC 1.1 items use version 2.
 RASTER_EXTENSION = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 
+PROCESSING_EXTENSION = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
+
 
 def stac_item(
     name: str,
@@ -34,6 +37,7 @@ def stac_item(
     *,
     created: datetime,
     taken: tuple[datetime | None, datetime | None],
+    derived: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A STAC 1.1 item with projection, raster and classification metadata.
 
@@ -42,6 +46,7 @@ def stac_item(
         grid: The result's grid.
         created: When the result was made.
         taken: When the images were; the item has no time where that is not known of both.
+        derived: Addresses of the items that the images came from.
     """
     geometry, bbox = _footprint(grid) or (None, None)
     times = sorted(time for time in taken if time is not None)
@@ -54,11 +59,18 @@ def stac_item(
         datetime=None if dated else created,
         start_datetime=times[0] if dated else None,
         end_datetime=times[-1] if dated else None,
-        properties={"created": pystac.utils.datetime_to_str(created)},
+        properties={
+            "created": pystac.utils.datetime_to_str(created),
+            "processing:software": {"metriccd": version("metriccd")},
+            "processing:lineage": "Change between two images, found without labels; see run.json",
+        },
+        stac_extensions=[PROCESSING_EXTENSION],
     )
     if not dated:
         item.datetime = None
         item.properties["datetime"] = None
+    for href in derived:
+        item.add_link(pystac.Link("derived_from", href, media_type=pystac.MediaType.GEOJSON))
     for key, asset in _assets().items():
         item.add_asset(key, asset)
     _add_projection(item, grid)

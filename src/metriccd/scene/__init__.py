@@ -5,6 +5,7 @@ Out: layers in memory or in files, their histogram, overviews of both dates.
 """
 
 from metriccd.scene.histogram import Histogram
+from metriccd.scene.layer import Layer
 from metriccd.scene.measure import Difference, Fitted, side_of
 from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
 from metriccd.scene.sampling import representative
@@ -19,6 +20,7 @@ __all__ = [
     "Files",
     "Fitted",
     "Histogram",
+    "Layer",
     "Maximum",
     "Memory",
     "Tile",

@@ -51,6 +51,8 @@ class Fitted:
         measure: A window of the pair with its context → components (component, row, col).
         merge: Components → one value a pixel, larger = more change.
         components: How many there are.
+        leans: Whether one more layer follows the components: which way a pixel changed, > 0 where
+            something appeared in t2, < 0 where something disappeared from t1.
         halo: Context that a window needs on each side, in pixels; a multiple of `stride`.
         stride: Windows must start at multiples of it.
         floor: As of a `Difference`, and so are all that follow.
@@ -63,6 +65,7 @@ class Fitted:
     measure: Callable[[Block], Float[np.ndarray, "component row col"]]
     merge: Callable[[Float[np.ndarray, "component row col"]], Float[np.ndarray, "row col"]]
     components: int = 1
+    leans: bool = False
     halo: int = 0
     stride: int = 1
     floor: float = 0.0
@@ -71,9 +74,11 @@ class Fitted:
     facts: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    def image(self, block: Block) -> Float32[np.ndarray, "row col"]:
-        """Change measure on a window; NaN where not valid."""
-        return np.where(block.valid, self.merge(self.measure(block)), np.nan).astype(np.float32)
+    def layers(self, block: Block) -> Float32[np.ndarray, "layer row col"]:
+        """Change measure on a window, and which way it leans, if known; NaN where not valid."""
+        measured = self.measure(block)
+        layers = [self.merge(measured[: self.components]), *measured[self.components :]]
+        return np.where(block.valid, np.stack(layers), np.nan).astype(np.float32)
 
 
 def side_of(fitted: Fitted, *, multiple: int = 1) -> int:

@@ -34,12 +34,14 @@ class Scanned:
 
     Attributes:
         distance: The change measure; NaN where not valid.
+        lean: Which way a pixel changed, > 0 where something appeared; None where nobody knows.
         t1_rgb: Overview of the first image (red, green, blue) in its own unit, NaN where nothing
             is valid.
         t2_rgb: Of the second one.
     """
 
     distance: Layer
+    lean: Layer | None
     t1_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float32[np.ndarray, "3 _row _col"] = field(repr=False)
 
@@ -83,14 +85,15 @@ def scan(
     # Blocks of the overview shall not cross tiles.
     side = side_of(fitted, multiple=factor)
     height, width = small(shape, factor)
-    distance = workspace.layer("distance", shape)
+    names = ("distance", "lean") if fitted.leans else ("distance",)
+    layers = [workspace.layer(name, shape) for name in names]
     overview = workspace.layer("overview", (6 * height, width))
     numbered = list(enumerate(tiles(shape, size=side, halo=fitted.halo)))
     remaining = [(number, tile) for number, tile in numbered if number not in workspace.finished]
 
     def measure(item: tuple[Tile, Block]) -> tuple[np.ndarray, np.ndarray]:
         tile, block = item
-        return fitted.image(block)[tile.inner], _colors(block, tile, rgb, factor)
+        return fitted.layers(block)[:, *tile.inner], _colors(block, tile, rgb, factor)
 
     blocks = _ahead(source, [tile.padded for _, tile in remaining])
     with (
@@ -101,14 +104,17 @@ def scan(
         advance(len(numbered) - len(remaining))
         items = zip((tile for _, tile in remaining), blocks, strict=True)
         results = map_ahead(measure, items, pool=pool)
-        for (number, tile), (image, colors) in zip(remaining, results, strict=True):
-            distance.write(tile.core, image)
+        for (number, tile), (images, colors) in zip(remaining, results, strict=True):
+            for layer, image in zip(layers, images, strict=True):
+                layer.write(tile.core, image)
             for band, means in enumerate(colors):
                 overview.write(_small_window(tile.core, factor, band * height), means)
             workspace.finish(number)
             advance(1)
     t1_rgb, t2_rgb = overview.read(Window.whole(overview.shape)).reshape(2, 3, height, width)
-    return Scanned(distance=distance, t1_rgb=t1_rgb, t2_rgb=t2_rgb)
+    distance, lean = (*layers, None)[:2]
+    assert distance is not None
+    return Scanned(distance=distance, lean=lean, t1_rgb=t1_rgb, t2_rgb=t2_rgb)
 
 
 def block_means(

@@ -1,0 +1,252 @@
+"""The checkup of a pair: facts from its headers and from some windows, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyproj
+
+from metriccd.check.quality import Quality, quality
+from metriccd.pair import SHARP, SURE, Block, ImagePair, Shift, read_windows, shift_of
+from metriccd.raster import SENTINEL2, Grid, Raster
+from metriccd.stages import Stages
+
+# Windows along a side of the scene that are looked at.
+LOOKS = 3
+# From here on a shift costs more than it may be wrong by, in pixels.
+FAR = 0.5
+MUCH_SATURATED, MUCH_HAZE, LITTLE_VALID = 0.01, 0.25, 0.5
+# Values of products with the offset of Sentinel-2's baseline 04.00 do not go below this.
+OFFSET_FLOOR = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """What is known of a pair before anything is detected.
+
+    Attributes:
+        grids: Each date's and the pair's: rows, columns, pixel size, CRS.
+        overlap: Share of t1 that t2 covers.
+        bands: (t1's band, t2's band) that are compared.
+        matched: How they were matched.
+        offsets: What is added to each date, and what tells it.
+        dates: When each was taken, and what tells it.
+        valid: Share of the pixels looked at that are valid in both.
+        shift: How far t2 lies off t1, before anything was done to it.
+        qualities: Of each date; None where nothing is valid.
+        warnings: Sentences that say what to do.
+    """
+
+    grids: dict[str, str]
+    overlap: float
+    bands: list[tuple[str, str]]
+    matched: str
+    offsets: list[str]
+    dates: list[str]
+    valid: float
+    shift: Shift
+    qualities: tuple[Quality | None, Quality | None]
+    warnings: list[str]
+
+    @property
+    def shift_found(self) -> bool:
+        """Whether the windows agree on a shift."""
+        return self.shift.sharpness >= SHARP and self.shift.error <= SURE
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and the record."""
+        found = self.shift_found
+        return {
+            "grids": self.grids,
+            "overlap": round(self.overlap, 4),
+            "bands": [list(pair) for pair in self.bands],
+            "bands_matched": self.matched,
+            "offsets": self.offsets,
+            "dates": self.dates,
+            "valid_share": round(self.valid, 4),
+            "shift": {
+                "rows": round(self.shift.row, 3) if found else None,
+                "columns": round(self.shift.col, 3) if found else None,
+                "error": round(self.shift.error, 3) if found else None,
+                "sharpness": round(self.shift.sharpness, 1),
+            },
+            "saturated_share": [each and round(each.saturated, 5) for each in self.qualities],
+            "hazy_share": [
+                None if each is None or each.hazy is None else round(each.hazy, 5)
+                for each in self.qualities
+            ],
+            "warnings": self.warnings,
+        }
+
+    def left(self, pair: ImagePair) -> list[str]:
+        """The warnings that hold for the pair still, once t2 may be moved."""
+        moved = pair.registration is not None and pair.registration.mode != "none"
+        return [text for text in self.warnings if not (moved and "--coregister" in text)]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The page: what, and how it is."""
+        shift, found = self.shift, self.shift_found
+        rows = [
+            *((f"grid of {name}", text) for name, text in self.grids.items()),
+            ("overlap", f"{self.overlap:.1%} of t1"),
+            ("bands", _listed(self.bands)),
+            ("matched", self.matched),
+            ("valid", f"{self.valid:.1%} of the pixels looked at, in both"),
+            *((f"offset of t{number}", text) for number, text in enumerate(self.offsets, 1)),
+            *((f"date of t{number}", text) for number, text in enumerate(self.dates, 1)),
+            (
+                "shift",
+                f"t2 lies {shift.length:.2f} pixels off t1 ({shift.row:+.2f} rows, "
+                f"{shift.col:+.2f} columns), ± {shift.error:.2f}; "
+                f"the peak is {shift.sharpness:.0f} times the noise"
+                if found
+                else "not found: the windows looked at do not agree on one",
+            ),
+        ]
+        for number, each in enumerate(self.qualities, 1):
+            if each is not None:
+                hazy = "" if each.hazy is None else f", {each.hazy:.1%} hazy or cloudy"
+                rows.append((f"pixels of t{number}", f"{each.saturated:.1%} saturated{hazy}"))
+        return rows
+
+
+def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
+    """Looks at nine windows of a pair at most, as it is before anything is moved.
+
+    Args:
+        pair: Both dates, not co-registered.
+        stages: Records time and reports progress.
+
+    Raises:
+        DataError: A window cannot be read.
+    """
+    blocks = read_windows(pair, looks=LOOKS, stages=stages)
+    shift = shift_of(blocks)
+    colors = _colors(pair)
+    qualities = (
+        quality([(block.t1, block.valid) for block in blocks], colors),
+        quality([(block.t2, block.valid) for block in blocks], colors),
+    )
+    valid = float(sum(block.valid.sum() for block in blocks) / sum(b.valid.size for b in blocks))
+    overlap = pair.grid.height * pair.grid.width
+    names = [
+        (one.name, other.name) for one, other in zip(pair.t1.bands, pair.t2.bands, strict=True)
+    ]
+    found = Checkup(
+        grids={
+            "t1": _grid(pair.t1.grid),
+            "t2": _grid(pair.t2.grid),
+            "the result": _grid(pair.grid),
+        },
+        overlap=min(overlap / (pair.t1.grid.height * pair.t1.grid.width), 1.0),
+        bands=names,
+        matched=_matched(pair),
+        offsets=[f"{each.value:g} ({each.source})" for each in pair.offsets],
+        dates=[
+            "unknown" if each is None else f"{each.time:%Y-%m-%d} ({each.source})"
+            for each in pair.dates
+        ],
+        valid=valid,
+        shift=shift,
+        qualities=qualities,
+        warnings=[],
+    )
+    found.warnings.extend(_warnings(found, pair, blocks))
+    return found
+
+
+def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[str]:
+    said = []
+    if found.shift_found and found.shift.length >= FAR:
+        said.append(
+            f"t2 lies {found.shift.length:.1f} pixels off t1 ({found.shift.row:+.2f} rows, "
+            f"{found.shift.col:+.2f} columns): --coregister removes it"
+        )
+    if blocks and found.valid < LITTLE_VALID:
+        said.append(
+            f"only {found.valid:.0%} of the pixels are valid in both images: check --nodata, "
+            "masks and dates"
+        )
+    for name, each in zip(("t1", "t2"), found.qualities, strict=True):
+        if each is not None and each.saturated > MUCH_SATURATED:
+            said.append(
+                f"{each.saturated:.1%} of {name} is saturated: nothing is known of change there; "
+                "give an image of more bits, or mask it"
+            )
+        if each is not None and each.hazy is not None and each.hazy > MUCH_HAZE:
+            said.append(
+                f"{each.hazy:.0%} of {name} looks hazy, cloudy or very bright: leave clouds out "
+                "with --mask (docs/masks.md)"
+            )
+    said += _offset_warnings(found, pair)
+    return said
+
+
+def _offset_warnings(found: Checkup, pair: ImagePair) -> list[str]:
+    """Where one date seems to hold Sentinel-2's offset and the other does not."""
+    if not _sentinel2(pair.t1) or None in found.qualities:
+        return []
+    lowest = [each.lowest for each in found.qualities if each is not None and each.reflectance]
+    high = [value >= OFFSET_FLOOR for value in lowest]
+    if len(high) == 2 and high[0] != high[1]:
+        name = "t1" if high[0] else "t2"
+        return [
+            f"no value of {name} is below {OFFSET_FLOOR:g}, as in Sentinel-2 products from "
+            "baseline 04.00 on, and some of the other date are: subtract 1000 from it, or give "
+            "the folder of the product, whose metadata tell it"
+        ]
+    return []
+
+
+def _sentinel2(raster: Raster) -> bool:
+    sensors = {band.sensor for band in raster.bands}
+    return sensors <= {"", SENTINEL2.name} and {"B02", "B03", "B04"} <= {
+        band.name for band in raster.bands
+    }
+
+
+def _matched(pair: ImagePair) -> str:
+    """What the bands of both dates have in common."""
+    both = list(zip(pair.t1.bands, pair.t2.bands, strict=True))
+    if all(one.name.lower() == other.name.lower() for one, other in both):
+        return "by name"
+    if all(one.common and one.common == other.common for one, other in both):
+        return "by common name"
+    lengths = all(one.wavelength and other.wavelength for one, other in both)
+    return "by wavelength" if lengths else "by position"
+
+
+def _colors(pair: ImagePair) -> tuple[int, int] | None:
+    """Positions of red and blue, where names or roles tell them."""
+    named = {"b04", "red", "b4"}, {"b02", "blue", "b2"}
+    found = []
+    for position, words in zip((pair.rgb[0], pair.rgb[2]), named, strict=True):
+        band = pair.t1.bands[position]
+        told = {band.name.lower(), band.color.lower(), band.description.lower()}
+        if not words & ({band.common} if band.common else told):
+            return None
+        found.append(position)
+    return found[0], found[1]
+
+
+def _listed(bands: Sequence[tuple[str, str]]) -> str:
+    """Bands of both dates in a line; long names are cut."""
+    cut = [tuple(f"{name[:19]}…" if len(name) > 20 else name for name in both) for both in bands]
+    return ", ".join(one if one == other else f"{one} = {other}" for one, other in cut)
+
+
+def _grid(grid: Grid) -> str:
+    """A grid in a line."""
+    size = f"{grid.height} × {grid.width} (rows × columns)"
+    if not grid.georeferenced:
+        return f"{size}, no georeference"
+    col, row = grid.pixel_size
+    pixel = f"{col:.6g}" if abs(col - row) < 1e-9 * col else f"{col:.6g} × {row:.6g}"
+    if grid.crs is None:
+        return f"{size}, pixels of {pixel}, no CRS"
+    known = pyproj.CRS.from_user_input(grid.crs)
+    code = ":".join(known.to_authority() or ()) or "no code"
+    unit = "°" if grid.crs.is_geographic else " m"
+    return f"{size}, pixels of {pixel}{unit}, {known.name} ({code})"

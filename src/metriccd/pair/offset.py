@@ -1,0 +1,82 @@
+"""The radiometric offset of Sentinel-2: from baseline 04.00 on, products hold 1000 more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from metriccd.raster import Raster
+
+OFFSET = -1000.0
+# …_N0400_…: the processing baseline in the name of a product.
+BASELINE = re.compile(r"MSIL[12][AC]_\d{8}T\d{6}_N(\d{4})_")
+WRITTEN = re.compile(r"<(?:RADIO|BOA)_ADD_OFFSET\b[^>]*>\s*(-?\d+)\s*<")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offset:
+    """What is added to a date's values to make them reflectance × 10,000.
+
+    Attributes:
+        value: Usually 0 or −1000.
+        source: What tells it.
+    """
+
+    value: float
+    source: str
+
+
+NO_OFFSET = Offset(value=0.0, source="nothing says otherwise")
+
+
+def offset_of(raster: Raster) -> Offset | None:
+    """The offset of the values as they are read; None where nothing tells it."""
+    found = _told(raster)
+    if found is None or not raster.bands:
+        return found
+    # What files declare is applied when they are read.
+    if any(band.offset for band in raster.bands):
+        return Offset(value=0.0, source="its files, whose offset is applied")
+    return Offset(value=found.value * raster.bands[0].scale, source=found.source)
+
+
+def _told(raster: Raster) -> Offset | None:
+    """The offset that a product's metadata or its name tells; None where neither does."""
+    if raster.origin is not None and raster.origin.offset is not None:
+        return Offset(value=raster.origin.offset, source="its STAC item")
+    folder = Path(raster.label)
+    parts = (folder, *folder.parents)
+    products = [part for part in parts if BASELINE.search(part.name)]
+    for place in products or [folder]:
+        for file in sorted(place.glob("MTD_MSIL*.xml")) if place.is_dir() else ():
+            found = WRITTEN.findall(file.read_text(encoding="utf-8", errors="replace"))
+            value = float(found[0]) if found else 0.0
+            return Offset(value=value, source=f"its metadata, {file.name}")
+    for text in (raster.label, *(band.path for band in raster.bands)):
+        match = BASELINE.search(text)
+        if match is not None:
+            value = OFFSET if int(match[1]) >= 400 else 0.0
+            return Offset(value=value, source=f"its name, baseline N{match[1]}")
+    return None
+
+
+def offsets_asked(asked: str | float, t1: Raster, t2: Raster) -> tuple[Offset, Offset]:
+    """What is added to t1 and to t2.
+
+    Args:
+        asked: "auto" (what products tell, else 0) or a number for both.
+        t1: First image.
+        t2: Second image.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if asked == "auto":
+        return offset_of(t1) or NO_OFFSET, offset_of(t2) or NO_OFFSET
+    try:
+        value = float(asked)
+    except ValueError:
+        raise ValueError(f"an offset is auto, 0 or -1000: got {asked}") from None
+    both = Offset(value=value, source="--offset")
+    return both, both

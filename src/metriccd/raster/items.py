@@ -1,0 +1,169 @@
+"""STAC items as rasters, whose assets are the bands; and bands of classes: SCL, QA_PIXEL, UDM2."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pystac
+
+from metriccd.errors import DataError
+from metriccd.raster.arrays import Image, as_raster
+from metriccd.raster.bands import Band, identified
+from metriccd.raster.opening import bands_of
+from metriccd.raster.paths import redacted
+from metriccd.raster.source import BAND_SUFFIXES, Origin, Raster, open_raster
+
+# Assets that are pictures of the image, not the image.
+PICTURES = {"thumbnail", "overview", "visual"}
+# From this baseline on Sentinel-2 products hold 1000 more, unless the catalog took it off.
+BASELINE, OFFSET = "04.00", -1000.0
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError)
+
+
+def open_item(source: str | os.PathLike[str], assets: Sequence[str]) -> Raster:
+    """Opens a STAC item's assets as the bands of one image; pixels are read when asked for.
+
+    Args:
+        source: Path or URL of an item (JSON).
+        assets: Keys of assets, or common names ("red", "nir") of their bands (`eo:bands` of STAC
+            1.0, `bands` of 1.1).
+
+    Raises:
+        DataError: Not a readable item, or no such asset.
+    """
+    href = os.fspath(source)
+    item = _item(href)
+    bands = [band for name in assets for band in _bands(item, name.strip(), href)]
+    path = href if "://" in href else Path(href).resolve().as_posix()
+    known, _ = identified(bands, [item.id])
+    origin = Origin(href=redacted(path), id=item.id, when=item.datetime, offset=_offset(item))
+    return Raster(label=redacted(href), bands=known, origin=origin)
+
+
+def _item(href: str) -> pystac.Item:
+    try:
+        return pystac.Item.from_file(href)
+    except UNREADABLE as error:
+        if "://" not in href and not Path(href).exists():
+            raise DataError(f"a STAC item must exist: {href} was not found") from None
+        # pystac wraps what failed to be read in an error without its reason.
+        reason = str(error.__cause__ or error).splitlines()[:1]
+        raise DataError(
+            f"a STAC item must be JSON of one item: {href}: {''.join(reason)[:200]}; "
+            "give its own address, not that of a collection"
+        ) from None
+
+
+def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
+    """The bands that a key or a common name stands for."""
+    for key, asset in item.assets.items():
+        if key.lower() == name.lower():
+            bands = _bands_in(asset)
+            if len(bands) == 1:
+                return [_called(bands[0], name)]
+            names = [_names(entry)[:1] or [str(n)] for n, entry in enumerate(_entries(asset), 1)]
+            if len(names) != len(bands):
+                return list(bands)
+            return [_called(band, own[0]) for band, own in zip(bands, names, strict=True)]
+    # An asset of one band is the band itself; one of several may be a mosaic or a stack.
+    for asset in sorted(item.assets.values(), key=lambda asset: len(_entries(asset))):
+        if PICTURES & set(asset.roles or ()):
+            continue
+        for place, entry in enumerate(_entries(asset)):
+            if name.lower() in _names(entry):
+                return [_called(_bands_in(asset)[place], name)]
+    raise DataError(
+        f"no asset {name!r} in {href}: choose from {', '.join(item.assets) or 'none'}, "
+        "or common names of their bands"
+    )
+
+
+def _entries(asset: pystac.Asset) -> Sequence[Mapping[str, Any]]:
+    """What an asset says of its bands."""
+    fields = asset.extra_fields
+    return list(fields.get("bands") or fields.get("eo:bands") or ())
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    """Common name and name of a band."""
+    found = (entry.get("eo:common_name"), entry.get("common_name"), entry.get("name"))
+    return [str(name).lower() for name in found if name]
+
+
+def _bands_in(asset: pystac.Asset) -> tuple[Band, ...]:
+    return bands_of(asset.get_absolute_href() or asset.href).bands
+
+
+def _called(band: Band, name: str) -> Band:
+    return replace(band, name=name, description=name)
+
+
+def _offset(item: pystac.Item) -> float | None:
+    """What is to be added to Sentinel-2's values; None for other images, and where nothing says."""
+    said = item.properties
+    platform = f"{said.get('constellation', '')} {said.get('platform', '')}".lower()
+    if "sentinel-2" not in platform:
+        return None
+    if said.get("earthsearch:boa_offset_applied"):
+        return 0.0
+    for scale, offset in _scales(item):
+        return round(offset / scale) if scale else None
+    baseline = said.get("s2:processing_baseline", said.get("processing:version"))
+    return None if baseline is None else OFFSET if str(baseline) >= BASELINE else 0.0
+
+
+def _scales(item: pystac.Item) -> Iterator[tuple[float, float]]:
+    """(scale, offset) of the bands that state both."""
+    for asset in item.assets.values():
+        fields = asset.extra_fields
+        if "data" not in (asset.roles or ("data",)):
+            continue
+        for entry in (*fields.get("raster:bands", ()), *fields.get("bands", ()), fields):
+            scale = entry.get("scale", entry.get("raster:scale"))
+            offset = entry.get("offset", entry.get("raster:offset"))
+            if (
+                scale is not None
+                and offset is not None
+                and {"data"} & set(asset.roles or ("data",))
+            ):
+                yield float(scale), float(offset)
+
+
+def class_band(image: Image, label: str, scheme: str) -> Raster | None:
+    """The band of classes of an image, or None where it has none.
+
+    Args:
+        image: What the user gave: in a folder a file named like `*_SCL_20m.jp2` is looked for, of
+            the finest resolution, in a STAC item an asset, elsewhere a band of that name.
+        label: What to call it in messages.
+        scheme: "SCL", "QA_PIXEL" or "UDM2".
+
+    Raises:
+        DataError: The image cannot be read.
+    """
+    if isinstance(image, str | os.PathLike) and Path(image).is_dir():
+        named = re.compile(rf"(?:^|[_.-]){scheme}(?:[_.-]\d+m)?", re.IGNORECASE)
+        found = [
+            open_raster(file)
+            for file in sorted(Path(image).rglob("*"))
+            if file.suffix.lower() in BAND_SUFFIXES
+            and not file.name.startswith(".")
+            and (match := named.search(file.stem))
+            and match.end() == len(file.stem)
+        ]
+        return min(found, key=lambda raster: raster.grid.pixel_size, default=None)
+    if isinstance(image, str | os.PathLike) and Path(image).suffix == ".json":
+        with suppress(DataError):
+            return open_item(image, [scheme])
+        return None
+    raster = as_raster(image, label)
+    names = [{band.name.upper(), band.description.upper()} for band in raster.bands]
+    if not any(scheme in name for name in names):
+        return None
+    return raster.select([scheme])

@@ -1,0 +1,144 @@
+"""The check: what it says is so, and what it warns of is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, shift
+
+from metriccd.check.checkup import check_up
+from metriccd.check.cost import costs
+from metriccd.cli.app import main
+from metriccd.pair.pair import read_pair
+from raster_files import TRANSFORM, write
+
+OLD = "S2A_MSIL1C_20200101T101021_N0208_R022_T32TMK_20200101T120000.SAFE"
+NEW = "S2B_MSIL1C_20230101T101021_N0510_R022_T32TMK_20230101T120000.SAFE"
+
+
+def ground(seed: int, *, level: float = 1500, spread: float = 400) -> np.ndarray:
+    """Smooth random ground in four bands and a bit of noise of its own."""
+    base = gaussian_filter(np.random.default_rng(7).normal(size=(4, 260, 280)), (0, 1.5, 1.5))
+    own = np.random.default_rng(seed).normal(size=base.shape)
+    return np.clip(level + spread * base / base.std() + 10 * own, 1, 60000).astype(np.uint16)
+
+
+def product(root: Path, name: str, image: np.ndarray) -> Path:
+    folder = root / name / "IMG_DATA"
+    folder.mkdir(parents=True)
+    for band, pixels in zip(("B02", "B03", "B04", "B08"), image, strict=True):
+        write(folder / f"T32TMK_{band}.tif", pixels[None])
+    return root / name
+
+
+def test_it_measures_a_shift_and_names_the_way_out() -> None:
+    other = np.stack(
+        [shift(band.astype(float), (1.5, -2), order=5, mode="reflect") for band in ground(1)]
+    )
+    found = check_up(read_pair(ground(0), other))
+    assert found.shift.row == pytest.approx(1.5, abs=0.05)
+    assert found.shift.col == pytest.approx(-2, abs=0.05)
+    assert "t2 lies 2.5 pixels off t1" in found.warnings[0]
+    assert "--coregister" in found.warnings[0]
+
+
+def test_a_sound_pair_has_no_warning() -> None:
+    assert check_up(read_pair(ground(0), ground(1))).warnings == []
+
+
+def test_a_pair_that_shares_nothing_has_no_shift() -> None:
+    noise = [np.random.default_rng(k).normal(100, 10, (3, 200, 200)) for k in (0, 1)]
+    found = check_up(read_pair(*noise))
+    assert not found.shift_found
+    assert found.as_dict()["shift"]["rows"] is None
+
+
+def test_saturation_and_missing_pixels_are_shares_of_what_is_looked_at() -> None:
+    one, other = (ground(k) // 20 for k in (0, 1))
+    one[:, :50] = 0
+    other[:, 100:126] = 255
+    found = check_up(read_pair(one.astype(np.uint8), other.astype(np.uint8)))
+    assert found.valid == pytest.approx(210 / 260, abs=0.1)
+    assert found.qualities[1].saturated == pytest.approx(26 / 210, abs=0.1)
+    assert any("of t2 is saturated" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("tells", ["name", "metadata"])
+def test_sentinel2s_offset_is_read_from_products_and_taken_off(tmp_path: Path, tells: str) -> None:
+    one = product(tmp_path, OLD, ground(0))
+    other = product(tmp_path, NEW if tells == "name" else "second", ground(1) + 1000)
+    if tells == "metadata":
+        tag = '<RADIO_ADD_OFFSET band_id="0">-1000</RADIO_ADD_OFFSET>'
+        (other / "MTD_MSIL1C.xml").write_text(f"<a>{tag}</a>")
+    pair = read_pair(one, other)
+    assert [offset.value for offset in pair.offsets] == [0, -1000]
+    np.testing.assert_array_equal(np.sort(pair.load().t2.ravel()), np.sort(ground(1).ravel()))
+    assert [each.value for each in read_pair(one, other, offset=0).offsets] == [0, 0]
+    assert [each.value for each in read_pair(one, other, offset="-1000").offsets] == [-1000] * 2
+    with pytest.raises(ValueError, match="auto, 0 or -1000"):
+        read_pair(one, other, offset="some")
+
+
+def test_an_offset_that_only_values_betray_is_warned_of(tmp_path: Path) -> None:
+    one, other = (
+        product(tmp_path, "a", ground(0, level=900, spread=300)),
+        product(tmp_path, "b", ground(1, level=2400)),
+    )
+    warnings = check_up(read_pair(one, other)).warnings
+    assert any("no value of t2 is below 1000" in text for text in warnings)
+
+
+def test_haze_is_seen_in_reflectance(tmp_path: Path) -> None:
+    clear, hazy = ground(0), ground(1)
+    hazy[:, :130] += np.array([2500, 2000, 1500, 900], np.uint16)[:, None, None]
+    pair = read_pair(product(tmp_path, "a", clear), product(tmp_path, "b", hazy))
+    before, after = (each.hazy for each in check_up(pair).qualities)
+    assert after > before + 0.2
+
+
+def test_costs_grow_with_the_scene_and_name_every_preset() -> None:
+    small, large = costs((500, 500)), costs((8000, 8000))
+    assert {cost.preset for cost in small} == {"default", "fast", "paper", "released"}
+    assert all(a.seconds < b.seconds and a.mib < b.mib for a, b in zip(small, large, strict=True))
+    assert all(cost.fits is False for cost in large if cost.preset == "paper")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return tuple(write(tmp_path / f"t{k + 1}.tif", ground(k), transform=TRANSFORM) for k in (0, 1))
+
+
+def test_the_page_is_one_page_and_the_json_one_object(files, capsys) -> None:
+    assert main(["check", *map(str, files)]) == 0
+    page = capsys.readouterr().out
+    assert "EPSG:32632" in page
+    assert "default" in page
+    assert len(page.splitlines()) < 30
+    assert main(["check", *map(str, files), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["overlap"] == 1
+    assert {each["preset"] for each in content["presets"]} >= {"default", "fast"}
+
+
+def test_a_fault_is_one_line_and_exit_code_3(files, capsys) -> None:
+    assert main(["check", str(files[0]), "gone.tif"]) == 3
+    err = capsys.readouterr().err.strip().splitlines()
+    assert err[-1].startswith("error: the image must exist")
+    assert main(["check", *map(str, files), "--bbox", "1,2"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("oscd/pisa/imgs_1", "oscd/pisa/imgs_2"),
+        ("sztaki/Szada/1/im1.bmp", "sztaki/Szada/1/im2.bmp"),
+        ("landsat/taizhou/2000TM", "landsat/taizhou/2003TM"),
+        ("dsifn/t1/0_2.png", "dsifn/t2/0_2.png"),
+    ],
+)
+def test_every_kind_of_pair_is_checked(data: Path, capsys, one: str, other: str) -> None:
+    assert main(["check", str(data / one), str(data / other)]) == 0
+    assert "shift" in capsys.readouterr().out
