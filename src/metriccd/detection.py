@@ -16,6 +16,7 @@ from torch import nn
 
 from metriccd.check import Checkup, check_up
 from metriccd.decision import (
+    certainty,
     decide,
     level_by,
     measure_of,
@@ -311,7 +312,7 @@ class Detection:
             workspace=workspace,
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
-            facts=fitted.facts,
+            facts={**fitted.facts, "certainty": certainty(rule, histogram)},
             warnings=(*fitted.warnings, *warnings),
         )
 
@@ -349,7 +350,7 @@ class Detection:
         lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
-        facts: Mapping[str, float],
+        facts: Mapping[str, object],
         warnings: Sequence[str],
     ) -> Result:
         stages = self.options.stages

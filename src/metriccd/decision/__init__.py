@@ -4,6 +4,7 @@ In: a difference image or its histogram, and the rule that is asked for.
 Out: a threshold, the score on which it lies, and change objects; no reference is ever seen.
 """
 
+from metriccd.decision.consensus import certainty
 from metriccd.decision.decision import decide, level_by, measure_of, rules, score_of, takes_all
 from metriccd.decision.objects import (
     BLOCK,
@@ -21,6 +22,7 @@ __all__ = [
     "THRESHOLDS",
     "Objects",
     "Read",
+    "certainty",
     "decide",
     "find_objects",
     "level_by",
