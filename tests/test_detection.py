@@ -356,6 +356,14 @@ def test_min_area_drops_small_objects_everywhere(files) -> None:
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
+def test_how_sure_the_rule_is_is_said(change: mcd.Change, out: Path, scene: Scene) -> None:
+    sentence = json.loads((out / "run.json").read_text())["settings"]["certainty"]
+    assert "may be as good" in change.summary()["certainty"]
+    assert "may be as good" in sentence
+    assert sentence in (out / "report.html").read_text()
+    assert mcd.detect(scene.t1, scene.t2, method="cva").summary()["certainty"] is None
+
+
 def test_directions_are_said_and_swap_with_the_dates(scene: Scene, tmp_path: Path) -> None:
     found, swapped = (mcd.detect(*dates) for dates in ((scene.t1, scene.t2), (scene.t2, scene.t1)))
     np.testing.assert_allclose(found.score, swapped.score, atol=2e-3)

@@ -341,8 +341,7 @@ class Detection:
         )
 
     def _whole(self, measure: Callable[[Block], Difference]) -> Result:
-        stages = self.options.stages
-        block = self.pair.load(stages)
+        block = self.pair.load(self.options.stages)
         difference = measure(block)
         valid, rgb = block.valid, self.pair.rgb
         wanted, own, seed = self.request.threshold, self.preset.threshold, self.options.seed
@@ -390,6 +389,7 @@ class Detection:
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
             return kinds.decided(window, score(window), threshold)
 
+        said = {"score": scale.words, "certainty": verdict.certainty}
         cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
         return Result(
             read=cleaned,
@@ -403,7 +403,7 @@ class Detection:
             history=history,
             record={
                 **inputs_of(self.pair, stages),
-                "settings": self._settings() | {"score": scale.words, **facts} | kinds.facts(),
+                "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
                 "automatic": automatic,
                 "history": {name: list(curve) for name, curve in history.items()},

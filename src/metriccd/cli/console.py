@@ -24,6 +24,8 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
             f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
             f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
         )
+        if summary["certainty"] is not None:
+            typer.echo(f"{summary['certainty'][0].upper()}{summary['certainty'][1:]}.")
         for warning in summary["warnings"]:
             typer.echo(f"warning: {warning}", err=True)
         typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")

@@ -64,6 +64,13 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
+def certainty(rule: str, histogram: Histogram) -> str | None:
+    """How sure a rule is, in a sentence; None of a rule that does not know."""
+    if histogram.constant or rule not in {"consensus", "cautious", "thorough"}:
+        return None
+    return Consensus.of(histogram).sentence()
+
+
 def consensus(histogram: Histogram, offset: float = BALANCED) -> float:
     """Threshold that takes the share of pixels on which `VOTERS` agree, on average."""
     if histogram.constant:

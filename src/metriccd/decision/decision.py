@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 
 from metriccd.decision.adaptive import adaptive_score
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
+from metriccd.decision.consensus import certainty
 from metriccd.decision.scale import Scale, takes_all
 from metriccd.raster import Window
 from metriccd.scene import Difference, Histogram
@@ -27,12 +28,14 @@ class Verdict:
         rule: What chose it; "fixed" for a number.
         level: The threshold on the distances, where it is one.
         warnings: What the user should know, a line each.
+        certainty: How sure the rule is, in a sentence; of a number, the method's own rule.
     """
 
     threshold: float
     rule: str
     level: float | None = None
     warnings: tuple[str, ...] = ()
+    certainty: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,16 +144,22 @@ def judge(
         ValueError: There is no such rule.
     """
     if not isinstance(wanted, str):
-        return Verdict(threshold=float(wanted), rule="fixed")
+        return Verdict(threshold=float(wanted), rule="fixed", certainty=scale.certainty)
     if wanted == scale.rule:
-        return Verdict(threshold=0.5, rule=wanted, level=scale.level)
+        return Verdict(threshold=0.5, rule=wanted, level=scale.level, certainty=scale.certainty)
     scale.check(wanted)
     histogram = Histogram()
     for window in windows:
         values = scale.distance(read(window))
         histogram.update(values * values if wanted == "chi2" else values)
     threshold, level, warnings = scale.threshold(wanted, histogram)
-    return Verdict(threshold=threshold, rule=wanted, level=level, warnings=warnings)
+    return Verdict(
+        threshold=threshold,
+        rule=wanted,
+        level=level,
+        warnings=warnings,
+        certainty=certainty(wanted, histogram),
+    )
 
 
 def _ranked(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Float32
 
+from metriccd.decision.consensus import certainty
 from metriccd.decision.rules import rule_of
 from metriccd.decision.thresholds import chi2_inflation
 from metriccd.errors import DataError
@@ -34,6 +35,7 @@ class Scale:
         floor: No threshold on distances is lower.
         chi2_dof: Degrees of freedom of the squared distances, where they are χ² statistics.
         components: Of the difference image; "kmeans" clusters them where there are several.
+        certainty: How sure the rule is, in a sentence; None of a rule that does not know.
     """
 
     kind: Literal["distance", "probability", "rank"]
@@ -43,6 +45,7 @@ class Scale:
     floor: float = 0.0
     chi2_dof: int | None = None
     components: int = 1
+    certainty: str | None = None
 
     @classmethod
     def by(
@@ -72,6 +75,7 @@ class Scale:
             floor=floor,
             chi2_dof=chi2_dof,
             components=components,
+            certainty=certainty(rule, histogram),
         )
         return scale, warnings
 

@@ -168,7 +168,8 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
     cleaned, least = cleaning.clean(read, result.grid)
     of_the_last = record["threshold"]["warnings"]
     kept = [line for line in record["warnings"] if line not in of_the_last]
-    settings = record["settings"] | {"asked threshold": wanted} | cleaning.record()
+    settings = record["settings"] | {"asked threshold": wanted, "certainty": verdict.certainty}
+    settings |= cleaning.record()
     return replace(
         result,
         read=cleaned,

@@ -151,6 +151,7 @@ class Result:
             "objects": len(self.polygons),
             "threshold": self.threshold,
             "rule": self.rule,
+            "certainty": self.record.get("settings", {}).get("certainty"),
             "warnings": list(self.record.get("warnings", ())),
         }
 
