@@ -12,18 +12,13 @@ from rasterio.enums import ColorInterp
 
 # All files of a result.
 FILES = {
-    "score.tif",
-    "direction.tif",
-    "direction.tif.aux.xml",
-    "kind.tif",
-    "kind.tif.aux.xml",
-    "change.tif",
-    "change.qml",
-    "change.gpkg",
-    "report.html",
-    "preview.png",
-    "item.json",
-    "run.json",
+    *("score.tif", "score.qml", "score.sld"),
+    *("change.tif", "change.qml", "change.sld", "change.tif.aux.xml"),
+    *("change.gpkg", "polygons.qml", "polygons.sld"),
+    *("before-view.tif", "after-view.tif", "project.qgz"),
+    *("report.html", "preview.png", "preview-large.png", "item.json", "run.json"),
+    *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
+    "potential.tif",
 }
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(10, 0, 600_000, 0, -10, 4_800_000)

@@ -48,7 +48,10 @@ def test_the_result_is_what_the_contract_says(scene: Scene, change: mcd.Change) 
     inside = change.score[change.valid]
     assert inside.min() >= 0
     assert inside.max() <= 1
-    np.testing.assert_array_equal(change.map, change.valid & (change.score > change.threshold))
+    above = change.valid & (change.score > change.threshold)
+    assert not (change.map & ~above).any()
+    whole = change.decided("auto", min_pixels=1)
+    np.testing.assert_array_equal(whole.map, above)
 
 
 def test_known_changes_rank_above_the_rest(scene: Scene, change: mcd.Change) -> None:
@@ -82,11 +85,19 @@ def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str) -> Non
 @pytest.mark.parametrize("method", ["irmad", "cva", "closed_form"])
 @pytest.mark.parametrize("threshold", ["auto", "otsu", "kmeans", "rosin", "adaptive", 0.3])
 def test_any_threshold_decides(scene: Scene, method: str, threshold) -> None:
-    found = mcd.detect(scene.t1, scene.t2, method=method, threshold=threshold)
+    found, own = (
+        mcd.detect(scene.t1, scene.t2, method=method, threshold=asked, min_pixels=1)
+        for asked in (threshold, "auto")
+    )
     assert 0 < found.map.mean() < 0.9
     automatic = "triangle" if method == "closed_form" else "otsu"
     assert found.rule == {"auto": automatic, 0.3: "fixed"}.get(threshold, threshold)
-    assert found.threshold == (0.3 if threshold == 0.3 else 0.5)
+    assert found.threshold == {"auto": 0.5, automatic: 0.5, "adaptive": 0.5, 0.3: 0.3}.get(
+        threshold, found.threshold
+    )
+    if found.record["score"]["kind"] == "distance":
+        np.testing.assert_array_equal(found.score, own.score)
+        np.testing.assert_array_equal(found.map, own.score > found.threshold)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +105,7 @@ def test_any_threshold_decides(scene: Scene, method: str, threshold) -> None:
     [("pca_kmeans", "kmeans"), ("deep_cva", "adaptive"), ("irmad_toolbox", "otsu")],
 )
 def test_a_method_has_the_rule_of_its_authors(scene: Scene, method: str, rule: str) -> None:
-    found = mcd.detect(scene.t1, scene.t2, method=method)
+    found = mcd.detect(scene.t1, scene.t2, method=method, min_pixels=1)
     assert (found.rule, found.threshold) == (rule, 0.5)
     np.testing.assert_array_equal(found.map, found.score > 0.5)
     assert mcd.evaluate(found, scene.reference).auc > 0.6
@@ -109,7 +120,7 @@ def test_kmeans_decides_on_the_unmerged_components(scene: Scene, method: str) ->
     start = np.stack([vectors[~upper].mean(axis=0), vectors[upper].mean(axis=0)])
     fitted = KMeans(2, init=start, n_init=1, tol=1e-8).fit(vectors)
     change = fitted.labels_ == fitted.cluster_centers_.mean(axis=1).argmax()
-    found = mcd.detect(scene.t1, scene.t2, method=method, threshold="kmeans")
+    found = mcd.detect(scene.t1, scene.t2, method=method, threshold="kmeans", min_pixels=1)
     assert (found.map.ravel() == change).mean() > 0.998
     merged = mcd.METHODS[method](scene.t1, scene.t2).image
     assert ((merged > threshold_of("kmeans", merged)) != found.map).any()
@@ -120,7 +131,7 @@ def test_kmeans_decides_on_the_unmerged_components(scene: Scene, method: str) ->
 
 def test_a_fixed_threshold_cuts_the_score_of_the_methods_own_rule(scene: Scene) -> None:
     own, fixed = (
-        mcd.detect(scene.t1, scene.t2, method="pca_kmeans", threshold=threshold)
+        mcd.detect(scene.t1, scene.t2, method="pca_kmeans", threshold=threshold, min_pixels=1)
         for threshold in ("auto", 0.6)
     )
     np.testing.assert_array_equal(fixed.score, own.score)
@@ -148,7 +159,7 @@ def test_chi2_tells_that_it_scaled_an_inflated_statistic() -> None:
     assert any(
         "times a χ² statistic with 3 degrees" in line for line in iterated.summary()["warnings"]
     )
-    assert 0.003 < iterated.map.mean() < 0.03
+    assert 0.003 < iterated.decided("chi2", min_pixels=1).map.mean() < 0.03
     once = mcd.detect(t1, t2, method="mad", threshold="chi2")
     assert not once.summary()["warnings"]
 
@@ -315,7 +326,13 @@ def test_the_record_tells_all(out: Path, files) -> None:
         (entry,) = record["inputs"][date]["files"]
         assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["settings"]["seed"] == 0
-    assert record["threshold"] == {"value": 0.5, "rule": "consensus", "label_free": True}
+    threshold = record["threshold"]
+    assert (threshold["value"], threshold["rule"], threshold["label_free"]) == (
+        0.5,
+        "consensus",
+        True,
+    )
+    assert threshold["level"] == record["score"]["level"] > 0
     assert [stage["name"] for stage in record["stages"]][-1] == "report"
     assert all(stage["peak_mib"] > 0 for stage in record["stages"])
     assert record["settings"]["score"].startswith("d / (d + t)")
@@ -334,8 +351,8 @@ def test_the_qgis_style_names_both_classes(out: Path) -> None:
 
 
 def test_min_area_drops_small_objects_everywhere(files) -> None:
-    change = mcd.detect(*files, min_area=5000)
-    assert change.polygons().area_m2.min() >= 5000
+    change = mcd.detect(*files, min_area=30_000, min_pixels=1)
+    assert change.polygons().area_m2.min() >= 30_000
     assert 0 < change.map.sum() < mcd.detect(*files).map.sum()
 
 
@@ -374,10 +391,35 @@ def test_one_direction_is_the_other_with_the_dates_swapped(scene: Scene) -> None
         mcd.detect(scene.t1, scene.t2, method="cva", direction="appeared")
 
 
-def test_plot_draws_on_axes(change: mcd.Change) -> None:
+def test_plot_draws_on_axes_which_a_notebook_shows(change: mcd.Change) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
     axes = change.plot()
     assert len(axes.images) == 1
     assert "changed" in axes.get_title()
+    # Notebooks show the figures that pyplot knows.
+    assert plt.get_fignums() == [axes.figure.number]
+    assert change.plot(axes) is axes
+    assert len(plt.get_fignums()) == 1
+    plt.close("all")
+
+
+def test_a_change_shows_itself_in_a_line_and_in_a_notebook(change: mcd.Change) -> None:
+    import re
+    from base64 import b64decode
+
+    line = repr(change)
+    assert "\n" not in line
+    assert len(line) < 120
+    assert f"{change.map.sum() / change.valid.sum():.2%}" in line
+    page = change._repr_html_()
+    assert f"<td style='text-align: left'>{len(change.polygons())}</td>" in page
+    (picture,) = re.findall("base64,([^']+)'", page)
+    assert b64decode(picture).startswith(b"\x89PNG")
+    table = change.objects()
+    assert "geometry" not in table
+    assert len(table) == len(change.polygons())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ PLAN = REPOSITORY / "docs" / "architecture.md"
 LAYERS = [
     {"errors", "stages"},
     {"raster", "nets", "difference"},
-    {"pair", "scene"},
+    {"pair", "scene", "gis"},
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
     {"result", "request", "check", "detection"},

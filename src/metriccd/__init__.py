@@ -11,11 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metriccd.accuracy import Scores, evaluate
+    from metriccd.accuracy import evaluate
     from metriccd.detection import detect, detect_into
     from metriccd.errors import DataError, GridError, MetricCDError, OutputError, WeightsError
     from metriccd.methods import METHODS, PRESETS
     from metriccd.result import Change
+    from metriccd.result import open_change as open  # noqa: A004  # mcd.open, as others have it
 
 # torch and matplotlib take seconds to import: a room is opened when something in it is asked for.
 _ROOMS = {
@@ -26,11 +27,11 @@ _ROOMS = {
     "GridError": "errors",
     "MetricCDError": "errors",
     "OutputError": "errors",
-    "Scores": "accuracy",
     "WeightsError": "errors",
     "detect": "detection",
     "detect_into": "detection",
     "evaluate": "accuracy",
+    "open": "result",
 }
 
 __all__ = [
@@ -41,18 +42,19 @@ __all__ = [
     "GridError",
     "MetricCDError",
     "OutputError",
-    "Scores",
     "WeightsError",
     "detect",
     "detect_into",
     "evaluate",
+    "open",
 ]
 
 
 def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module 'metriccd' has no attribute {name!r}")
-    return getattr(import_module(f"metriccd.{_ROOMS[name]}"), name)
+    within = "open_change" if name == "open" else name
+    return getattr(import_module(f"metriccd.{_ROOMS[name]}"), within)
 
 
 def __dir__() -> list[str]:

@@ -16,17 +16,16 @@ from torch import nn
 
 from metriccd.check import Checkup, check_up
 from metriccd.decision import (
-    certainty,
+    BLOCK,
+    Connectivity,
+    Scale,
+    Verdict,
     decide,
-    level_by,
-    measure_of,
-    require_areas,
+    judge,
     rules,
-    score_of,
     takes_all,
-    without_small,
 )
-from metriccd.kinds import map_pair, wanted_kinds
+from metriccd.kinds import BY_EVIDENCE, map_pair, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Direction,
@@ -42,7 +41,9 @@ from metriccd.raster import Image, Nodata, Window, bounded_cache
 from metriccd.request import Request
 from metriccd.result import (
     Change,
+    Products,
     Result,
+    decision_record,
     inputs_of,
     key_of,
     stretched,
@@ -86,7 +87,9 @@ def detect(
     clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
-    min_pixels: int = 0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
@@ -123,7 +126,10 @@ def detect(
         clouds: "auto" leaves out clouds and shadows (extra `clouds`).
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
-        min_pixels: Change objects of fewer pixels are dropped.
+        min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
+            would connect somewhere in the scene, 3 to 16 as a rule.
+        fill_holes: Holes of at most that many pixels, within objects, become change.
+        connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
         kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
             but one; see docs/kinds.md.
         extractor: "embedded", "vgg16", a weights file, or a module.
@@ -167,11 +173,16 @@ def detect_into(
     clouds: str | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
-    min_pixels: int = 0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
     kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
+    vector: Sequence[str] = ("gpkg",),
+    simplify: str | float = 0.0,
+    zones: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -209,10 +220,15 @@ def detect_into(
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.
+        fill_holes: Holes of at most that many pixels become change.
+        connectivity: Of objects: 4 or 8.
         kinds: Kinds of change that count.
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
+        vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
+        simplify: How far outlines may move: in pixels, or text such as "10m".
+        zones: Polygons in a file, for a table of what changed in each.
         overwrite: Replace an earlier result there.
         progress: Called with (stage, done, total) as work goes on.
 
@@ -222,16 +238,17 @@ def detect_into(
     Raises:
         OutputError: `out` exists, or cannot be written.
     """
-    said = {name: value for name, value in locals().items() if name not in {"out", "overwrite"}}
-    request = Request(**said)
-    target = Path(out)
+    own = ("own", "out", "vector", "simplify", "zones", "overwrite")
+    request = Request(**{name: said for name, said in locals().items() if name not in own})
+    target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
     with (
         bounded_cache(),
         unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
     ):
         detection = Detection.of(request)
+        products.check(detection.pair.grid)
         result = detection.run(Files(partial.work(detection.key())))
-        return result.write(partial.folder, name=target.resolve().name)
+        return result.write(partial.folder, name=target.resolve().name, products=products)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,8 +285,7 @@ class Detection:
         pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
         wanted_kinds(request.kinds)
-        if request.min_area > 0:
-            require_areas(pair.grid)
+        request.cleaning.require(pair.grid)
         options = options_of(
             preset,
             pair,
@@ -291,47 +307,53 @@ class Detection:
             return self._whole(lambda block: method(*block, options=self.options))
         self.pair.check(self.options.stages)
         fitted = method.fit(self.pair.blocks(), self.options)
-        _, rule = rules(self.request.threshold, self.preset.threshold)
+        _, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         if takes_all(rule, fitted.components):
             return self._whole(lambda block: method.measured(block, fitted, self.options))
         return self._windowed(fitted, workspace)
 
     def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
         stages = self.options.stages
-        wanted, rule = rules(self.request.threshold, self.preset.threshold)
+        wanted, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         scanned = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
         histogram = scanned.histogram(stages, squared=rule == "chi2")
-        level, warnings = level_by(rule, histogram, floor=fitted.floor, chi2_dof=fitted.chi2_dof)
-        by_rule = isinstance(wanted, str)
+        scale, warnings = Scale.by(
+            rule,
+            histogram,
+            floor=fitted.floor,
+            chi2_dof=fitted.chi2_dof,
+            components=fitted.components,
+        )
+
+        def score(window: Window) -> Float32[np.ndarray, "row col"]:
+            return scale.score(scanned.distance.read(window))
+
         return self._result(
-            lambda window: score_of(scanned.distance.read(window), level),
+            score,
             lean=None if scanned.lean is None else scanned.lean.read,
-            threshold=0.5 if by_rule else float(wanted),
-            rule=rule if by_rule else "fixed",
-            measure=measure_of(level, rule),
+            scale=scale,
+            verdict=judge(scale, wanted, score, self.pair.grid.windows(BLOCK)),
             workspace=workspace,
             overviews=(scanned.t1_rgb, scanned.t2_rgb),
             history=fitted.history,
-            facts={**fitted.facts, "certainty": certainty(rule, histogram)},
+            facts=fitted.facts,
             warnings=(*fitted.warnings, *warnings),
         )
 
     def _whole(self, measure: Callable[[Block], Difference]) -> Result:
-        stages = self.options.stages
-        block = self.pair.load(stages)
+        block = self.pair.load(self.options.stages)
         difference = measure(block)
         valid, rgb = block.valid, self.pair.rgb
-        asked, automatic = self.request.threshold, self.preset.threshold
-        decision = decide(difference, valid, asked, automatic=automatic, seed=self.options.seed)
+        wanted, own, seed = self.request.threshold, self.preset.threshold, self.options.seed
+        decision = decide(difference, valid, wanted, automatic=own, seed=seed)
         factor = factor_of(valid.shape)
         t1_rgb, t2_rgb = (
             block_means(colors_of(image, rgb), valid, factor) for image in (block.t1, block.t2)
         )
         return self._result(
             lambda window: decision.score[window.slices],
-            threshold=decision.threshold,
-            rule=decision.rule,
-            measure=decision.measure,
+            scale=decision.scale,
+            verdict=decision.verdict,
             workspace=Memory(),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
@@ -343,32 +365,36 @@ class Detection:
         self,
         score: Callable[[Window], Float32[np.ndarray, "row col"]],
         *,
-        threshold: float,
-        rule: str,
-        measure: str,
+        scale: Scale,
+        verdict: Verdict,
         workspace: Workspace,
         lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
-        facts: Mapping[str, object],
+        facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
-        stages = self.options.stages
-        seed, asked = self.options.seed, self.request.kinds
+        stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
         kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
-        threshold, rule, measure = kinds.told(threshold, rule, measure)
+        automatic = self.preset.threshold
+        if kinds.strength is not None:
+            # Evidence took the place of the score: only its own threshold, or a number, fits it.
+            value, rule, words = kinds.told(verdict.threshold, verdict.rule, scale.words)
+            scale, automatic = Scale(kind="rank", rule=BY_EVIDENCE, words=words), BY_EVIDENCE
+            verdict = Verdict(threshold=value, rule=rule)
+        threshold, notes = verdict.threshold, (*warnings, *kinds.warnings, *verdict.warnings)
 
         def read(
             window: Window,
         ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
             return kinds.decided(window, score(window), threshold)
 
-        area, pixels = self.request.min_area, self.request.min_pixels
-        small = area > 0 or pixels > 1
+        said = {"score": scale.words, "certainty": verdict.certainty}
+        cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
         return Result(
-            read=without_small(read, self.pair.grid, area, min_pixels=pixels) if small else read,
+            read=cleaned,
             threshold=threshold,
-            rule=rule,
+            rule=verdict.rule,
             grid=self.pair.grid,
             kinds=kinds.read,
             lean=lean,
@@ -377,16 +403,12 @@ class Detection:
             history=history,
             record={
                 **inputs_of(self.pair, stages),
-                "settings": {**self._settings(), "rule": rule, "score": measure, **facts}
-                | kinds.facts(),
-                "threshold": {"value": threshold, "rule": rule, "label_free": True},
+                "settings": self._settings() | said | dict(facts) | kinds.facts(),
+                **decision_record(scale, verdict, self.request.cleaning, least),
+                "automatic": automatic,
+                "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
-                "warnings": [
-                    *self.checked.left(self.pair),
-                    *self.pair.warnings,
-                    *warnings,
-                    *kinds.warnings,
-                ],
+                "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
                 "versions": versions(),
             },
             stages=stages,

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from metriccd.decision import Cleaning, Connectivity
 from metriccd.methods import Direction
 from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
 from metriccd.raster import Image, Nodata
@@ -39,7 +40,7 @@ class Request:
     assets: BandNames | None = None
     clouds: str | None = None
     threshold: str | float
-    min_area: float
+    min_area: float = 0.0
     kinds: str | Sequence[str] = ()
     extractor: str | nn.Module | None
     device: str
@@ -48,8 +49,24 @@ class Request:
     band_names: BandNames | None = None
     dates: Dates | None = None
     axes: str | None = None
-    min_pixels: int = 0
+    min_pixels: int | None = None
+    fill_holes: int = 0
+    connectivity: Connectivity = 4
     direction: Direction = "both"
+
+    def __post_init__(self) -> None:
+        # What happens to the map is checked before anything is opened.
+        self.cleaning.record()
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What happens to the change map."""
+        return Cleaning(
+            min_pixels=self.min_pixels,
+            min_area=self.min_area,
+            fill_holes=self.fill_holes,
+            connectivity=self.connectivity,
+        )
 
     @property
     def files(self) -> list[str | Path]:
@@ -61,8 +78,6 @@ class Request:
     def settings(self) -> dict[str, Any]:
         """What was asked for that the pair does not tell, for the record."""
         names = (
-            "min_area",
-            "min_pixels",
             "mask_dilate",
             "bbox",
             "bbox_crs",
@@ -71,7 +86,7 @@ class Request:
             "kinds",
         )
         asked = {name: getattr(self, name) for name in names}
-        return {"asked threshold": self.threshold} | asked
+        return {"asked threshold": self.threshold} | self.cleaning.record() | asked
 
     def opened(self, stages: Stages | None = None) -> ImagePair:
         """The images on one grid."""

@@ -54,7 +54,8 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
     assert "label-free" in out
     assert "may be as good" in out
     assert "out/report.html" in out
-    assert "appeared" in err
+    assert "predicting the second date from the first" in err
+    assert "measuring change" in err
 
 
 @pytest.mark.usefixtures("here")
@@ -172,7 +173,7 @@ def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> No
     assert "…" not in out
     assert "best F1: oracle" in " ".join(out.split())
     assert "out/table.md" in out
-    assert "runs" in err
+    assert "running methods" in err
 
 
 @pytest.mark.usefixtures("dataset")
@@ -352,6 +353,10 @@ def test_an_unwritable_out_is_code_3(out: str, capsys) -> None:
         ["--device", "mps"],
         ["--seed", "-1"],
         ["--no-such-option"],
+        ["--preset", "paper", "--method", "irmad"],
+        ["--connectivity", "6"],
+        ["--vector", "shp"],
+        ["--simplify", "far"],
     ],
 )
 def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], capsys) -> None:
@@ -367,10 +372,12 @@ def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], ca
     "command",
     [
         "detect",
+        "threshold",
         "evaluate",
         "compare",
         "benchmark",
         "demo",
+        "methods",
         "weights list",
         "weights fetch",
         "weights import",
@@ -482,8 +489,120 @@ def test_threads_wait_asleep_unless_the_user_wants_otherwise(
 
 
 @pytest.mark.usefixtures("here")
+def test_threshold_decides_again_in_place(capsys) -> None:
+    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
+    score = Path("out/score.tif").read_bytes()
+    code, out, err = run("threshold", "out", "0.3", "--fill-holes", "20", "--json", capsys=capsys)
+    content = json.loads(out)
+    assert (code, content["threshold"], content["rule"]) == (0, 0.3, "fixed")
+    assert err.splitlines()[0] == "deciding again"
+    assert Path("out/score.tif").read_bytes() == score
+    settings = json.loads(Path("out/run.json").read_text())["settings"]
+    assert settings["fill_holes"] == 20
+    # What is not asked for stays.
+    assert run("threshold", "out", "otsu", "-q", capsys=capsys) == (0, "", "")
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["settings"]["fill_holes"] == 20
+    assert record["threshold"]["rule"] == "otsu"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "words"),
+    [
+        (["out", "ostu"], 2, "did you mean otsu?"),
+        (["out", "7"], 2, "must lie in"),
+        (["out", "adaptive"], 3, "detect again with --threshold adaptive"),
+        (["../in", "0.3"], 3, "must hold run.json"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_threshold_that_cannot_be_is_said_and_changes_nothing(wrong, code, words, capsys) -> None:
+    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    found, _, err = run("threshold", *wrong, "-q", capsys=capsys)
+    assert found == code
+    assert words in " ".join(err.replace("│", " ").split())
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_the_version_is_that_of_the_package(capsys) -> None:
+    from importlib.metadata import version
+
+    assert run("--version", capsys=capsys) == (0, f"metriccd {version('metriccd')}\n", "")
+    assert run("-h", capsys=capsys)[0] == 0
+
+
+def test_methods_lists_every_method_preset_and_rule(monkeypatch, capsys) -> None:
+    import metriccd as mcd
+
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("methods", capsys=capsys)
+    assert code == 0
+    for name in (*mcd.METHODS, *mcd.PRESETS, "otsu", "chi2", "adaptive"):
+        assert name in out
+    code, out, _ = run("methods", "--json", capsys=capsys)
+    content = json.loads(out)
+    assert [row["method"] for row in content["methods"]] == list(mcd.METHODS)
+    assert [row["preset"] for row in content["presets"]] == list(mcd.PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "meant"),
+    [
+        ("--method", "irmaad", "irmad"),
+        ("--preset", "fats", "fast"),
+        ("--threshold", "ostu", "otsu"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_name_that_is_nearly_right_is_guessed(option, value, meant, capsys) -> None:
+    pair = ("../in/t1.tif", "../in/t2.tif", "-o", "out")
+    _, _, err = run("detect", *pair, option, value, capsys=capsys)
+    assert f"did you mean {meant}?" in " ".join(err.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dry_run_checks_everything_and_writes_nothing(capsys) -> None:
+    pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "--dry-run")
+    code, out, _ = run(*pair, "--method", "irmad", capsys=capsys)
+    assert code == 0
+    assert "128 rows × 128 columns" in out
+    assert "auto (otsu)" in out
+    assert "Nothing was written" in out
+    assert list(Path().iterdir()) == []
+    code, _, err = run(*pair, "--zones", "none.gpkg", capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_log_file_has_a_dated_line_for_each_stage(capsys) -> None:
+    pair = ("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", *FAST)
+    assert run(*pair, "--log-file", "log.txt", "-q", capsys=capsys) == (0, "", "")
+    lines = Path("log.txt").read_text().splitlines()
+    assert len(lines) > 10
+    assert lines[0].endswith("looking at parts of both dates")
+    assert all(line[:2] == "20" for line in lines)
+    code, _, err = run(*pair, "--overwrite", "-v", capsys=capsys)
+    assert code == 0
+    assert any("measuring change: done in" in line for line in err.splitlines())
+    code, _, err = run(*pair, "--overwrite", "--log-file", "no/log.txt", capsys=capsys)
+    assert (code, err.count("\n")) == (3, 1)
+
+
+@pytest.mark.usefixtures("here")
+def test_resuming_is_said_in_words(capsys) -> None:
+    from metriccd.result import unfinished_path
+
+    work = unfinished_path(Path("out")) / "work"
+    work.mkdir(parents=True)
+    (work / "finished").write_text("0\n1\n2\n")
+    code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", *FAST, capsys=capsys)
+    assert code == 0
+    assert "resuming: 3 tiles of the interrupted run are kept" in err
+
+
 def test_kinds_that_were_left_out_are_no_change(capsys) -> None:
-    pair = ("../in/t1.tif", "../in/t2.tif", "-q", *FAST)
+    pair = ("../in/t1.tif", "../in/t2.tif", "-q", "--min-pixels", "1", *FAST)
     assert run("detect", *pair, "-o", "all", capsys=capsys)[0] == 0
     assert run("detect", *pair, "-o", "some", "--kinds", "!built", capsys=capsys)[0] == 0
     layers = {}

@@ -111,13 +111,13 @@ def test_files_are_added_together(tmp_path: Path) -> None:
 def test_overwrite_never_loses_a_file_of_the_users(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     fill(tmp_path / "out", "old")
-    (tmp_path / "out/project.qgz").touch()
+    (tmp_path / "out/notes.txt").touch()
     with (
-        pytest.raises(OutputError, match=r"holds project\.qgz too"),
+        pytest.raises(OutputError, match=r"holds notes\.txt too"),
         output_folder(tmp_path / "out", overwrite=True),
     ):
         pass
-    assert (tmp_path / "out/project.qgz").exists()
+    assert (tmp_path / "out/notes.txt").exists()
 
 
 def test_images_inside_out_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +15,8 @@ from rasterio.features import rasterize
 from skimage.measure import label, regionprops
 
 from metriccd.raster import Grid
-from metriccd.result.polygons import scene_polygons, write_polygons
+from metriccd.result.layers import write_polygons
+from metriccd.result.polygons import scene_polygons
 
 UTM = Grid(
     height=60, width=80, transform=Affine(10, 0, 6e5, 0, -10, 48e5), crs=CRS.from_epsg(32632)
@@ -113,7 +115,7 @@ def test_the_geopackage_reads_back(tmp_path: Path, change, score, grid, empty: b
     polygons = change_polygons(change & (not empty), score, grid)
     write_polygons(polygons, tmp_path / "change.gpkg")
     found = gpd.read_file(tmp_path / "change.gpkg", layer="change")
-    assert list(found.columns) == ["id", "area_m2", "score_mean", "score_max", "geometry"]
+    assert list(found.columns) == [*polygons.columns]
     assert len(found) == len(polygons)
     assert (found.crs == grid.crs) if grid.crs else True
     assert found.geometry.geom_equals(polygons.geometry.reset_index(drop=True)).all()
@@ -138,3 +140,56 @@ def test_a_crs_that_geopackages_cannot_hold_is_no_fault(
     assert len(found) == len(polygons)
     assert (found.crs is not None) == kept
     assert polygons.crs is not None
+
+
+def test_perimeters_are_those_of_shapely_and_of_the_globe(change, score) -> None:
+    found = change_polygons(change, score, UTM)
+    # UTM's scale beside its central meridian is not that of the globe.
+    np.testing.assert_allclose(found.perimeter_m, found.geometry.length, rtol=1e-3)
+    geod = Geod(ellps="WGS84")
+    found = change_polygons(change, score, DEGREES)
+    expected = [geod.geometry_area_perimeter(shape)[1] for shape in found.geometry]
+    holes = np.array([len(shape.interiors) for shape in found.geometry])
+    plain = holes == 0
+    np.testing.assert_allclose(found.perimeter_m[plain], np.array(expected)[plain], rtol=1e-9)
+    assert (found.perimeter_m[~plain] > 0).all()
+    assert change_polygons(change, score, NOWHERE).perimeter_m.isna().all()
+
+
+def test_feet_are_made_meters(change, score) -> None:
+    place = Affine(10, 0, 985_000, 0, -10, 200_000)
+    feet = Grid(height=60, width=80, transform=place, crs=CRS.from_epsg(2263))
+    found = change_polygons(change, score, feet)
+    np.testing.assert_allclose(found.perimeter_m, found.geometry.length * 1200 / 3937, rtol=2e-3)
+
+
+def test_perimeters_on_a_plane_of_no_globe_are_those_of_the_plane(change, score) -> None:
+    plane = CRS.from_wkt('LOCAL_CS["plan",UNIT["kilometre",1000],AXIS["x",EAST],AXIS["y",NORTH]]')
+    found = change_polygons(change, score, replace(UTM, crs=plane))
+    np.testing.assert_allclose(found.perimeter_m, found.geometry.length * 1000)
+
+
+def test_strength_is_the_mean_logarithm_of_distance_over_threshold() -> None:
+    change = np.zeros((60, 80), bool)
+    change[5:9, 5:9] = change[30:40, 30:34] = True
+    distance = np.where(change, 6.0, 0.1)
+    distance[30:40, 30:34] = 40.0
+    level, threshold = 2.0, 3.0  # of the score, and of another rule
+    score = (distance / (distance + level)).astype(np.float32)
+    found = scene_polygons(
+        lambda window: (change[window.slices], score[window.slices]),
+        UTM,
+        threshold=threshold / (threshold + level),
+    )
+    np.testing.assert_allclose(found.strength, np.log([40 / 3, 6 / 3]), rtol=1e-5)
+    assert found.pixels.tolist() == [40, 16]
+    # 10 by 4 pixels, and a square.
+    np.testing.assert_allclose(found.compactness, [4 * np.pi * 40 / 28**2, np.pi / 4])
+
+
+def test_objects_of_eight_neighbors_are_one_row(change, score) -> None:
+    read = lambda window: (change[window.slices], score[window.slices])  # noqa: E731
+    found = scene_polygons(read, UTM, connectivity=8, size=17)
+    regions = regionprops(label(change, connectivity=2))
+    assert sorted(found.pixels) == sorted(region.area for region in regions)
+    np.testing.assert_allclose(found.geometry.area, found.area_m2, rtol=1e-3)

@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float
 from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.intervals import block_intervals
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
+from metriccd.accuracy.objects import score_objects
 from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
+from metriccd.gis import CHANGE
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
 from metriccd.result import (
-    CHANGE,
     RECORD,
     Change,
     encode,
@@ -85,6 +86,7 @@ def evaluate_folder(
         "basis": Scores.BASIS,
         "intervals": intervals,
         "judged_pixels": int(judged.sum()),
+        "objects": [each.as_dict() for each in score_objects(change, changed, judged)],
     }
     counts = (
         f"TP {confusion.tp:,} · FP {confusion.fp:,} · FN {confusion.fn:,} · TN {confusion.tn:,}"

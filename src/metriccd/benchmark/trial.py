@@ -130,11 +130,11 @@ class Judge:
         change = decision.change
         seconds = time.perf_counter() - start
         return Decided(
-            level=decision.level,
+            level=decision.verdict.level,
             change=change,
             confusion=Confusion.from_maps(change, self.changed, self.judged),
             seconds=seconds,
-            warnings=decision.warnings,
+            warnings=(*decision.warnings, *decision.verdict.warnings),
         )
 
 

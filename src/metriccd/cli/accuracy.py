@@ -39,8 +39,8 @@ from metriccd.cli.console import (
     print_sample,
     print_scores,
     print_survey,
-    show_progress,
 )
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

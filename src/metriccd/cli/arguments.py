@@ -33,6 +33,13 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Neighbors(StrEnum):
+    """Pixels beside a pixel."""
+
+    FOUR = "4"
+    EIGHT = "8"
+
+
 class Way(StrEnum):
     """Direction of change."""
 
@@ -72,10 +79,20 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Lines for the stages, with times, not a bar.")
+]
+LogFile = Annotated[
+    Path | None, typer.Option("--log-file", help="File to add a dated line for each stage to.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
-First = Annotated[str, typer.Argument(help="First image: a raster, a URL, or a band folder.")]
-Second = Annotated[str, typer.Argument(help="Second image; resampled to the first one's grid.")]
+First = Annotated[
+    str, typer.Argument(metavar="T1", help="First image: a raster, a URL, or a band folder.")
+]
+Second = Annotated[
+    str, typer.Argument(metavar="T2", help="Second image; resampled to the first one's grid.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write, whole or not at all.")]
 Reference = Annotated[
     list[str],
@@ -144,6 +161,49 @@ Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vec
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
+OBJECTS = "Objects and polygons"
+# What happens to the change map and its polygons; None: what is told elsewhere.
+MinArea = Annotated[
+    float | None,
+    typer.Option(min=0, help="Drop objects smaller than this, in m².", rich_help_panel=OBJECTS),
+]
+MinPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Drop objects of fewer pixels. By default of fewer than chance would connect in such "
+        "a scene: 3 to 16.",
+        rich_help_panel=OBJECTS,
+    ),
+]
+FillHoles = Annotated[
+    int | None,
+    typer.Option(min=0, help="Fill holes of at most that many pixels.", rich_help_panel=OBJECTS),
+]
+Connect = Annotated[
+    Neighbors | None,
+    typer.Option(
+        "--connectivity",
+        help="4: pixels of an object share edges; 8: edges or corners.",
+        rich_help_panel=OBJECTS,
+    ),
+]
+Simplify = Annotated[
+    str | None,
+    typer.Option(help="Simplify outlines by about that much: 1.5px, 10m.", rich_help_panel=OBJECTS),
+]
+Vector = Annotated[
+    str | None,
+    typer.Option(
+        help="Formats of the polygons: gpkg,geojson,parquet,fgb.", rich_help_panel=OBJECTS
+    ),
+]
+Zones = Annotated[
+    str | None,
+    typer.Option(
+        help="File of polygons: tells what changed in each of them.", rich_help_panel=OBJECTS
+    ),
+]
 PaletteOf = Annotated[Palette, typer.Option("--palette", help="Colors of the error maps.")]
 Threshold = Annotated[str, typer.Option(help="auto, a rule (otsu, kmeans, chi2 …), or a score.")]
 

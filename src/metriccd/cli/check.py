@@ -30,7 +30,8 @@ from metriccd.cli.arguments import (
     missing_value,
     usage,
 )
-from metriccd.cli.console import print_checkup, show_progress
+from metriccd.cli.console import print_checkup
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

@@ -1,52 +1,17 @@
-"""What people see in the terminal: progress, summaries and tables."""
+"""What people see in the terminal: summaries and tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 # Only plain libraries at the top: the command line must open at once.
-
-
-@contextmanager
-def show_progress(quiet: bool) -> Iterator[Any]:
-    """Yields a function (stage, done, total) that draws bars on standard error, or None."""
-    if quiet:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            elif done == 0:
-                bars.reset(tasks[stage])  # again, for another image or method: time starts anew
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
 
 
 def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:

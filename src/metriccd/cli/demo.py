@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from metriccd.cli.arguments import Json, Overwrite, Quiet, guarded
-from metriccd.cli.console import print_scores, show_progress
+from metriccd.cli.console import print_scores
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,17 +15,23 @@ from metriccd.cli.arguments import (
     Bbox,
     BboxCrs,
     Clouds,
+    Connect,
     Coregister,
     CoregisterLocal,
     DatesOf,
     Device,
     Extractor,
+    FillHoles,
     Finding,
     First,
     Json,
+    LogFile,
     Mask,
     MaskDilate,
+    MinArea,
+    MinPixels,
     MissingValue,
+    Neighbors,
     Offset,
     OnDevice,
     Out,
@@ -34,9 +40,13 @@ from metriccd.cli.arguments import (
     Rgb,
     Second,
     Seed,
+    Simplify,
     Stac,
     Threshold,
+    Vector,
+    Verbose,
     Way,
+    Zones,
     assets_of,
     guarded,
     level_of,
@@ -44,7 +54,8 @@ from metriccd.cli.arguments import (
     missing_value,
     usage,
 )
-from metriccd.cli.console import show_progress, summarize
+from metriccd.cli.console import summarize
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -78,31 +89,38 @@ def detect(
         Way, typer.Option(help="What changed, what appeared in T2, or what disappeared from T1.")
     ] = Way.BOTH,
     threshold: Threshold = "auto",
-    min_area: Annotated[
-        float, typer.Option(min=0, help="Drop objects smaller than this, in m².")
-    ] = 0.0,
-    min_pixels: Annotated[
-        int, typer.Option(min=0, help="Drop objects of fewer pixels than this.")
-    ] = 0,
+    min_area: MinArea = None,
+    min_pixels: MinPixels = None,
+    fill_holes: FillHoles = None,
+    connectivity: Connect = None,
     kinds: Annotated[
         str | None,
         typer.Option(
             help="Kinds of change that count: water-gained,built or '!seasonal'; docs/kinds.md."
         ),
     ] = None,
+    simplify: Simplify = None,
+    vector: Vector = None,
+    zones: Zones = None,
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
+    ] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    from metriccd.cli.plan import print_plan
     from metriccd.detection import detect_into
     from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
     from metriccd.pair import bounds_of
-    from metriccd.result import unfinished_path
+    from metriccd.result import Products, tiles_kept, unfinished_path
 
     level = level_of(threshold)
     with usage():
@@ -114,36 +132,51 @@ def detect(
             bounds_of(bbox)
         if offset != "auto":
             float(offset)
+        products = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "method": method,
+        "bands": listed(bands),
+        "rgb": listed(rgb),
+        "masks": mask or (),
+        "mask_dilate": mask_dilate,
+        "bbox": bbox,
+        "bbox_crs": bbox_crs,
+        "aoi": aoi,
+        "coregister": "local" if coregister_local else "global" if coregister else None,
+        "offset": offset,
+        "assets": assets_of(stac, assets),
+        "clouds": "auto" if clouds is Finding.AUTO else None,
+        "nodata": missing,
+        "band_names": listed(band_names),
+        "dates": dates,
+        "direction": direction.value,
+        "threshold": level,
+        "min_area": min_area or 0.0,
+        "min_pixels": min_pixels,
+        "fill_holes": fill_holes or 0,
+        "connectivity": 8 if connectivity == Neighbors.EIGHT else 4,
+        "kinds": listed(kinds) or (),
+        "extractor": extractor,
+        "device": device.value,
+        "seed": seed,
+    }
+    if dry_run:
+        print_plan(t1, t2, asked, products, as_json=as_json)
+        return
+    kept = tiles_kept(out)
+    if kept and not quiet:
+        typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
     try:
-        with show_progress(quiet) as progress:
+        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = detect_into(
                 out,
                 t1,
                 t2,
-                preset=preset,
-                method=method,
-                bands=listed(bands),
-                rgb=listed(rgb),
-                masks=mask or (),
-                mask_dilate=mask_dilate,
-                bbox=bbox,
-                bbox_crs=bbox_crs,
-                aoi=aoi,
-                coregister="local" if coregister_local else "global" if coregister else None,
-                offset=offset,
-                assets=assets_of(stac, assets),
-                clouds="auto" if clouds is Finding.AUTO else None,
-                nodata=missing,
-                band_names=listed(band_names),
-                dates=dates,
-                direction=direction.value,
-                threshold=level,
-                min_area=min_area,
-                min_pixels=min_pixels,
-                kinds=listed(kinds) or (),
-                extractor=extractor,
-                device=device.value,
-                seed=seed,
+                **asked,
+                vector=products.vector,
+                simplify=f"{products.simplify}{products.unit}",
+                zones=zones,
                 overwrite=overwrite,
                 progress=progress,
             )

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from metriccd.cli.arguments import Json, Quiet, guarded, usage
-from metriccd.cli.console import print_json, show_progress
+from metriccd.cli.console import print_json
+from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 

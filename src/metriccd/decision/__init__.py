@@ -4,33 +4,27 @@ In: a difference image or its histogram, and the rule that is asked for.
 Out: a threshold, the score on which it lies, and change objects; no reference is ever seen.
 """
 
-from metriccd.decision.consensus import certainty
-from metriccd.decision.decision import decide, level_by, measure_of, rules, score_of, takes_all
-from metriccd.decision.objects import (
-    BLOCK,
-    Objects,
-    Read,
-    find_objects,
-    require_areas,
-    without_small,
-)
+from metriccd.decision.cleaning import Cleaning
+from metriccd.decision.decision import Verdict, decide, judge, rules
+from metriccd.decision.objects import BLOCK, Connectivity, Objects, Read, find_objects, log_odds
 from metriccd.decision.rules import THRESHOLDS
+from metriccd.decision.scale import Scale, takes_all
 from metriccd.decision.thresholds import rosin
 
 __all__ = [
     "BLOCK",
     "THRESHOLDS",
+    "Cleaning",
+    "Connectivity",
     "Objects",
     "Read",
-    "certainty",
+    "Scale",
+    "Verdict",
     "decide",
     "find_objects",
-    "level_by",
-    "measure_of",
-    "require_areas",
+    "judge",
+    "log_odds",
     "rosin",
     "rules",
-    "score_of",
     "takes_all",
-    "without_small",
 ]

@@ -42,7 +42,7 @@ class Consensus:
 
     @classmethod
     def of(cls, histogram: Histogram) -> Consensus:
-        """Asks every rule; values must be ≥ 0 and not all equal."""
+        """Asks every rule; values, distances ≥ 0, must not all be equal."""
         return cls(votes=np.array([_share(histogram, *voter) for voter in VOTERS]))
 
     def share(self, offset: float = BALANCED) -> float:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 
 from metriccd.decision.adaptive import adaptive_score
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
-from metriccd.decision.rules import rule_of, threshold_of
-from metriccd.decision.thresholds import chi2_inflation
+from metriccd.decision.consensus import certainty
+from metriccd.decision.scale import Scale, takes_all
+from metriccd.raster import Window
 from metriccd.scene import Difference, Histogram
 
-# χ² statistics larger than this many times what they should be are reported.
-CHI2_INFLATED = 2.0
-UNCHANGED = "the images differ by no more than a gain and an offset: nothing changed"
 # Pixels in a strip of the image that k-means reads.
 KMEANS_STRIP = 2**20
-LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A threshold on a score, and what chose it.
+
+    Attributes:
+        threshold: A score above it is change.
+        rule: What chose it; "fixed" for a number.
+        level: The threshold on the distances, where it is one.
+        warnings: What the user should know, a line each.
+        certainty: How sure the rule is, in a sentence; of a number, the method's own rule.
+    """
+
+    threshold: float
+    rule: str
+    level: float | None = None
+    warnings: tuple[str, ...] = ()
+    certainty: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +44,21 @@ class Decision:
 
     Attributes:
         score: In [0, 1], larger = more change; NaN where not valid.
-        threshold: A score above it is change.
-        rule: What chose the threshold.
-        measure: What the score is, in words.
-        level: The threshold on the difference image itself, where that is a single number.
+        scale: What the score is.
+        verdict: The threshold on it.
         warnings: What the user should know, a line each.
     """
 
     score: Float32[np.ndarray, "row col"]
-    threshold: float
-    rule: str
-    measure: str
-    level: float | None = None
+    scale: Scale
+    verdict: Verdict
     warnings: tuple[str, ...] = ()
 
     @property
     def change(self) -> Bool[np.ndarray, "row col"]:
         """True = change; False where not valid."""
-        change_map: Bool[np.ndarray, "row col"] = self.score > self.threshold
-        return change_map
+        changed: Bool[np.ndarray, "row col"] = self.score > self.verdict.threshold
+        return changed
 
 
 def decide(
@@ -58,126 +71,114 @@ def decide(
 ) -> Decision:
     """Score in [0, 1], threshold on it, and the rule that chose the threshold.
 
-    The rule decides what the score is. A probability is its own score. A distance d becomes
-    d / (d + t), t being the threshold that the rule finds: its order is kept, nothing saturates,
-    and 0.5 is the threshold. Two rules look at more than the values of d: "kmeans" clusters the
-    components that d was merged from, where there are any (`kmeans_score`), and "adaptive"
-    compares d with its surroundings (`adaptive_score`). They rank pixels otherwise than d does,
-    whose ranking is the one that publications report; on their scores, too, 0.5 is the threshold.
+    The score does not depend on what is asked for. A probability is its own score. A distance d
+    becomes d / (d + t), t being the threshold that the method's own rule finds: its order is
+    kept, nothing saturates, and 0.5 is that rule's threshold. Another rule gives another threshold
+    on the same score. Two rules look at more than the values of d and make a score of their own,
+    on which 0.5 is the threshold: "kmeans" clusters the components that d was merged from, where
+    there are any (`kmeans_score`), and "adaptive" compares d with its surroundings
+    (`adaptive_score`). They rank pixels otherwise than d does, whose ranking is the one that
+    publications report.
 
     Args:
         found: What a method measured.
         valid: Pixels that count.
         asked: "auto", a rule, or a score.
-        automatic: What "auto" stands for. Where a score is asked for, the rule that makes a
-            distance a score ("otsu" if this is a score, too).
+        automatic: What "auto" stands for: the method's own rule, which makes a distance a score
+            ("otsu" if it is a score).
         seed: Of the pixels that k-means looks at.
     """
-    criterion, rule = rules(asked, automatic)
-    if found.probability and criterion != "adaptive":
-        return _probability(found, valid, criterion)
-    decision = _scored(found, valid, rule, seed)
-    if isinstance(criterion, str):
-        return decision
-    return replace(decision, threshold=float(criterion), rule="fixed", level=None)
+    components = 1 if found.components is None else len(found.components)
+    wanted, rule = rules(asked, automatic, components)
+    warnings: tuple[str, ...] = ()
+    if found.probability and wanted != "adaptive":
+        score = found.image.astype(np.float32, copy=False)
+        scale = Scale(kind="probability", rule="", words="probability of change")
+    elif takes_all(rule, components):
+        score, scale = _ranked(found, valid, rule, seed)
+        warnings = _ranks_anew(rule, automatic)
+    else:
+        histogram = Histogram()
+        values = found.image[valid]
+        histogram.update(values * values if rule == "chi2" else values)
+        scale, warnings = Scale.by(
+            rule, histogram, floor=found.floor, chi2_dof=found.chi2_dof, components=components
+        )
+        score = scale.score(found.image)
+    whole = Window.whole(valid.shape)
+    known = np.where(valid, score, np.float32(np.nan))
+    verdict = judge(scale, wanted, lambda window: known[window.slices], [whole])
+    return Decision(score=score, scale=scale, verdict=verdict, warnings=warnings)
 
 
-def rules(asked: str | float, automatic: str | float) -> tuple[str | float, str]:
+def rules(asked: str | float, automatic: str | float, components: int) -> tuple[str | float, str]:
     """The rule or score that decides, and the rule that makes a distance a score."""
-    criterion = automatic if asked == "auto" else asked
-    rule = next((name for name in (criterion, automatic) if isinstance(name, str)), "otsu")
-    return criterion, rule
+    wanted = automatic if asked == "auto" else asked
+    own = automatic if isinstance(automatic, str) else "otsu"
+    if isinstance(wanted, str) and takes_all(wanted, components):
+        return wanted, wanted
+    if isinstance(wanted, str) and takes_all(own, components):
+        return wanted, "otsu"
+    return wanted, own
 
 
-def _probability(
-    difference: Difference, valid: Bool[np.ndarray, "row col"], criterion: str | float
-) -> Decision:
-    """A probability as its own score."""
-    threshold, rule = (
-        (threshold_of(criterion, difference.image[valid]), criterion)
-        if isinstance(criterion, str)
-        else (float(criterion), "fixed")
-    )
-    score = difference.image.astype(np.float32, copy=False)
-    measure = "probability of change"
-    return Decision(score=score, threshold=threshold, rule=rule, measure=measure, level=threshold)
+def judge(
+    scale: Scale,
+    wanted: str | float,
+    read: Callable[[Window], Float32[np.ndarray, "row col"]],
+    windows: Iterable[Window],
+) -> Verdict:
+    """The threshold on a score that a rule or a number gives; the score itself stays.
 
-
-def _scored(
-    difference: Difference, valid: Bool[np.ndarray, "row col"], rule: str, seed: int
-) -> Decision:
-    """A distance as a score with the threshold 0.5."""
-    if rule == "kmeans" and difference.components is not None:
-        strips = np.array_split(difference.components, -(-valid.size // KMEANS_STRIP), axis=1)
-        score = kmeans_score(difference.components, vector_kmeans(strips, seed=seed))
-        count = len(difference.components)
-        measure = f"margin of k-means on {count} components, which also orders the pixels"
-        return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
-    if rule == "adaptive":
-        score = adaptive_score(difference.image, valid)
-        measure = "d / (d + t), d the difference image, t twice its local mean; cleaned"
-        return _half(np.where(valid, score, np.float32(np.nan)), rule, measure)
-    histogram = Histogram()
-    values = difference.image[valid]
-    histogram.update(values * values if rule == "chi2" else values)
-    level, warnings = level_by(
-        rule, histogram, floor=difference.floor, chi2_dof=difference.chi2_dof
-    )
-    decision = _half(score_of(difference.image, level), rule, measure_of(level, rule))
-    return replace(decision, level=level, warnings=warnings)
-
-
-def level_by(
-    rule: str, histogram: Histogram, *, floor: float = 0.0, chi2_dof: int | None = None
-) -> tuple[float, tuple[str, ...]]:
-    """Threshold of a rule on a difference image, and what to say of it.
+    Rules look at distances that are read back from the score, so that a rule asked for later, of
+    a file, finds the same.
 
     Args:
-        rule: Key of `THRESHOLDS`, or "chi2".
-        histogram: Of the difference image; for "chi2", of its square.
-        floor: No threshold is lower.
-        chi2_dof: Degrees of freedom of the square.
+        scale: What the score is.
+        wanted: A rule, or a score.
+        read: The score of a window, NaN where not valid.
+        windows: That cover the scene.
+
+    Raises:
+        DataError: The rule cannot decide on this score.
+        ValueError: There is no such rule.
     """
-    level = rule_of(rule, chi2_dof=chi2_dof)(histogram)
-    if rule != "chi2":
-        level = max(level, floor)
-        return level, (UNCHANGED,) if histogram.maximum <= level == floor else ()
-    return level**0.5, _inflated(histogram, chi2_dof)
-
-
-def score_of(
-    distance: Float[np.ndarray, "row col"], level: float
-) -> Float32[np.ndarray, "row col"]:
-    """D / (d + t): a distance as a score in [0, 1] on which 0.5 is the threshold t."""
-    scale = np.float32(min(level, LARGEST) if level > 0 else 1)
-    # Halves, whose sum cannot be infinite.
-    score: Float32[np.ndarray, "row col"] = np.clip(distance, 0, LARGEST, dtype=np.float32) / 2
-    score /= score + scale / 2
-    return score
-
-
-def measure_of(level: float, rule: str) -> str:
-    """What such a score is, in words."""
-    return f"d / (d + t), d the difference image, t = {level:.4g} by {rule}"
-
-
-def takes_all(rule: str, components: int) -> bool:
-    """Whether a rule looks at more than the values of the difference image."""
-    return rule == "adaptive" or (rule == "kmeans" and components > 1)
-
-
-def _half(score: Float32[np.ndarray, "row col"], rule: str, measure: str) -> Decision:
-    return Decision(score=score, threshold=0.5, rule=rule, measure=measure)
-
-
-def _inflated(histogram: Histogram, chi2_dof: int | None) -> tuple[str, ...]:
-    """A warning where χ² values were scaled by much."""
-    if chi2_dof is None:
-        return ()
-    inflation = chi2_inflation(histogram, chi2_dof)
-    if inflation <= CHI2_INFLATED:
-        return ()
-    return (
-        f"chi2: values are {inflation:.1f} times a χ² statistic with {chi2_dof} degrees of freedom "
-        "at their median, and were divided by that; p-values are approximate",
+    if not isinstance(wanted, str):
+        return Verdict(threshold=float(wanted), rule="fixed", certainty=scale.certainty)
+    if wanted == scale.rule:
+        return Verdict(threshold=0.5, rule=wanted, level=scale.level, certainty=scale.certainty)
+    scale.check(wanted)
+    histogram = Histogram()
+    for window in windows:
+        values = scale.distance(read(window))
+        histogram.update(values * values if wanted == "chi2" else values)
+    threshold, level, warnings = scale.threshold(wanted, histogram)
+    return Verdict(
+        threshold=threshold,
+        rule=wanted,
+        level=level,
+        warnings=warnings,
+        certainty=certainty(wanted, histogram),
     )
+
+
+def _ranked(
+    found: Difference, valid: Bool[np.ndarray, "row col"], rule: str, seed: int
+) -> tuple[Float32[np.ndarray, "row col"], Scale]:
+    """The score of a rule that looks at more than distances."""
+    if rule == "kmeans" and found.components is not None:
+        strips = np.array_split(found.components, -(-valid.size // KMEANS_STRIP), axis=1)
+        score = kmeans_score(found.components, vector_kmeans(strips, seed=seed))
+        count = len(found.components)
+        words = f"margin of k-means on {count} components, which also orders the pixels"
+    else:
+        score = adaptive_score(found.image, valid)
+        words = "d / (d + t), d the difference image, t twice its local mean; cleaned"
+    known = np.where(valid, score, np.float32(np.nan))
+    return known, Scale(kind="rank", rule=rule, words=words)
+
+
+def _ranks_anew(rule: str, automatic: str | float) -> tuple[str, ...]:
+    if rule == automatic:
+        return ()
+    return (f"{rule} makes a score of its own: score.tif is not that of other thresholds",)

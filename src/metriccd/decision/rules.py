@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from metriccd.decision.consensus import cautious, consensus, thorough
 from metriccd.decision.thresholds import Rule, chi2, gmm, kapur, kmeans, otsu, rosin, triangle, yen
+from metriccd.errors import choices
 from metriccd.scene import Histogram
 
 # The rules that need nothing but the values.
@@ -48,6 +49,6 @@ def rule_of(name: str, *, chi2_dof: int | None = None) -> Rule:
             raise ValueError("rule chi2 needs a χ² statistic, got none: use it with MAD or IR-MAD")
         return chi2(chi2_dof)
     if name not in THRESHOLDS:
-        names = ", ".join((*THRESHOLDS, "chi2"))
-        raise ValueError(f"a threshold rule is one of {names}, got {name!r}: choose one of them")
+        names = choices(name, (*THRESHOLDS, "chi2"))
+        raise ValueError(f"no threshold rule {name!r}: choose a score or one of {names}")
     return THRESHOLDS[name]

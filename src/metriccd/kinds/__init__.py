@@ -6,11 +6,12 @@ Out: a kind for every pixel, the evidence for it, and which of them were asked f
 
 from metriccd.kinds.asked import Wanted, wanted_kinds
 from metriccd.kinds.legend import KINDS, NODATA, NONE, Kind
-from metriccd.kinds.mapping import KindMap, map_kinds, map_pair, shown
+from metriccd.kinds.mapping import BY_EVIDENCE, KindMap, map_kinds, map_pair, shown
 from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import KindRules
 
 __all__ = [
+    "BY_EVIDENCE",
     "KINDS",
     "NODATA",
     "NONE",

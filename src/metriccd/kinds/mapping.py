@@ -18,6 +18,8 @@ from metriccd.scene import Layer, Workspace, representative, tiles
 from metriccd.stages import Stages
 
 SIZE = 1024
+# The rule of a score that is evidence.
+BY_EVIDENCE = "otsu of e"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class KindMap:
         if self.strength is None:
             return threshold, rule, measure
         measure = "e / (e + t), e the evidence for the kinds asked for, t its threshold"
-        return (threshold, rule, measure) if rule == "fixed" else (0.5, "otsu of e", measure)
+        return (threshold, rule, measure) if rule == "fixed" else (0.5, BY_EVIDENCE, measure)
 
     def facts(self) -> dict[str, float]:
         """The thresholds, for the record."""

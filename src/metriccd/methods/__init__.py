@@ -4,6 +4,7 @@ In: the name of a method or a preset, and options.
 Out: `METHODS`, each called as `method(t1, t2, valid)` or fitted on a source; `PRESETS`.
 """
 
+from metriccd.methods.about import about_methods, about_presets, about_rules
 from metriccd.methods.method import DIRECTIONS, Direction, Options, WindowedMethod, choose_device
 from metriccd.methods.methods import DIRECTED, METHODS
 from metriccd.methods.preset import PRESETS, Preset, choose_preset, options_of, settings_of
@@ -17,6 +18,9 @@ __all__ = [
     "Options",
     "Preset",
     "WindowedMethod",
+    "about_methods",
+    "about_presets",
+    "about_rules",
     "choose_device",
     "choose_preset",
     "options_of",

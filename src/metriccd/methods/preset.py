@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from metriccd.decision import THRESHOLDS
+from metriccd.errors import choices
 from metriccd.methods.method import DIRECTIONS, Direction, Options, Scaling, choose_device
 from metriccd.methods.methods import DIRECTED, METHODS
 from metriccd.pair import ImagePair
@@ -79,7 +80,8 @@ def choose_preset(
         known = ("auto", *THRESHOLDS, "chi2", "adaptive")
         if threshold not in known:
             raise ValueError(
-                f"no threshold rule {threshold!r}: choose a score or one of {', '.join(known)}"
+                f"no threshold rule {threshold!r}: choose a score or one of "
+                f"{choices(threshold, known)}"
             )
         if threshold == "chi2" and preset.method not in CHI2_METHODS:
             allowed = " or ".join(CHI2_METHODS)
@@ -126,13 +128,18 @@ def options_of(
 
 def _preset(name: str, method: str | None) -> Preset:
     if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}: choose from {', '.join(PRESETS)}")
+        raise ValueError(f"no preset {name!r}: choose from {choices(name, PRESETS)}")
     if method is None:
         return PRESETS[name]
     if method not in METHODS:
-        raise ValueError(f"no method {method!r}: choose from {', '.join(METHODS)}")
+        raise ValueError(f"no method {method!r}: choose from {choices(method, METHODS)}")
     if method == PRESETS[name].method:
         return PRESETS[name]
+    if name != "default":
+        raise ValueError(
+            f"preset {name} is one of method {PRESETS[name].method}: got method {method} too; "
+            "leave one of them out"
+        )
     # Another method's scores are another kind: the preset's fixed threshold does not fit them.
     return replace(PRESETS[name], method=method, threshold=OWN_THRESHOLDS.get(method, "otsu"))
 

@@ -12,13 +12,13 @@ STRANGERS = settings.without_strangers()
 # ruff: noqa: E402
 from metriccd.raster.arrays import Image, as_raster, from_array
 from metriccd.raster.bands import Band
-from metriccd.raster.cog import CogLayer, cog_writer
+from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
 from metriccd.raster.items import class_band, open_item
 from metriccd.raster.paths import redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
-from metriccd.raster.shapes import Shapes, is_vector, open_shapes, trace_outlines
+from metriccd.raster.shapes import Shapes, burn, is_vector, open_shapes, trace_outlines
 from metriccd.raster.source import Nodata, Raster, open_raster
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Window",
     "as_raster",
     "bounded_cache",
+    "burn",
     "class_band",
     "cog_writer",
     "crs_of",
@@ -45,4 +46,5 @@ __all__ = [
     "open_shapes",
     "redacted",
     "trace_outlines",
+    "write_categories",
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, meant
 from metriccd.raster.grid import Grid
 from metriccd.raster.paths import redacted
 from metriccd.raster.sensors import (
@@ -185,7 +185,9 @@ def find(bands: Sequence[Band], token: str, label: str) -> Band:
     choice = ("; " if any("," in name for name in names) else ", ").join(names)
     told = common_name(wanted) is None or not nameless(bands)
     hint = "" if told else "; or name them with --band-names"
-    raise DataError(f"no band {token!r} in {label}: choose from {choice}{hint}")
+    raise DataError(
+        f"no band {token!r} in {label}: choose from {choice}{meant(token, names)}{hint}"
+    )
 
 
 def _by_name(bands: Sequence[Band], wanted: str) -> Band | None:

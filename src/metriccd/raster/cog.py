@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
 from jaxtyping import Shaped
 from rasterio import shutil
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
 from metriccd.raster.grid import Grid, Window
@@ -32,6 +34,7 @@ class CogLayer:
         overviews: How overviews are made: "average" for scores, "mode" for classes.
         colors: Class value to (red, green, blue, alpha), for a color table; uint8 only.
         tags: Metadata items.
+        alpha: True = the last band is the opacity.
     """
 
     dtype: str
@@ -40,6 +43,7 @@ class CogLayer:
     overviews: str
     colors: Mapping[int, tuple[int, int, int, int]] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    alpha: bool = False
 
 
 @contextmanager
@@ -65,12 +69,62 @@ def tiled_writer(path: Path, grid: Grid, layer: CogLayer) -> Iterator[Write]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", **_tiled_profile(grid, layer)) as target:
             _describe(target, layer)
+            statistics = [_Statistics() for _ in layer.bands]
 
             def write(window: Window, pixels: Shaped[np.ndarray, "band row col"]) -> None:
+                for each, band in zip(statistics, pixels, strict=True):
+                    each.add(band, layer.nodata)
                 area = rasterio.windows.Window(window.col, window.row, window.width, window.height)
                 target.write(pixels.astype(layer.dtype, copy=False), window=area)
 
             yield write
+            for index, each in enumerate(statistics, start=1):
+                target.update_tags(index, **each.tags())
+
+
+class _Statistics:
+    """Extremes and moments of a band's valid pixels, as GDAL keeps them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._total = self._squares = 0.0
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, band: Shaped[np.ndarray, "row col"], nodata: float | None) -> None:
+        """Counts a window."""
+        values = band[np.isfinite(band)]
+        values = values if nodata is None or np.isnan(nodata) else values[values != nodata]
+        if not values.size:
+            return
+        exact = values.astype(np.float64)
+        self._count += exact.size
+        self._total += float(exact.sum())
+        self._squares += float(exact @ exact)
+        self._low, self._high = min(self._low, exact.min()), max(self._high, exact.max())
+
+    def tags(self) -> dict[str, str]:
+        """What GDAL calls them; nothing where nothing is valid."""
+        if not self._count:
+            return {}
+        mean = self._total / self._count
+        spread = max(self._squares / self._count - mean**2, 0.0) ** 0.5
+        values = {"MINIMUM": self._low, "MAXIMUM": self._high, "MEAN": mean, "STDDEV": spread}
+        return {f"STATISTICS_{name}": f"{value:.9g}" for name, value in values.items()}
+
+
+def write_categories(path: Path, names: Sequence[str]) -> None:
+    """Writes what GDAL keeps beside a raster for want of room in it: names of its classes.
+
+    Args:
+        path: The raster, of one band; the file is `<path>.aux.xml`.
+        names: Of the values 0, 1, ….
+    """
+    rows = "".join(f"      <Category>{escape(name)}</Category>\n" for name in names)
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        f'<PAMDataset>\n  <PAMRasterBand band="1">\n    <CategoryNames>\n{rows}'
+        "    </CategoryNames>\n  </PAMRasterBand>\n</PAMDataset>\n",
+        encoding="utf-8",
+    )
 
 
 def _tiled_profile(grid: Grid, layer: CogLayer) -> dict[str, object]:
@@ -94,6 +148,8 @@ def _describe(target: rasterio.io.DatasetWriter, layer: CogLayer) -> None:
     for index, name in enumerate(layer.bands, start=1):
         target.set_band_description(index, name)
     target.update_tags(**layer.tags)
+    if layer.alpha:
+        target.colorinterp = [*target.colorinterp[:-1], ColorInterp.alpha]
     if layer.colors is not None:
         target.write_colormap(1, dict(layer.colors))
 

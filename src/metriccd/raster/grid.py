@@ -95,6 +95,11 @@ class Grid:
         return self.crs is not None or self.transform != Affine.identity()
 
     @property
+    def drawn(self) -> Grid:
+        """The grid as programs draw it: without georeference from (0, 0) down, y minus the row."""
+        return self if self.georeferenced else replace(self, transform=Affine.scale(1, -1))
+
+    @property
     def pixel_size(self) -> tuple[float, float]:
         """Length of a pixel's column and row step, in units of the CRS."""
         t = self.transform

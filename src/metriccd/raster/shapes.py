@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,3 +197,16 @@ def trace_outlines(
     """
     found = traced(labels, mask=labels > 0, connectivity=4, transform=transform)
     return [(geometry, int(label)) for geometry, label in found]
+
+
+def burn(shapes: Sequence[tuple[Any, int]], grid: Grid) -> Int32[np.ndarray, "row col"]:
+    """Numbers of the shapes in whose inside pixel centers lie; 0 elsewhere.
+
+    Args:
+        shapes: Geometry in the grid's coordinates, and its number.
+        grid: Where the pixels lie.
+    """
+    labels = np.zeros(grid.shape, np.int32)
+    if shapes:
+        rasterize(shapes, out=labels, transform=grid.transform)
+    return labels

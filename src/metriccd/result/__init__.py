@@ -4,18 +4,22 @@ In: a change map and a score by windows, and the record of how they were made.
 Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memory.
 """
 
-from metriccd.result.change import Change
+from metriccd.result.archive import Archive, decide_again
+from metriccd.result.change import Change, open_change
 from metriccd.result.folder import (
     RECORD,
     output_folder,
+    tiles_kept,
     unfinished_folder,
     unfinished_path,
     write_together,
 )
+from metriccd.result.layers import Products
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, shrunk, stretched
 from metriccd.result.record import (
     code_digest,
+    decision_record,
     input_of,
     inputs_of,
     key_of,
@@ -24,24 +28,28 @@ from metriccd.result.record import (
 )
 from metriccd.result.report import with_reference
 from metriccd.result.result import Result
-from metriccd.result.style import CHANGE
 
 __all__ = [
-    "CHANGE",
     "DPI",
     "RECORD",
+    "Archive",
     "Change",
+    "Products",
     "Result",
     "code_digest",
+    "decide_again",
+    "decision_record",
     "encode",
     "error_map",
     "error_panel",
     "input_of",
     "inputs_of",
     "key_of",
+    "open_change",
     "output_folder",
     "shrunk",
     "stretched",
+    "tiles_kept",
     "unfinished_folder",
     "unfinished_path",
     "versions",

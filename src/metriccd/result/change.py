@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, cast
 
 import geopandas as gpd
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from metriccd.decision import Cleaning, Connectivity
 from metriccd.kinds import shown
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
-from metriccd.result.dataset import to_dataset
+from metriccd.result.archive import Archive, decided
 from metriccd.result.folder import output_folder
-from metriccd.result.result import Judgment, Result, direction_of
+from metriccd.result.layers import Products
+from metriccd.result.rasters import direction_of, to_dataset
+from metriccd.result.result import Judgment, Result
 from metriccd.result.tally import Tally
 from metriccd.stages import Stages
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Change:
     """What changed between two images.
 
@@ -35,8 +41,7 @@ class Change:
         threshold: A score above it is change.
         rule: What chose the threshold, for example "otsu" or "fixed".
         grid: Where the pixels lie.
-        kinds: Kind of each changed pixel, 0 elsewhere, 255 where not valid; docs/kinds.md names
-            them.
+        potential: Kind of every pixel, as if it had changed; 255 where not valid.
         lean: Which way a pixel changed, if it did: > 0 what appeared in t2, < 0 what disappeared
             from t1; None where the method does not tell.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
@@ -53,7 +58,7 @@ class Change:
     threshold: float
     rule: str
     grid: Grid
-    kinds: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
+    potential: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
     lean: Float32[np.ndarray, "row col"] | None = field(default=None, repr=False)
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
@@ -67,10 +72,15 @@ class Change:
         window = Window.whole(result.grid.shape)
         change, score = result.read(window)
         kept = {part.name: getattr(result, part.name) for part in fields(result)}
-        del kept["read"]
+        del kept["read"], kept["kinds"]
         kept["lean"] = None if result.lean is None else result.lean(window)
-        kept["kinds"] = None if result.kinds is None else shown(result.kinds(window), change)
+        kept["potential"] = None if result.kinds is None else result.kinds(window)
         return cls(score=score, map=change, valid=~np.isnan(score), **kept)
+
+    @property
+    def kinds(self) -> UInt8[np.ndarray, "row col"] | None:
+        """Kind of each changed pixel, 0 elsewhere, 255 not valid; docs/kinds.md names them."""
+        return None if self.potential is None else shown(self.potential, self.map)
 
     @property
     def direction(self) -> UInt8[np.ndarray, "row col"] | None:
@@ -78,21 +88,65 @@ class Change:
         return None if self.lean is None else direction_of(self.map, self.valid, self.lean)
 
     def polygons(self) -> gpd.GeoDataFrame:
-        """One polygon an object: `id`, `area_m2`, `score_mean`, `score_max`, `kind`."""
+        """One polygon for each change object, largest first.
+
+        Columns `id`, `area_m2`, `perimeter_m`, `pixels`, `score_mean`, `score_max`, `strength`,
+        `compactness`, `kind`, `date_before`, `date_after`, `method`, `threshold`
+        (docs/outputs.md).
+        """
         return self._result.polygons.copy()
+
+    def objects(self) -> pd.DataFrame:
+        """The table of the change objects without their outlines."""
+        table = self._result.polygons
+        return pd.DataFrame(table.drop(columns=table.geometry.name))
+
+    def decided(
+        self,
+        threshold: str | float,
+        *,
+        min_area: float = 0.0,
+        min_pixels: int | None = None,
+        fill_holes: int = 0,
+        connectivity: Connectivity = 4,
+    ) -> Change:
+        """The same score with another threshold, as `detect` gives it, without a new fit.
+
+        Args:
+            threshold: "auto" (the method's own rule), a rule by name, or a score between 0 and 1.
+            min_area: Change objects of fewer square meters are dropped.
+            min_pixels: Change objects of fewer pixels are dropped; None: see `detect`.
+            fill_holes: Holes of at most that many pixels, within objects, become change.
+            connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
+
+        Raises:
+            DataError: The rule cannot decide on this score.
+            GridError: Areas are asked for and unknown.
+            ValueError: There is no such rule, or the score does not lie in [0, 1].
+        """
+        cleaning = Cleaning(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        )
+        return Change.of(decided(self._result, threshold, cleaning))
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
         return self._result.summary(self._tally())
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draws the change, outlined and tinted, on the second image."""
-        ax = axes if axes is not None else Figure(layout="constrained").subplots()
-        change = self._tally().reduced(self.map)
-        ax.imshow(np.moveaxis(pictures.overlay(self.t2_rgb, change), 0, -1))
-        ax.set_axis_off()
-        ax.set_title(f"{self.map.sum() / max(self.valid.sum(), 1):.2%} changed")
-        return ax
+        """Draws the change, outlined and tinted, on the second image.
+
+        Args:
+            axes: Where to; by default a new figure of pyplot, which a notebook shows.
+        """
+        drawn = axes if axes is not None else plt.subplots(layout="constrained")[1]
+        drawn.imshow(np.moveaxis(self._picture(), 0, -1))
+        drawn.set_axis_off()
+        drawn.set_title(f"{self._share:.2%} changed")
+        return drawn
 
     def to_xarray(self) -> Any:
         """The result as an xarray Dataset: `score` and `change`, on centers of pixels.
@@ -104,38 +158,101 @@ class Change:
         """
         return to_dataset(self.score, self.map, self.grid)
 
-    def save(self, out: str | Path, *, overwrite: bool = False) -> Path:
-        """Writes score.tif, change.tif, change.gpkg, report.html, preview.png and the records.
+    def __repr__(self) -> str:
+        method = self.record.get("settings", {}).get("method", "")
+        by = f", {method}" if method else ""
+        rows, cols = self.grid.shape
+        return (
+            f"<Change: {self._share:.2%} of {self.valid.sum():,} valid pixels{by}, "
+            f"threshold {self.threshold:.4g} ({self.rule}), {rows:,} × {cols:,} pixels>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the change on the second image, and the result in numbers."""
+        summary = self.summary()
+        area = summary["area_m2"]
+        rows = {
+            "changed": f"{self._share:.2%}" + ("" if area is None else f" ({area / 1e4:,.1f} ha)"),
+            "objects": f"{summary['objects']:,}",
+            "threshold": f"{self.threshold:.4g} ({self.rule})",
+            "method": str(self.record.get("settings", {}).get("method", "")),
+            "pixels": " × ".join(f"{side:,}" for side in self.grid.shape),
+            **{f"warning {n}": line for n, line in enumerate(summary["warnings"], start=1)},
+        }
+        cells = "".join(
+            f"<tr><th style='text-align: left'>{escape(name)}</th>"
+            f"<td style='text-align: left'>{escape(value)}</td></tr>"
+            for name, value in rows.items()
+        )
+        picture = b64encode(pictures.thumbnail(self._picture())).decode("ascii")
+        return (
+            f"<div><img alt='change on the second image' style='max-width: 480px' "
+            f"src='data:image/png;base64,{picture}'><table>{cells}</table></div>"
+        )
+
+    @property
+    def _share(self) -> float:
+        """Changed share of the valid pixels."""
+        return float(self.map.sum() / max(self.valid.sum(), 1))
+
+    def _picture(self) -> UInt8[np.ndarray, "3 _row _col"]:
+        """The change, outlined and tinted, on the second image."""
+        return pictures.overlay(self.t2_rgb, self._tally().reduced(self.map))
+
+    def save(
+        self,
+        out: str | Path,
+        *,
+        vector: Sequence[str] = ("gpkg",),
+        simplify: str | float = 0.0,
+        zones: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Writes rasters, polygons, styles, a QGIS project, report, pictures and the records.
 
         Args:
             out: Folder, which appears whole or not at all.
+            vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
+            simplify: How far outlines may move: in pixels, or text such as "10m".
+            zones: Polygons in a file, for a table of what changed in each.
             overwrite: Replace an earlier result there.
 
         Raises:
             OutputError: `out` exists, or cannot be written.
+            DataError: Zones cannot be read, or a format or a unit cannot be had.
+            ValueError: There is no such format, or `simplify` is no length.
         """
         target = Path(out)
+        products = Products.of(vector=vector, simplify=simplify, zones=zones)
         inputs = [
             file["path"]
             for date in self.record.get("inputs", {}).values()
             for file in date["files"]
         ]
         with output_folder(target, overwrite=overwrite, inputs=inputs) as folder:
-            self.write(folder, name=target.resolve().name)
+            self.write(folder, name=target.resolve().name, products=products)
         return target
 
-    def write(self, folder: Path, *, name: str, judgment: Judgment | None = None) -> None:
+    def write(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        judgment: Judgment | None = None,
+        products: Products | None = None,
+    ) -> None:
         """Writes all files of a result into an existing folder.
 
         Args:
             folder: Where to.
             name: Id of the STAC item.
             judgment: A reference and the figures against it, for the report to show.
+            products: What to write of the polygons.
 
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
         """
-        self._result.write(folder, name=name, judgment=judgment)
+        self._result.write(folder, name=name, judgment=judgment, products=products)
 
     @cached_property
     def _result(self) -> Result:
@@ -144,7 +261,7 @@ class Change:
             threshold=self.threshold,
             rule=self.rule,
             grid=self.grid,
-            kinds=None if self.kinds is None else self._read_kinds,
+            kinds=None if self.potential is None else self._read_kinds,
             lean=None if self.lean is None else self._read_lean,
             t1_rgb=self.t1_rgb,
             t2_rgb=self.t2_rgb,
@@ -162,9 +279,22 @@ class Change:
         return cast("Float32[np.ndarray, 'row col']", self.lean)[window.slices]
 
     def _read_kinds(self, window: Window) -> UInt8[np.ndarray, "row col"]:
-        return cast("UInt8[np.ndarray, 'row col']", self.kinds)[window.slices]
+        return cast("UInt8[np.ndarray, 'row col']", self.potential)[window.slices]
 
     def _tally(self) -> Tally:
         tally = Tally.of(self.grid.shape, self.threshold)
         tally.add(Window.whole(self.grid.shape), self.map, self.score)
         return tally
+
+
+def open_change(out: str | Path) -> Change:
+    """Opens a result that `detect` wrote.
+
+    Args:
+        out: Its folder.
+
+    Raises:
+        DataError: The folder holds no result, or one of another version.
+    """
+    with Archive.of(Path(out)).opened() as result:
+        return Change.of(result)

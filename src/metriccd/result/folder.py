@@ -19,24 +19,36 @@ RECORD = "run.json"
 # Of an unfinished result: intermediate files, and the number of the process that makes it.
 WORK, LOCK = "work", "process"
 
-# All files that the commands write into OUT; anything else there is the user's.
-OURS = frozenset(
+# Files of a result; a decision on the same score replaces all of them.
+RESULT = frozenset(
     {
         RECORD,
-        *("score.tif", "change.tif", "change.qml", "change.gpkg", "kind.tif"),
-        *("direction.tif", "direction.tif.aux.xml"),
-        *("report.html", "preview.png", "item.json"),
-        *("score.tif.aux.xml", "change.tif.aux.xml", "kind.tif.aux.xml"),
+        *("score.tif", "score.qml", "score.sld", "score.tif.aux.xml"),
+        *("change.tif", "change.qml", "change.sld", "change.tif.aux.xml"),
+        *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
+        "potential.tif",
+        *("change.gpkg", "polygons.qml", "polygons.sld", "zones.csv"),
+        *("polygons.geojson", "polygons.parquet", "polygons.fgb"),
+        *("before-view.tif", "after-view.tif", "project.qgz"),
+        *("report.html", "preview.png", "preview-large.png", "item.json"),
+        # What evaluation adds is about one change map.
         *("evaluation.json", "errors.png", "curves.png"),
-        *("before.tif", "after.tif", "reference.tif"),
-        *("table.csv", "table.json", "table.md", "panel.png"),
     }
 )
+# All files that the commands write into OUT; anything else there is the user's.
+OURS = RESULT | {
+    *("before.tif", "after.tif", "reference.tif"),
+    *("table.csv", "table.json", "table.md", "panel.png"),
+}
 
 
 @contextmanager
 def output_folder(
-    out: Path, *, overwrite: bool = False, inputs: Sequence[str | Path] = ()
+    out: Path,
+    *,
+    overwrite: bool = False,
+    keep: bool = False,
+    inputs: Sequence[str | Path] = (),
 ) -> Iterator[Path]:
     """Yields an empty folder beside `out` that takes its place when the block ends well.
 
@@ -45,12 +57,13 @@ def output_folder(
     Args:
         out: Where the result shall be. Missing parent folders are made.
         overwrite: Replace an earlier result there.
+        keep: Replace whatever is there: the block has taken over what is to stay.
         inputs: What is read meanwhile; none of it may lie in `out`.
 
     Raises:
         OutputError: `out` exists and may not be replaced, or cannot be written.
     """
-    out, parents = _prepare(out, overwrite, inputs)
+    out, parents = _prepare(out, overwrite, inputs, keep=keep)
     try:
         partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     except OSError as error:
@@ -59,8 +72,9 @@ def output_folder(
     try:
         yield partial
         partial.chmod(0o777 & ~_umask())
-        # Someone else may have put something there in the meantime.
-        _check(out, overwrite)
+        if not keep:
+            # Someone else may have put something there in the meantime.
+            _check(out, overwrite)
         _swap(partial, out)
     except BaseException:
         _abandon(partial, parents)
@@ -135,6 +149,12 @@ def unfinished_path(out: Path) -> Path:
     return out.resolve().with_name(f".{out.resolve().name}-unfinished")
 
 
+def tiles_kept(out: Path) -> int:
+    """Finished tiles that an interrupted run of `out` left; the same run goes on with them."""
+    journal = unfinished_path(out) / WORK / FINISHED
+    return journal.read_text(encoding="ascii").count("\n") if journal.is_file() else 0
+
+
 def _lock(partial: Path, out: Path) -> None:
     """Keeps two runs out of one folder.
 
@@ -191,13 +211,16 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
         raise OutputError(_unwritable(folder, error)) from None
 
 
-def _prepare(out: Path, overwrite: bool, inputs: Sequence[str | Path]) -> tuple[Path, list[Path]]:
+def _prepare(
+    out: Path, overwrite: bool, inputs: Sequence[str | Path], *, keep: bool = False
+) -> tuple[Path, list[Path]]:
     """Checks that `out` may be written and makes its parents; returns it and those made."""
     out = out.resolve()
     for path in inputs:
         if Path(path).resolve().is_relative_to(out):
             raise OutputError(f"OUT must not hold the images: {path} lies in it; choose another")
-    _check(out, overwrite)
+    if not keep:
+        _check(out, overwrite)
     return out, _make_parents(out.parent)
 
 

@@ -13,17 +13,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 from matplotlib import colormaps
 from matplotlib.image import imsave
+from PIL import Image
 from scipy.ndimage import binary_erosion
 from skimage.measure import block_reduce
 
-from metriccd.result import style
+from metriccd.gis import CHANGE, COLORS
 from metriccd.scene import LONG_SIDE, factor_of
 
 COLOR_MAP = "magma"
 # Each date is stretched between these percentiles for display.
 DISPLAY_PERCENTILES = (2, 98)
-CHANGE_RGB = style.COLORS[style.CHANGE][:3]
+CHANGE_RGB = COLORS[CHANGE][:3]
 NODATA_RGB = (158, 158, 158)
+# A thumbnail is as large as the first of these that keeps it small enough.
+THUMBNAIL_SIDES, THUMBNAIL_BYTES = (1000, 800, 640, 512, 400), 300_000
 # "paper" is the palette of Bandara & Patel's figures; "colorblind" keeps its hues in the variants
 # of Okabe & Ito, Color Universal Design (2008).
 ERROR_RGB = {
@@ -194,6 +197,25 @@ def encode(rgb: UInt8[np.ndarray, "3 row col"], file_format: Literal["png", "jpe
     options = {"compress_level": 1} if file_format == "png" else {"quality": 82}
     imsave(buffer, picture, format=file_format, pil_kwargs=options)
     return buffer.getvalue()
+
+
+def thumbnail(rgb: UInt8[np.ndarray, "3 row col"]) -> bytes:
+    """A small PNG file of a picture, of 256 colors and at most `THUMBNAIL_BYTES`.
+
+    Args:
+        rgb: Red, green and blue.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
+    content = b""
+    for side in THUMBNAIL_SIDES:
+        small = picture.copy()
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        buffer = BytesIO()
+        small.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+        content = buffer.getvalue()
+        if len(content) <= THUMBNAIL_BYTES:
+            break
+    return content
 
 
 def color_limit(score: Float[np.ndarray, "row col"], threshold: float) -> float:

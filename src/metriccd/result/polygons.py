@@ -1,46 +1,56 @@
-"""Outlines of change objects, as a table and as a GeoPackage."""
+"""Outlines of change objects, and what is known of each, as a table."""
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import geopandas as gpd
 import numpy as np
+import pyproj
 import shapely
 from affine import Affine
-from jaxtyping import Float64, Int32, Shaped
-from pyproj.enums import WktVersion
-from pyproj.exceptions import CRSError
+from jaxtyping import Float64, Int32, Int64, Shaped
 from shapely.geometry import Polygon, shape
+from shapely.geometry.base import BaseGeometry
 
-from metriccd.decision import BLOCK, Objects, Read, find_objects
+from metriccd.decision import BLOCK, Connectivity, Objects, Read, find_objects, log_odds
 from metriccd.raster import Grid, Window, trace_outlines
-from metriccd.result.kinds import KindVotes, ReadKinds
+from metriccd.result.rasters import NAMES, VALUES, ReadKinds
 
 # A table of change objects.
 Polygons: TypeAlias = gpd.GeoDataFrame
-COLUMNS = ("id", "area_m2", "score_mean", "score_max")
 
 
 def scene_polygons(
-    read: Read, grid: Grid, *, kinds: ReadKinds | None = None, size: int = BLOCK
+    read: Read,
+    grid: Grid,
+    *,
+    threshold: float = 0.5,
+    connectivity: Connectivity = 4,
+    kinds: ReadKinds | None = None,
+    size: int = BLOCK,
 ) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
 
     Args:
         read: Change map and score of a window.
         grid: Where the pixels lie.
+        threshold: On the score; `strength` counts from it.
+        connectivity: Of objects; those of 8 may be multipolygons whose parts meet in corners.
         kinds: Kind of every pixel of a window.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
         Columns `id` (from 1), `area_m2` (on the ellipsoid; NaN where the CRS tells no areas),
-        `score_mean`, `score_max`, with `kinds` the most frequent `kind`, and the outline along
-        pixel edges, in the grid's CRS; without georeference x is the column and y minus the row.
+        `perimeter_m` (of the outline along pixel edges, holes included; likewise), `pixels`,
+        `score_mean`, `score_max`, `strength` (mean of ln(distance / threshold); of a score s that
+        is mean ln(s / (1 − s)) less that of the threshold), `compactness` (4π · area / perimeter²,
+        in pixels: π/4 of a square and of a large disk), with `kinds` the most frequent `kind`, and
+        the outline along pixel edges, in the grid's CRS; without georeference x is the column and
+        y minus the row.
     """
     pieces = _Pieces()
     votes = None if kinds is None else KindVotes(read=kinds)
@@ -50,46 +60,101 @@ def scene_polygons(
         if votes is not None:
             votes.add(window, labels)
 
-    objects = find_objects(read, grid, visit=visit, size=size)
-    # Programs draw a raster without georeference from (0, 0) down, y being minus the row.
-    transform = grid.transform if grid.georeferenced else Affine.scale(1, -1)
-    shapes = _places(pieces.dissolved(objects), transform)
+    objects = find_objects(read, grid, visit=visit, connectivity=connectivity, size=size)
+    outlines = _array(pieces.dissolved(objects))
     order = np.argsort(-objects.pixels, kind="stable")
+    count = np.maximum(objects.pixels, 1)
+    edge = log_odds(np.array([threshold], np.float32))[0]
+    around = shapely.length(outlines)
+    shapes = _placed(outlines, grid.drawn.transform)
+    columns = {
+        "area_m2": objects.area,
+        "perimeter_m": perimeters(shapes, grid),
+        "pixels": objects.pixels,
+        "score_mean": objects.total / count,
+        "score_max": objects.highest,
+        "strength": objects.log_odds / count - edge,
+        "compactness": 4 * np.pi * objects.pixels / np.maximum(around, 1) ** 2,
+    }
+    if votes is not None:
+        columns["kind"] = np.array(votes.winners(objects), object)
     return gpd.GeoDataFrame(
-        {
-            "id": np.arange(1, len(order) + 1),
-            "area_m2": objects.area[order],
-            "score_mean": (objects.total / np.maximum(objects.pixels, 1))[order],
-            "score_max": objects.highest[order],
-            **({} if votes is None else {"kind": np.array(votes.winners(objects), object)[order]}),
-        },
+        {"id": np.arange(1, len(order) + 1)}
+        | {name: values[order] for name, values in columns.items()},
         geometry=shapes[order],
         crs=None if grid.crs is None else grid.crs.to_wkt(),
     )
 
 
-def write_polygons(polygons: gpd.GeoDataFrame, path: Path) -> None:
-    """Writes layer `change` of a GeoPackage, also where it is empty or has no CRS.
+def perimeters(shapes: Shaped[np.ndarray, " object"], grid: Grid) -> Float64[np.ndarray, " object"]:
+    """Lengths of outlines in meters; geodesic where areas are ellipsoidal, NaN where unknown."""
+    if grid.crs is None or not grid.has_areas:
+        return np.full(len(shapes), np.nan)
+    crs = pyproj.CRS.from_user_input(grid.crs)
+    base = crs.geodetic_crs
+    if base is None or not (grid.crs.is_geographic or grid.crs.is_projected):
+        meters = crs.axis_info[0].unit_conversion_factor
+        lengths: Float64[np.ndarray, " object"] = shapely.length(shapes) * meters
+        return lengths
+    geod = crs.get_geod() or pyproj.Geod(ellps="WGS84")
+    carry = pyproj.Transformer.from_crs(crs, base, always_xy=True)
+    unit = np.degrees(base.axis_info[0].unit_conversion_factor) if base.axis_info else 1.0
 
-    A CRS that the format's WKT cannot express, such as a rotated pole, is left out.
+    def degrees(xy: Float64[np.ndarray, "point 2"]) -> Float64[np.ndarray, "point 2"]:
+        return unit * np.stack(carry.transform(xy[:, 0], xy[:, 1]), axis=1)
+
+    lines = shapely.transform(shapely.boundary(shapes), degrees)
+    return np.array([geod.geometry_length(line) for line in lines], np.float64)
+
+
+def simplified(polygons: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
+    """The same objects with fewer corners.
+
+    All outlines are simplified together, so that none crosses itself or another one and no object
+    vanishes (Visvalingam & Whyatt 1993, as GEOS has it for coverages). The columns stay those of
+    the pixels.
+
+    Args:
+        polygons: See `scene_polygons`.
+        tolerance: How far a corner may lie from the line that leaves it out, roughly, in units of
+            the coordinates; 0 leaves all corners.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*'crs' was not provided.*")
-        _storable(polygons).to_file(
-            path, layer="change", driver="GPKG", engine="pyogrio", geometry_type="Polygon"
-        )
-
-
-def _storable(polygons: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """The polygons, without their CRS where the format cannot hold it."""
-    if polygons.crs is None or polygons.crs.to_epsg():
+    if tolerance <= 0 or polygons.empty:
         return polygons
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            polygons.crs.to_wkt(WktVersion.WKT1_GDAL)
-    except CRSError:
-        return polygons.set_crs(None, allow_override=True)
-    return polygons
+    # A region that touches itself at a corner is traced through it: not valid, strictly.
+    whole = [each if each.is_valid else shapely.make_valid(each) for each in polygons.geometry]
+    return polygons.set_geometry(
+        gpd.GeoSeries(shapely.coverage_simplify(_array(whole), tolerance), crs=polygons.crs)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindVotes:
+    """How many pixels of each kind the regions of each block have.
+
+    Attributes:
+        read: Kind of every pixel of a window.
+    """
+
+    read: ReadKinds
+    _blocks: list[Int64[np.ndarray, "_region kind"]] = field(default_factory=list, init=False)
+
+    def add(self, window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
+        """Counts a block; 0 is no region."""
+        inside = labels > 0
+        kinds = np.minimum(self.read(window)[inside], VALUES - 1).astype(np.int64)
+        regions = int(labels.max(initial=0))
+        counts = np.bincount(
+            (labels[inside].astype(np.int64) - 1) * VALUES + kinds, minlength=regions * VALUES
+        )
+        self._blocks.append(counts.reshape(regions, VALUES))
+
+    def winners(self, objects: Objects) -> list[str]:
+        """The most frequent kind of each object; of equal ones, the first of `KINDS`."""
+        counts = np.zeros((len(objects.pixels), VALUES), np.int64)
+        for block, members in zip(self._blocks, objects.members, strict=True):
+            np.add.at(counts, members, block)
+        return [NAMES[int(value)] for value in counts.argmax(axis=1)]
 
 
 class _Pieces:
@@ -108,7 +173,7 @@ class _Pieces:
             ([shape(geometry) for geometry, _ in outlines], [label - 1 for _, label in outlines])
         )
 
-    def dissolved(self, objects: Objects) -> Sequence[Polygon]:
+    def dissolved(self, objects: Objects) -> Sequence[BaseGeometry]:
         """One outline an object."""
         pieces: defaultdict[int, list[Polygon]] = defaultdict(list)
         for (shapes, labels), members in zip(self._blocks, objects.members, strict=True):
@@ -117,7 +182,7 @@ class _Pieces:
         return [_union(pieces[number]) for number in range(len(objects.pixels))]
 
 
-def _union(pieces: Sequence[Polygon]) -> Polygon:
+def _union(pieces: Sequence[Polygon]) -> BaseGeometry:
     """Pieces that share edges as one polygon, without the corners that the edges left behind."""
     if len(pieces) == 1:
         return pieces[0]
@@ -128,15 +193,21 @@ def _union(pieces: Sequence[Polygon]) -> Polygon:
     return shapely.simplify(union, 0)
 
 
-def _places(shapes: Sequence[Polygon], transform: Affine) -> Shaped[np.ndarray, " object"]:
-    """Polygons in pixels as polygons in the coordinates of a CRS."""
+def _array(shapes: Sequence[BaseGeometry]) -> Shaped[np.ndarray, " object"]:
     array = np.empty(len(shapes), dtype=object)
     array[:] = shapes
+    return array
+
+
+def _placed(
+    shapes: Shaped[np.ndarray, " object"], transform: Affine
+) -> Shaped[np.ndarray, " object"]:
+    """Polygons in pixels as polygons in the coordinates of a CRS."""
     a, b, c, d, e, f = transform[:6]
 
     def place(xy: Float64[np.ndarray, "point 2"]) -> Float64[np.ndarray, "point 2"]:
         x, y = xy.T
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
 
-    placed: Shaped[np.ndarray, " object"] = shapely.transform(array, place)
+    placed: Shaped[np.ndarray, " object"] = shapely.transform(shapes, place)
     return placed

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from metriccd.decision import Cleaning, Scale, Verdict
 from metriccd.errors import WeightsError
 from metriccd.nets import WEIGHTS, installed
 from metriccd.pair import ImagePair
@@ -23,8 +24,8 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/"),
-    *("result/report.py", "result/pictures.py", "result/panels.py", "result/style.py"),
+    *("cli/", "demo/", "gis/"),
+    *("result/report.py", "result/pictures.py", "result/panels.py"),
     *(
         "benchmark/leaderboard.py",
         "benchmark/survey.py",
@@ -44,6 +45,30 @@ def input_of(raster: Raster | Shapes) -> dict[str, Any]:
         when = None if origin.when is None else origin.when.isoformat()
         found["stac"] = {"href": origin.href, "id": origin.id, "datetime": when}
     return found
+
+
+def decision_record(
+    scale: Scale, verdict: Verdict, cleaning: Cleaning, least: int
+) -> dict[str, Any]:
+    """What a record says of a decision, so that another one can be made of the same score.
+
+    Args:
+        scale: What the score is.
+        verdict: The threshold on it.
+        cleaning: What was asked to happen to the map.
+        least: Pixels of the smallest object that was kept.
+    """
+    return {
+        "score": scale.record(),
+        "threshold": {
+            "value": verdict.threshold,
+            "rule": verdict.rule,
+            "label_free": True,
+            "level": verdict.level,
+            "warnings": list(verdict.warnings),
+        },
+        "cleaning": cleaning.record() | {"least_pixels": least},
+    }
 
 
 def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:

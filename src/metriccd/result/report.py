@@ -34,6 +34,7 @@ class ReportData:
 
     Attributes:
         title: Names of the pair, for example "before.tif → after.tif".
+        folder: Name of the result's folder, for the command that the page shows.
         t1: Before; red, green, blue for display in [0, 1], NaN where invalid.
         t2: After, likewise.
         score: Change score in [0, 1], NaN where invalid.
@@ -74,6 +75,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     reference: Bool[np.ndarray, "row col"] | None = None
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    folder: str = "OUT"
     kinds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -358,6 +360,7 @@ def _payload(data: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[s
         "fullRows": data.full_shape[0],
         "fullCols": data.full_shape[1],
         "threshold": data.threshold,
+        "folder": data.folder,
         "changeColor": pictures.CHANGE_RGB,
         "nodataColor": pictures.NODATA_RGB,
         "colors": _base64(pictures.color_table().tobytes()),

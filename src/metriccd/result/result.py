@@ -16,12 +16,26 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
-from metriccd.kinds import shown
-from metriccd.raster import CogLayer, Grid, Window, cog_writer
-from metriccd.result import pictures, style
+from metriccd.gis import DIRECTION_LABELS, LABELS
+from metriccd.kinds import NODATA, shown
+from metriccd.raster import Grid, Window, cog_writer, write_categories
+from metriccd.result import pictures
 from metriccd.result.folder import RECORD
-from metriccd.result.kinds import KIND_LAYER, ReadKinds, legend, write_category_names
-from metriccd.result.polygons import Polygons, scene_polygons, write_polygons
+from metriccd.result.layers import Products, write_styles, write_vectors
+from metriccd.result.polygons import Polygons, scene_polygons
+from metriccd.result.rasters import (
+    DIRECTION_LAYER,
+    KIND_LAYER,
+    NAMES,
+    POTENTIAL,
+    ReadKinds,
+    classes,
+    direction_of,
+    legend,
+    potential_layer,
+    raster_layers,
+    write_views,
+)
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
 from metriccd.result.tally import Tally
@@ -29,22 +43,6 @@ from metriccd.stages import Stages
 
 # A reference (True = change) and figures against it: name → value and what it was chosen with.
 Judgment = tuple[Bool[np.ndarray, "row col"], Mapping[str, tuple[float, str]]]
-
-_SCORE_LAYER = CogLayer(dtype="float32", nodata=float("nan"), bands=("score",), overviews="average")
-_CHANGE_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=style.NODATA,
-    bands=("change",),
-    overviews="mode",
-    colors=style.COLORS,
-)
-_DIRECTION_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=style.NODATA,
-    bands=("direction",),
-    overviews="mode",
-    colors=style.DIRECTION_COLORS,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +76,31 @@ class Result:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stages: Stages = field(default_factory=Stages, repr=False)
 
-    def write(self, folder: Path, *, name: str, judgment: Judgment | None = None) -> dict[str, Any]:
+    def write(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        judgment: Judgment | None = None,
+        products: Products | None = None,
+    ) -> dict[str, Any]:
         """Writes all files of a result into an existing folder.
 
         Args:
             folder: Where to.
             name: Id of the STAC item.
             judgment: A reference and the figures against it, for the report to show.
+            products: What to write of the polygons; a GeoPackage by default.
 
         Returns:
             The result in numbers: share, area, objects, threshold, warnings.
 
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
+            DataError: Zones cannot be read, or a format or a unit is asked for that cannot be had.
         """
         try:
-            return self._write(folder, name, judgment)
+            return self._write(folder, name, judgment, products or Products())
         except OSError as error:
             raise OutputError(
                 f"OUT must be writable: {error}; free space, or choose another folder"
@@ -101,8 +108,40 @@ class Result:
 
     @cached_property
     def polygons(self) -> Polygons:
-        """The change objects, see `scene_polygons`."""
-        return scene_polygons(self.read, self.grid, kinds=self.kinds)
+        """The change objects: the columns of `scene_polygons`, and how they were found.
+
+        Added columns: `date_before`, `date_after` (UTC; NaT where unknown), `method`, `threshold`.
+        """
+        found = scene_polygons(
+            self.read,
+            self.grid,
+            threshold=self.threshold,
+            connectivity=self.record.get("cleaning", {}).get("connectivity", 4),
+            kinds=self.kinds,
+        )
+        before, after = self.dates
+        return found.assign(
+            date_before=np.full(len(found), before, "datetime64[ms]"),
+            date_after=np.full(len(found), after, "datetime64[ms]"),
+            method=self.method,
+            threshold=self.threshold,
+        )
+
+    @property
+    def dates(self) -> tuple[np.datetime64, np.datetime64]:
+        """When the images were taken, UTC; NaT where nothing tells."""
+        before, after = (
+            np.datetime64("NaT")
+            if time is None
+            else np.datetime64(time.astimezone(UTC).replace(tzinfo=None))
+            for time in self._taken()
+        )
+        return before, after
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.record.get("settings", {}).get("method", ""))
 
     def summary(self, tally: Tally) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
@@ -116,28 +155,33 @@ class Result:
             "warnings": list(self.record.get("warnings", ())),
         }
 
-    def _write(self, folder: Path, name: str, judgment: Judgment | None) -> dict[str, Any]:
+    def _write(
+        self, folder: Path, name: str, judgment: Judgment | None, products: Products
+    ) -> dict[str, Any]:
         created = datetime.now(UTC)
         with self.stages.stage("polygons") as advance:
-            write_polygons(self.polygons, folder / "change.gpkg")
+            write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
         tally = self._write_rasters(folder)
         kinds = self._write_kinds(folder)
         self._write_direction(folder)
-        (folder / "change.qml").write_text(style.qml())
+        write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
+        write_styles(folder, name, self.grid, products)
         with self.stages.stage("report", 2) as advance:
             item = stac_item(
                 name, self.grid, created=created, taken=self._taken(), derived=self._items()
             )
-            (folder / "item.json").write_text(_json(item))
-            data = replace(self._report_data(tally, judgment), kinds=kinds)
+            (folder / "item.json").write_text(_json(item), encoding="utf-8")
+            data = replace(self._report_data(tally, judgment), folder=name, kinds=kinds)
             preview = draw_preview(data)
-            (folder / "preview.png").write_bytes(pictures.encode(preview, "png"))
+            (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
+            (folder / "preview.png").write_bytes(pictures.thumbnail(preview))
             advance(1)
             (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
             advance(1)
         summary = self.summary(tally)
         record = dict(self.record) | {
+            "products": products.record(),
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
             "kinds": dict(kinds),
@@ -151,20 +195,24 @@ class Result:
         """Writes score.tif and change.tif, and counts their pixels meanwhile."""
         tally = Tally.of(self.grid.shape, self.threshold)
         windows = list(self.grid.windows(BLOCK))
+        score_layer, change_layer = raster_layers(
+            self.record, self.dates, self.method, self.threshold, self.rule
+        )
         with (
             self.stages.stage("write", len(windows) + 1) as advance,
             ExitStack() as files,
         ):
             score_file, change_file = (
                 files.enter_context(cog_writer(folder / file, self.grid, layer))
-                for file, layer in (("score.tif", _SCORE_LAYER), ("change.tif", _CHANGE_LAYER))
+                for file, layer in (("score.tif", score_layer), ("change.tif", change_layer))
             )
             for window in windows:
                 change, score = self.read(window)
                 tally.add(window, change, score)
                 score_file(window, score[np.newaxis])
-                change_file(window, _classes(change, ~np.isnan(score))[np.newaxis])
+                change_file(window, classes(change, ~np.isnan(score))[np.newaxis])
                 advance(1)
+        write_categories(folder / "change.tif", list(LABELS.values()))
         return tally
 
     def _write_kinds(self, folder: Path) -> Mapping[str, int]:
@@ -177,25 +225,39 @@ class Result:
         with (
             self.stages.stage("write kinds", len(windows) + 1) as advance,
             cog_writer(path, self.grid, KIND_LAYER) as write,
+            cog_writer(
+                folder / POTENTIAL, self.grid, potential_layer(directed=self.lean is not None)
+            ) as write_all,
         ):
             for window in windows:
-                classes = shown(self.kinds(window), self.read(window)[0])
-                counts += np.bincount(classes.reshape(-1), minlength=256)
-                write(window, classes[np.newaxis])
+                every = self.kinds(window)
+                labels = shown(every, self.read(window)[0])
+                write_all(window, self._potential(every, window))
+                counts += np.bincount(labels.reshape(-1), minlength=256)
+                write(window, labels[np.newaxis])
                 advance(1)
-        write_category_names(path)
+        write_categories(path, list(NAMES.values()))
         return legend(counts)
+
+    def _potential(
+        self, kinds: UInt8[np.ndarray, "row col"], window: Window
+    ) -> UInt8[np.ndarray, "band row col"]:
+        """What a window would be, had all of it changed."""
+        if self.lean is None:
+            return kinds[np.newaxis]
+        valid = kinds != NODATA
+        return np.stack([kinds, direction_of(valid, valid, self.lean(window))])
 
     def _write_direction(self, folder: Path) -> None:
         """Writes direction.tif: which way changed pixels changed."""
         if self.lean is None:
             return
         path = folder / "direction.tif"
-        with cog_writer(path, self.grid, _DIRECTION_LAYER) as write:
+        with cog_writer(path, self.grid, DIRECTION_LAYER) as write:
             for window in self.grid.windows(BLOCK):
                 change, score = self.read(window)
                 write(window, direction_of(change, ~np.isnan(score), self.lean(window))[np.newaxis])
-        write_category_names(path, style.DIRECTION_LABELS)
+        write_categories(path, list(DIRECTION_LABELS.values()))
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
@@ -273,20 +335,3 @@ def _stac(image: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the record of an image says of its STAC item; empty where it came from none."""
     found: Mapping[str, Any] = image.get("stac", {})
     return found
-
-
-def direction_of(
-    change: Bool[np.ndarray, "row col"],
-    valid: Bool[np.ndarray, "row col"],
-    lean: Float32[np.ndarray, "row col"],
-) -> UInt8[np.ndarray, "row col"]:
-    """0 no change, 1 appeared, 2 disappeared, 255 nodata."""
-    ways = np.where(lean >= 0, style.APPEARED, style.DISAPPEARED)
-    classes = np.where(valid, np.where(change, ways, style.NO_CHANGE), style.NODATA)
-    return classes.astype(np.uint8)
-
-
-def _classes(change: Bool[np.ndarray, "row col"], valid: Bool[np.ndarray, "row col"]) -> np.ndarray:
-    """The change map as written: 0 no change, 1 change, 255 nodata."""
-    classes = np.where(change, style.CHANGE, style.NO_CHANGE)
-    return np.where(valid, classes, style.NODATA).astype(np.uint8)

@@ -19,8 +19,8 @@ from shapely.geometry import MultiPolygon, Polygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
+from metriccd.gis import COLORS, LABELS, NODATA
 from metriccd.raster import Grid
-from metriccd.result import style
 
 # Degrees (about a meter) below which a detail of the footprint does not count.
 TOLERANCE = 1e-5
@@ -163,11 +163,23 @@ def _assets() -> Mapping[str, pystac.Asset]:
             media_type=pystac.MediaType.GEOPACKAGE,
             roles=["data"],
         ),
+        "project": pystac.Asset(
+            "./project.qgz",
+            "QGIS project",
+            media_type="application/x-qgis-project",
+            roles=["visual"],
+        ),
         "report": pystac.Asset(
             "./report.html", "Report", media_type=pystac.MediaType.HTML, roles=["metadata"]
         ),
         "preview": pystac.Asset(
             "./preview.png", "Preview", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
+        ),
+        "overview": pystac.Asset(
+            "./preview-large.png",
+            "Large preview",
+            media_type=pystac.MediaType.PNG,
+            roles=["overview"],
         ),
         "run": pystac.Asset(
             "./run.json", "Settings and log", media_type=pystac.MediaType.JSON, roles=["metadata"]
@@ -196,7 +208,7 @@ def _add_raster(item: pystac.Item) -> None:
     }
     item.assets["change"].extra_fields |= {
         "data_type": "uint8",
-        "nodata": style.NODATA,
+        "nodata": NODATA,
         "bands": [{"name": "change"}],
         "raster:sampling": "area",
     }
@@ -209,7 +221,7 @@ def _add_classes(item: pystac.Item) -> None:
             value=value,
             name=label.replace(" ", "_"),
             description=label,
-            color_hint="{:02X}{:02X}{:02X}".format(*style.COLORS[value][:3]),
+            color_hint="{:02X}{:02X}{:02X}".format(*COLORS[value][:3]),
         )
-        for value, label in style.LABELS.items()
+        for value, label in LABELS.items()
     ]

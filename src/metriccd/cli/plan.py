@@ -1,0 +1,58 @@
+"""What a command would do: its input is opened and checked, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from metriccd.cli.console import print_json
+
+# torch takes seconds to import: a command imports what it needs, so that --help is at once.
+
+
+def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_json: bool) -> None:
+    """Opens the images as `detect` does, and says what it would do with them.
+
+    Args:
+        t1: First image.
+        t2: Second image.
+        asked: The other attributes of a `Request`.
+        products: What is written of the polygons.
+        as_json: One JSON object instead of lines.
+
+    Raises:
+        DataError: An image or the zones cannot be read.
+        GridError: The images share no grid.
+    """
+    from metriccd.detection import Detection
+    from metriccd.methods import METHODS, WindowedMethod
+    from metriccd.request import Request
+
+    detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **asked))
+    pair, preset = detection.pair, detection.preset
+    products.check(pair.grid)
+    crs = pair.grid.crs
+    windowed = isinstance(METHODS[preset.method], WindowedMethod)
+    plan = {
+        "before": pair.t1.label,
+        "after": pair.t2.label,
+        "size": f"{pair.grid.height:,} rows × {pair.grid.width:,} columns",
+        "CRS": "none" if crs is None else crs.to_string(),
+        "bands": ", ".join(band.name for band in pair.t1.bands),
+        "red, green, blue": ", ".join(pair.t1.bands[band].name for band in pair.rgb),
+        "masks": ", ".join(mask.source.label for mask in pair.masks) or "none",
+        "method": preset.method,
+        "threshold": str(asked["threshold"])
+        + (f" ({preset.threshold})" if asked["threshold"] == "auto" else ""),
+        "memory": "tile by tile" if windowed else "the whole pair at once",
+        "device": detection.options.device,
+        "polygons": ", ".join(products.vector),
+    }
+    if as_json:
+        print_json(plan)
+        return
+    for name, value in plan.items():
+        typer.echo(f"{name:>17}: {value}")
+    typer.echo("Nothing was written: leave out --dry-run to do it.")

@@ -1,0 +1,146 @@
+"""Progress: one bar with a sentence, or a line for each stage where nobody watches a bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from metriccd.errors import OutputError
+
+# Only plain libraries at the top: the command line must open at once.
+
+# Stage → what goes on, for people; what is missing here is shown as it is called.
+SENTENCES = {
+    "read": "reading the images",
+    "windows": "looking at parts of both dates",
+    "check": "checking the images",
+    "sample": "choosing parts that stand for the scene",
+    "color": "matching the colors of both dates",
+    "plain": "comparing both dates as they are",
+    "appeared": "predicting the second date from the first",
+    "disappeared": "predicting the first date from the second",
+    "features": "comparing features",
+    "fit": "fitting the networks to this pair",
+    "scale": "finding the scale of objects",
+    "difference": "fitting the method",
+    "smooth": "smoothing",
+    "measure": "measuring change",
+    "threshold": "choosing the threshold",
+    "clouds": "finding clouds",
+    "kinds": "telling kinds of change",
+    "checksums": "noting what was read",
+    "decide": "deciding again",
+    "polygons": "outlining change objects",
+    "write": "writing rasters",
+    "write kinds": "writing kinds of change",
+    "report": "writing the report",
+    "scene": "making the scene",
+    "inputs": "noting what the pairs are made of",
+    "runs": "running methods",
+}
+Show = Callable[[str, int, int], None]
+
+
+@contextmanager
+def show_progress(
+    quiet: bool, *, verbose: bool = False, log: Path | None = None
+) -> Iterator[Show | None]:
+    """Yields a function (stage, done, total) that tells how far a command is, or None.
+
+    A terminal gets one bar; anything else, and a log file, a line for each stage.
+
+    Args:
+        quiet: Nothing on standard error.
+        verbose: On standard error, also when each stage ends and how long it took.
+        log: File to which lines are added, whatever else is shown.
+
+    Raises:
+        OutputError: The log file cannot be written.
+    """
+    shows: list[Show] = []
+    with ExitStack() as stack:
+        if log is not None:
+            shows.append(_Lines(stack.enter_context(_log_file(log)), verbose=True, dated=True))
+        if not quiet and (verbose or not sys.stderr.isatty()):
+            shows.append(_Lines(lambda line: typer.echo(line, err=True), verbose=verbose))
+        elif not quiet:
+            shows.append(stack.enter_context(_bar()))
+
+        def show(stage: str, done: int, total: int) -> None:
+            for each in shows:
+                each(stage, done, total)
+
+        yield show if shows else None
+
+
+class _Lines:
+    """A line when a stage begins, and at its quarters where it is long.
+
+    Attributes:
+        write: Takes a line.
+        verbose: True = also when it ends.
+        dated: True = with the time of day.
+    """
+
+    QUARTERS, LONG = 4, 5.0  # seconds
+
+    def __init__(
+        self, write: Callable[[str], Any], *, verbose: bool = False, dated: bool = False
+    ) -> None:
+        self._write, self._verbose, self._dated = write, verbose, dated
+        self._stage, self._start, self._told = "", 0.0, 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        name = SENTENCES.get(stage, stage)
+        if stage != self._stage:
+            self._stage, self._start, self._told = stage, now, 0
+            self._line(name)
+        quarter = self.QUARTERS * done // max(total, 1)
+        if 0 < quarter < self.QUARTERS and quarter > self._told and now - self._start > self.LONG:
+            self._told = quarter
+            self._line(f"{name}: {done} of {total}")
+        if self._verbose and done == total and self._told < self.QUARTERS:
+            self._told = self.QUARTERS
+            self._line(f"{name}: done in {now - self._start:.1f} s")
+
+    def _line(self, text: str) -> None:
+        self._write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}" if self._dated else text)
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            bars.update(task, description=SENTENCES.get(stage, stage), completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[Callable[[str], Any]]:
+    try:
+        stream = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise OutputError(
+            f"--log-file must be writable: {path}: {error.strerror}; choose another file"
+        ) from None
+    with stream:
+        yield lambda line: stream.write(f"{line}\n")

@@ -1,0 +1,86 @@
+"""The command that decides again from a score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metriccd.cli.arguments import (
+    Connect,
+    FillHoles,
+    Json,
+    LogFile,
+    MinArea,
+    MinPixels,
+    Neighbors,
+    Quiet,
+    Simplify,
+    Vector,
+    Verbose,
+    Zones,
+    guarded,
+    level_of,
+    listed,
+    usage,
+)
+from metriccd.cli.console import summarize
+from metriccd.cli.progress import show_progress
+
+# torch takes seconds to import: a command imports what it needs, so that --help is at once.
+
+
+@guarded
+def threshold(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that detect wrote.")],
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="VALUE|RULE", help="A score from 0 to 1, a rule (otsu, kapur …), or auto."
+        ),
+    ],
+    min_area: MinArea = None,
+    min_pixels: MinPixels = None,
+    fill_holes: FillHoles = None,
+    connectivity: Connect = None,
+    simplify: Simplify = None,
+    vector: Vector = None,
+    zones: Zones = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Decides again from OUT's score, in seconds: map, polygons, report and records are replaced.
+
+    What is not asked for stays as it was. Figures of an evaluation, which were those of the old
+    map, are removed.
+    """
+    from metriccd.result import Archive, Products, decide_again
+
+    with usage():
+        level = level_of(value)
+        asked = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
+        archive = Archive.of(out)
+        cleaning, products = archive.cleaning, archive.products
+        if min_area is not None:
+            cleaning = replace(cleaning, min_area=min_area)
+        if min_pixels is not None:
+            cleaning = replace(cleaning, min_pixels=min_pixels)
+        if fill_holes is not None:
+            cleaning = replace(cleaning, fill_holes=fill_holes)
+        if connectivity is not None:
+            cleaning = replace(cleaning, connectivity=8 if connectivity == Neighbors.EIGHT else 4)
+        if simplify is not None:
+            products = replace(products, simplify=asked.simplify, unit=asked.unit)
+        if vector is not None:
+            products = replace(products, vector=asked.vector)
+        if zones is not None:
+            products = replace(products, zones=zones)
+        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
+            summary = decide_again(
+                out, level, cleaning=cleaning, products=products, progress=progress
+            )
+    summarize(out, summary, quiet=quiet, as_json=as_json)

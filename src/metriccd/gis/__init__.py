@@ -1,0 +1,48 @@
+"""How a GIS shows a result: colors, styles of layers (QML, SLD), and the QGIS project of them.
+
+In: a grid, and names of layers.
+Out: texts of styles, a project file.
+"""
+
+from metriccd.gis.project import ProjectLayer, project
+from metriccd.gis.style import (
+    APPEARED,
+    CHANGE,
+    COLORS,
+    DIRECTION_COLORS,
+    DIRECTION_LABELS,
+    DISAPPEARED,
+    LABELS,
+    NO_CHANGE,
+    NODATA,
+    TITLES,
+    change_qml,
+    change_sld,
+    image_qml,
+    score_qml,
+    score_sld,
+)
+from metriccd.gis.vector_style import polygons_qml, polygons_sld, zones_qml
+
+__all__ = [
+    "APPEARED",
+    "CHANGE",
+    "COLORS",
+    "DIRECTION_COLORS",
+    "DIRECTION_LABELS",
+    "DISAPPEARED",
+    "LABELS",
+    "NODATA",
+    "NO_CHANGE",
+    "TITLES",
+    "ProjectLayer",
+    "change_qml",
+    "change_sld",
+    "image_qml",
+    "polygons_qml",
+    "polygons_sld",
+    "project",
+    "score_qml",
+    "score_sld",
+    "zones_qml",
+]

@@ -1,0 +1,252 @@
+"""An archive: a result on disk, opened again, and decided again without a new fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from metriccd.decision import BLOCK, Cleaning, Scale, judge
+from metriccd.errors import DataError
+from metriccd.gis import APPEARED, CHANGE
+from metriccd.kinds import NODATA, wanted_kinds
+from metriccd.raster import Grid, Window, open_raster
+from metriccd.result.folder import RECORD, RESULT, output_folder
+from metriccd.result.layers import Products
+from metriccd.result.rasters import POTENTIAL, VIEWS, view_of
+from metriccd.result.record import decision_record
+from metriccd.result.result import Result
+from metriccd.stages import Progress, Stages
+
+Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A folder that `detect` wrote.
+
+    Attributes:
+        folder: Where it is.
+        record: Its `run.json`.
+        grid: Where the pixels lie.
+    """
+
+    folder: Path
+    record: dict[str, Any] = field(repr=False)
+    grid: Grid
+
+    @classmethod
+    def of(cls, folder: Path) -> Archive:
+        """Opens a result.
+
+        Raises:
+            DataError: The folder holds none, or one of another version.
+        """
+        path = folder / RECORD
+        if not path.is_file():
+            raise DataError(
+                f"a result of metriccd must hold {RECORD}: {folder} does not; check the path"
+            )
+        record = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in ("score.tif", "change.tif") if not (folder / name).is_file()]
+        if missing or not {"score", "cleaning", "products"} <= record.keys():
+            lack = missing[0] if missing else "what its score is"
+            raise DataError(
+                f"a result must be of this version of metriccd: {folder} lacks {lack}; detect again"
+            )
+        return cls(folder=folder, record=record, grid=open_raster(folder / "score.tif").grid)
+
+    @property
+    def scale(self) -> Scale:
+        """What the score is."""
+        return Scale.of(self.record["score"])
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What was asked to happen to the map."""
+        asked = {name: self.record["cleaning"][name] for name in Cleaning.__dataclass_fields__}
+        return Cleaning(**asked)
+
+    @property
+    def products(self) -> Products:
+        """What was written of the polygons."""
+        stored = self.record["products"]
+        return Products(**(stored | {"vector": tuple(stored["vector"])}))
+
+    @contextmanager
+    def opened(self, stages: Stages | None = None) -> Iterator[Result]:
+        """Yields the result as it was written, to be read by windows."""
+        score, change = (open_raster(self.folder / name) for name in ("score.tif", "change.tif"))
+        path = self.folder / POTENTIAL
+        with (
+            score.reader(self.grid, categorical=True) as scores,
+            change.reader(self.grid, categorical=True) as classes,
+            ExitStack() as stack,
+        ):
+            known, bands = None, 0
+            if path.is_file():
+                raster = open_raster(path)
+                bands = len(raster.bands)
+                known = stack.enter_context(raster.reader(self.grid, categorical=True))
+
+            def read(
+                window: Window,
+            ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
+                values, valid = scores(window)
+                changed, _ = classes(window)
+                found = np.where(valid, values[0], np.float32(np.nan)).astype(np.float32)
+                return changed[0] == CHANGE, found
+
+            t1_rgb, t2_rgb = (_view(self.folder / name) for name in VIEWS)
+            yield Result(
+                read=read,
+                threshold=self.record["threshold"]["value"],
+                rule=self.record["threshold"]["rule"],
+                grid=self.grid,
+                kinds=None if known is None else partial(_kinds, known),
+                lean=partial(_lean, known) if known is not None and bands > 1 else None,
+                t1_rgb=t1_rgb,
+                t2_rgb=t2_rgb,
+                history={
+                    # JSON has null for what is no number.
+                    name: tuple(np.nan if value is None else value for value in curve)
+                    for name, curve in self.record["history"].items()
+                },
+                record=self.record,
+                stages=stages or Stages(),
+            )
+
+
+def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
+    """The result with another threshold on the same score.
+
+    It is what `detect` gives with that threshold, but for the times that it took.
+
+    Args:
+        result: As `detect` made it, or opened again.
+        wanted: "auto", a rule, or a score between 0 and 1.
+        cleaning: What happens to the map.
+
+    Raises:
+        DataError: The rule cannot decide on this score.
+        GridError: Areas are asked for and unknown.
+        ValueError: There is no such rule, or the score does not lie in [0, 1].
+    """
+    record = result.record
+    scale, automatic = Scale.of(record["score"]), record["automatic"]
+    rule = automatic if wanted == "auto" else wanted
+    if not isinstance(rule, str) and not 0 <= rule <= 1:
+        raise ValueError(f"a threshold must lie in [0, 1]: got {rule}")
+    cleaning.require(result.grid)
+
+    def score(window: Window) -> Float32[np.ndarray, "row col"]:
+        return result.read(window)[1]
+
+    verdict = judge(scale, rule, score, result.grid.windows(BLOCK))
+
+    asked = wanted_kinds(record["settings"].get("kinds") or ())
+    if asked is not None and result.kinds is None:
+        raise DataError("kinds were asked for, and are not known any more: detect again")
+
+    def read(
+        window: Window,
+    ) -> tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]:
+        values = score(window)
+        change = values > verdict.threshold
+        if asked is not None and result.kinds is not None:
+            change &= np.isin(result.kinds(window), asked.values)
+        return change, values
+
+    cleaned, least = cleaning.clean(read, result.grid)
+    of_the_last = record["threshold"]["warnings"]
+    kept = [line for line in record["warnings"] if line not in of_the_last]
+    settings = record["settings"] | {"asked threshold": wanted, "certainty": verdict.certainty}
+    settings |= cleaning.record()
+    return replace(
+        result,
+        read=cleaned,
+        threshold=verdict.threshold,
+        rule=verdict.rule,
+        record=dict(record)
+        | {"settings": settings, "warnings": [*kept, *verdict.warnings]}
+        | decision_record(scale, verdict, cleaning, least),
+    )
+
+
+def decide_again(
+    out: Path,
+    wanted: str | float,
+    *,
+    cleaning: Cleaning | None = None,
+    products: Products | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Decides again from the score of a result, and replaces the result, whole or not at all.
+
+    Figures of an evaluation, which were those of the old map, go; files of others stay.
+
+    Args:
+        out: Folder of a result.
+        wanted: "auto", a rule, or a score between 0 and 1.
+        cleaning: What happens to the map; by default what happened before.
+        products: What to write of the polygons; by default what was written before.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Returns:
+        The result in numbers: share, area, objects, threshold, warnings.
+
+    Raises:
+        DataError: `out` holds no result, or the rule cannot decide on its score.
+        OutputError: `out` cannot be written.
+        ValueError: There is no such rule, or the score does not lie in [0, 1].
+    """
+    archive = Archive.of(out)
+    stages = Stages(progress)
+    with (
+        output_folder(out, keep=True) as folder,
+        archive.opened(stages) as result,
+    ):
+        for path in out.iterdir():
+            if path.name not in RESULT:
+                _copy(path, folder / path.name)
+        with stages.stage("decide"):
+            again = decided(result, wanted, cleaning or archive.cleaning)
+        return again.write(folder, name=out.resolve().name, products=products or archive.products)
+
+
+def _kinds(read: Callable[[Window], Pixels], window: Window) -> UInt8[np.ndarray, "row col"]:
+    """The first band of potential.tif."""
+    found, valid = read(window)
+    return np.where(valid, found[0], NODATA).astype(np.uint8)
+
+
+def _lean(read: Callable[[Window], Pixels], window: Window) -> Float32[np.ndarray, "row col"]:
+    """The second band: 1 for what would appear, -1 for what would disappear, NaN not valid."""
+    found, valid = read(window)
+    return np.where(valid, np.where(found[1] == APPEARED, 1, -1), np.nan).astype(np.float32)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _view(path: Path) -> Float32[np.ndarray, "3 _row _col"]:
+    """A picture of a date, for display.
+
+    Raises:
+        DataError: It is not there.
+    """
+    raster = open_raster(path)
+    with raster.reader(raster.grid, categorical=True) as read:
+        return view_of(*read(Window.whole(raster.grid.shape)))

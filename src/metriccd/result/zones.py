@@ -1,0 +1,112 @@
+"""Zones: how much of each polygon of a file changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+from jaxtyping import Float64, Int32, Int64
+
+from metriccd.decision import BLOCK, Read
+from metriccd.errors import DataError
+from metriccd.raster import Grid, burn
+
+
+def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
+    """The polygons of a file in the grid's CRS, with their own columns.
+
+    Raises:
+        DataError: The file cannot be read, holds no polygons, or has no CRS where the grid has one.
+    """
+    if not Path(path).exists():
+        raise DataError(
+            f"--zones must be a file of polygons: {path} does not exist; check the path"
+        )
+    try:
+        zones = gpd.read_file(path, engine="pyogrio")
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise DataError(
+            f"--zones must be polygons that GDAL reads: {path}: {error}; give another file"
+        ) from None
+    kinds = set(zones.geom_type.dropna()) if isinstance(zones, gpd.GeoDataFrame) else set()
+    if not kinds or not kinds <= {"Polygon", "MultiPolygon"}:
+        raise DataError(
+            f"--zones must hold polygons: {path} holds {', '.join(sorted(kinds)) or 'none'}; "
+            "give another file"
+        )
+    if grid.crs is None:
+        return zones.set_crs(None, allow_override=True)
+    if zones.crs is None:
+        raise DataError(f"--zones needs a CRS to lie on the images: {path} has none; set it")
+    return zones.to_crs(grid.crs.to_wkt())
+
+
+def changed_in(zones: gpd.GeoDataFrame, read: Read, grid: Grid) -> gpd.GeoDataFrame:
+    """The zones with what changed in each.
+
+    A pixel belongs to a zone in which its center lies, to each of them where zones overlap.
+
+    Args:
+        zones: Polygons in the grid's CRS; without georeference x is the column and y minus the row.
+        read: Change map and score of a window; the score is NaN where not valid.
+        grid: Where the pixels lie.
+
+    Returns:
+        Added columns: `valid_pixels`, `changed_pixels`, `valid_m2`, `changed_m2` (NaN where
+        areas are unknown) and `changed_share` (of the valid pixels' area, or else of their number;
+        NaN where there are none).
+    """
+    layers = _without_overlap(zones)
+    pixels = np.zeros((2, len(zones)), np.int64)
+    sums = np.zeros((2, len(zones)))
+    for window in grid.windows(BLOCK):
+        change, score = read(window)
+        areas = grid.pixel_areas(window)
+        weights = np.ones(change.shape) if areas is None else areas
+        for members in layers:
+            placed = [(zones.geometry.iloc[zone], zone + 1) for zone in members]
+            shapes = [(shape, number) for shape, number in placed if shape and not shape.is_empty]
+            labels = burn(shapes, grid.drawn.crop(window))
+            for number, mask in enumerate((~np.isnan(score), change)):
+                counts, total = _by_zone(np.where(mask, labels, 0), weights, len(zones))
+                pixels[number] += counts
+                sums[number] += total
+    unknown = np.full(len(zones), np.nan)
+    with np.errstate(invalid="ignore"):
+        share = sums[1] / np.where(sums[0] > 0, sums[0], np.nan)
+    return zones.assign(
+        valid_pixels=pixels[0],
+        changed_pixels=pixels[1],
+        valid_m2=sums[0] if grid.has_areas else unknown,
+        changed_m2=sums[1] if grid.has_areas else unknown,
+        changed_share=share,
+    )
+
+
+def _by_zone(
+    labels: Int32[np.ndarray, "row col"], weights: Float64[np.ndarray, "row col"], zones: int
+) -> tuple[Int64[np.ndarray, " zone"], Float64[np.ndarray, " zone"]]:
+    """Pixels of each zone, and the sum of their weights."""
+    flat = labels.ravel()
+    counts = np.bincount(flat, minlength=zones + 1)[1:]
+    return counts, np.bincount(flat, weights=weights.ravel(), minlength=zones + 1)[1:]
+
+
+def _without_overlap(zones: gpd.GeoDataFrame) -> list[list[int]]:
+    """Numbers of the zones, parted so that those of one part do not overlap."""
+    first, second = zones.sindex.query(zones.geometry, predicate="intersects")
+    near: dict[int, set[int]] = {}
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        near.setdefault(one, set()).add(other)
+    parts: list[list[int]] = []
+    for zone in range(len(zones)):
+        touching = near.get(zone, set())
+        for part in parts:
+            if not touching.intersection(part):
+                part.append(zone)
+                break
+        else:
+            parts.append([zone])
+    return parts

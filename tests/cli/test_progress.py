@@ -1,0 +1,39 @@
+"""Progress: a sentence for every stage, and lines that a log can keep."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import metriccd
+from metriccd.cli.progress import SENTENCES, _bar, _Lines
+
+SOURCE = Path(metriccd.__file__).parent
+
+
+def test_every_stage_has_a_sentence_and_no_other() -> None:
+    # Entries of a comparison are stages, too, and are called as their user called them.
+    used = {
+        name
+        for path in SOURCE.rglob("*.py")
+        for name in re.findall(r'\bstage\(\s*"([a-z ]+)"', path.read_text())
+    }
+    assert used - SENTENCES.keys() == set()
+    assert SENTENCES.keys() - used <= {"appeared", "disappeared"}
+
+
+def test_a_stage_is_one_line_however_often_it_advances() -> None:
+    lines: list[str] = []
+    show = _Lines(lines.append)
+    for done in range(5):
+        show("measure", done, 4)
+    show("report", 0, 1)
+    assert lines == ["measuring change", "writing the report"]
+
+
+def test_one_bar_serves_all_stages(capsys) -> None:
+    with _bar() as show:
+        for stage in ("check", "measure", "report"):
+            for done in range(4):
+                show(stage, done, 3)
+    assert capsys.readouterr().err.count("\n") <= 2
