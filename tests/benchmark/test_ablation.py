@@ -63,7 +63,7 @@ def test_a_row_changes_what_all_rows_share(tmp_path: Path) -> None:
         'preset = "released"\nsteps = 3\nextractor = "embedded"\n'
         '[[rows]]\nname = "a"\n'
         '[[rows]]\nname = "b"\nsteps = 4\nlearning_rate = 1\nthreshold = "otsu"\n'
-        '[[rows]]\nname = "c"\nmethod = "pca_kmeans"\nthreshold = "auto"\n'
+        '[[rows]]\nname = "c"\npreset = "default"\nmethod = "pca_kmeans"\nthreshold = "auto"\n'
     )
     grid = read_grid(file)
     released = PRESETS["released"]

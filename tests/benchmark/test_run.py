@@ -167,7 +167,7 @@ def test_the_map_that_is_judged_is_the_map_that_detect_writes(root: Path, scenes
 
     pair = read_pair(root / "t1/a.tif", root / "t2/a.tif")
     block, reference = pair.load(), scenes["a"].reference
-    judge = Judge(changed=reference, judged=block.valid)
+    judge = Judge(changed=reference, judged=block.valid, grid=pair.grid)
     for entry in choose_entries(["default", "pca_kmeans", "deep_cva", "irmad"]):
         measured = judge.measure(entry, block, options_of(entry.preset, pair), Stages())
         (decided,) = measured.rules.values()

@@ -178,7 +178,7 @@ def compare(
     )
     block = pair.load(stages)
     changed, known = read_reference(on_t1(reference, pair), pair.grid)
-    judge = Judge(changed=changed, judged=block.valid & known)
+    judge = Judge(changed=changed, judged=block.valid & known, grid=pair.grid)
     # A method by name is the default preset but for its method and threshold.
     options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
     measured = {}

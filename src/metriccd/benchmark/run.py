@@ -222,7 +222,9 @@ def _run_missing(
             block = images.load()
             seconds = time.perf_counter() - start
             changed, known = _reference(pair, images)
-            judge = Judge(changed=changed, judged=judged_pixels(block.valid, known))
+            judge = Judge(
+                changed=changed, judged=judged_pixels(block.valid, known), grid=images.grid
+            )
             for entry in missing[pair.name]:
                 key = keys[pair.name][entry.name]
                 options = options_of(

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from metriccd.accuracy import Confusion, Ranking, Scores
-from metriccd.decision import decide
+from metriccd.decision import Cleaning, decide
 from metriccd.methods import METHODS, Options, Preset
 from metriccd.pair import Block
+from metriccd.raster import Grid, Window
 from metriccd.scene import Difference
 from metriccd.stages import Stages, reset_peak
 
@@ -89,10 +90,12 @@ class Judge:
     Attributes:
         changed: Reference, True = change.
         judged: True where both images are valid and the reference is known.
+        grid: Of the pair.
     """
 
     changed: Bool[np.ndarray, "row col"] = field(repr=False)
     judged: Bool[np.ndarray, "row col"] = field(repr=False)
+    grid: Grid
 
     def measure(self, entry: Entry, block: Block, options: Options, stages: Stages) -> Measured:
         """Runs a method on a pair and counts the errors of each rule.
@@ -127,7 +130,13 @@ class Judge:
         decision = decide(
             difference, block.valid, rule, automatic=entry.preset.threshold, seed=seed
         )
-        change = decision.change
+        score = np.where(block.valid, decision.score, np.float32(np.nan))
+        found = score > decision.verdict.threshold
+        # As `detect` does unless it is told otherwise: what is judged is what it writes.
+        cleaned, _ = Cleaning().clean(
+            lambda window: (found[window.slices], score[window.slices]), self.grid
+        )
+        change, _ = cleaned(Window.whole(self.grid.shape))
         seconds = time.perf_counter() - start
         return Decided(
             level=decision.verdict.level,
