@@ -601,6 +601,7 @@ def test_resuming_is_said_in_words(capsys) -> None:
     assert "resuming: 3 tiles of the interrupted run are kept" in err
 
 
+@pytest.mark.usefixtures("here")
 def test_kinds_that_were_left_out_are_no_change(capsys) -> None:
     pair = ("../in/t1.tif", "../in/t2.tif", "-q", "--min-pixels", "1", *FAST)
     assert run("detect", *pair, "-o", "all", capsys=capsys)[0] == 0

@@ -268,7 +268,12 @@ def test_the_key_tells_runs_apart(files) -> None:
         return Detection.of(Request(**(asked | options)))
 
     assert task().key() == task().key()
-    others = [task(seed=1), task(preset="default"), task(threshold=0.4), task(method="irmad")]
+    others = [
+        task(seed=1),
+        task(preset="default"),
+        task(threshold=0.4),
+        task(preset="default", method="irmad"),
+    ]
     assert len({each.key() for each in (task(), *others)}) == 5
     stat = files[0].stat()
     os.utime(files[0], ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
