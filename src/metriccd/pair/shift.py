@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float
 from scipy.fft import fft2, ifft2
 from scipy.ndimage import gaussian_filter, sobel
-from scipy.signal.windows import hann
 from skimage.registration import phase_cross_correlation
 
 from metriccd.pair.blocks import Block
@@ -127,7 +126,7 @@ def likeness(blocks: Sequence[Block]) -> float:
 
 def _taper(valid: Bool[np.ndarray, "row col"]) -> Float[np.ndarray, "row col"]:
     """Falls to 0 at the borders of a window and of what is not valid."""
-    rows, cols = (hann(side, sym=False) for side in valid.shape)
+    rows, cols = (np.hanning(side + 1)[:-1] for side in valid.shape)
     soft = valid if valid.all() else np.clip(2 * gaussian_filter(valid.astype(float), 3) - 1, 0, 1)
     return np.asarray(np.outer(rows, cols) * soft)
 

@@ -15,7 +15,6 @@ import pyproj
 from affine import Affine
 from jaxtyping import Bool, Float
 from rasterio.crs import CRS
-from scipy.interpolate import RegularGridInterpolator
 
 # Charts are azimuthal beyond this latitude.
 POLAR = np.radians(60.0)
@@ -73,14 +72,23 @@ def _cell(crs: CRS, transform: Affine, top: int, left: int) -> Float[np.ndarray,
     ]
     if min(len(each) for each in some) == 5:
         probed = _exact(crs, transform, some[0][:, None], some[1][None])
-        nodes = tuple(each[::2] for each in some)
-        through = RegularGridInterpolator(nodes, probed[::2, ::2], method="slinear")
-        row, col = np.meshgrid(*some, indexing="ij")
-        if np.allclose(through((row, col)), probed, rtol=EXACT, atol=0) and (probed > 0).all():
-            row, col = np.meshgrid(rows, cols, indexing="ij")
-            smooth: Float[np.ndarray, "row col"] = through((row, col))
+        known = probed[::2, ::2]
+        between = [_hats(each, each[::2]) for each in some]
+        if (
+            np.allclose(between[0].T @ known @ between[1], probed, rtol=EXACT, atol=0)
+            and (probed > 0).all()
+        ):
+            across = [
+                _hats(each, nodes[::2]) for each, nodes in zip((rows, cols), some, strict=True)
+            ]
+            smooth: Float[np.ndarray, "row col"] = across[0].T @ known @ across[1]
             return smooth
     return _exact(crs, transform, rows[:, None], cols[None])
+
+
+def _hats(places: np.ndarray, nodes: np.ndarray) -> Float[np.ndarray, "node place"]:
+    """How much each of a few nodes counts at each place, in linear interpolation between them."""
+    return np.stack([np.interp(places, nodes, hat) for hat in np.eye(len(nodes))])
 
 
 def _exact(

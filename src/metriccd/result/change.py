@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import geopandas as gpd
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, UInt8
@@ -142,6 +141,10 @@ class Change:
         Args:
             axes: Where to; by default a new figure of pyplot, which a notebook shows.
         """
+        if axes is None:
+            # Takes a third of a second to import, which whoever only detects does not wait for.
+            import matplotlib.pyplot as plt
+
         drawn = axes if axes is not None else plt.subplots(layout="constrained")[1]
         drawn.imshow(np.moveaxis(self._picture(), 0, -1))
         drawn.set_axis_off()

@@ -206,12 +206,17 @@ def thumbnail(rgb: UInt8[np.ndarray, "3 row col"]) -> bytes:
         rgb: Red, green and blue.
     """
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
+    # The search for colors takes most of the time; a few of the pixels hold them all.
+    few = picture.resize(
+        (min(picture.width, 256), min(picture.height, 256)), Image.Resampling.NEAREST
+    )
+    colors = few.quantize(256, dither=Image.Dither.NONE)
     content = b""
     for side in THUMBNAIL_SIDES:
         small = picture.copy()
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
         buffer = BytesIO()
-        small.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+        small.quantize(palette=colors, dither=Image.Dither.NONE).save(buffer, "png")
         content = buffer.getvalue()
         if len(content) <= THUMBNAIL_BYTES:
             break
