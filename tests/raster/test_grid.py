@@ -117,6 +117,15 @@ def test_geographic_areas_add_up_to_the_ellipsoidal_area_of_the_scene() -> None:
     assert areas[0, 0] < areas[-1, 0]
 
 
+def test_the_ground_is_the_side_of_a_pixel_in_meters_whatever_the_unit_and_the_latitude() -> None:
+    assert utm(height=100, width=100).ground == pytest.approx(10, rel=2e-3)
+    degrees = Affine(1e-4, 0, 10, 0, -1e-4, 60)
+    grid = Grid(height=100, width=100, transform=degrees, crs=CRS.from_epsg(4326))
+    # A ten thousandth of a degree at 60° is 5.6 m wide and 11.1 m high.
+    assert grid.ground == pytest.approx(np.sqrt(5.6 * 11.1), rel=1e-2)
+    assert Grid(height=2, width=2, transform=Affine.identity(), crs=None).ground is None
+
+
 def test_areas_without_crs_are_unknown() -> None:
     grid = Grid(height=2, width=2, transform=Affine.identity(), crs=None)
     assert grid.pixel_areas(Window.whole(grid.shape)) is None

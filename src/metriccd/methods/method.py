@@ -38,6 +38,7 @@ class Options:
         fit: Settings of the per-pair optimizer.
         plain_features: Whether the plain difference of "fusion" compares features, too.
         direction: Of change that "fusion" looks for, see `DIRECTIONS`.
+        ground: Side of a pixel on the ground in meters; None where unknown.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
             by its own extremes over all bands, as the released code does.
@@ -51,6 +52,7 @@ class Options:
     fit: FitSettings = PAPER
     plain_features: bool = True
     direction: Direction = "both"
+    ground: float | None = None
     color_factor: int = 4
     scaling: Scaling = "percentiles"
     device: str = "auto"

@@ -30,6 +30,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         extractor=load_extractor(options.extractor),
         plain_features=options.plain_features,
         direction=options.direction,
+        ground=options.ground,
         color_factor=options.color_factor,
         seed=options.seed,
         device=choose_device(options.device),

@@ -118,6 +118,7 @@ def options_of(
         fit=preset.fit,
         plain_features=preset.plain_features,
         direction=preset.direction,
+        ground=pair.grid.ground,
         color_factor=preset.color_factor,
         scaling=preset.scaling,
         device=choose_device(device),

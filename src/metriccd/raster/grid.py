@@ -315,6 +315,14 @@ class Grid:
         found = self.pixel_areas(middle)
         return None if found is None else float(found[0, 0])
 
+    @property
+    def ground(self) -> float | None:
+        """Side of the pixel in the middle on the ground, in meters: the root of its area.
+
+        None where that is unknown.
+        """
+        return math.sqrt(self.pixel_area) if self.pixel_area else None
+
     def footprint(self) -> tuple[list[float], list[float]] | None:
         """Longitudes and latitudes along the outline (WGS 84).
 

@@ -180,6 +180,7 @@ def fit_fusion(
     extractor: nn.Module,
     plain_features: bool = True,
     direction: Literal["both", "appeared", "disappeared"] = "both",
+    ground: float | None = None,
     color_factor: int = 4,
     seed: int = 0,
     device: str = "cpu",
@@ -193,6 +194,7 @@ def fit_fusion(
         extractor: (batch, 3, row, col) → feature maps, one a level.
         plain_features: Whether the plain difference compares features, too, or colors alone.
         direction: Of change that is looked for.
+        ground: Side of a pixel on the ground in meters; None where unknown.
         color_factor: β of the color correction.
         seed: Of everything random.
         device: Where to compute.
@@ -224,11 +226,11 @@ def fit_fusion(
         evidence.append(maps)
     looks = [Look(*each) for each in zip(*evidence, plains, guides, strict=True)]
     appeared, disappeared = fitted
-    weigh = _weigher(looks, appeared, disappeared)
+    weigh = weigher(looks, appeared, disappeared)
     with recorder.stage("scale"), torch.inference_mode():
         weight = weigh(1.0)
         first = [look.at(1.0, weight)[0].exp().cpu().numpy() for look in looks]
-        scale = scale_of(first, [look.guides.valid.cpu().numpy() for look in looks])
+        scale = scale_of(first, [look.guides.valid.cpu().numpy() for look in looks], ground)
         weight = weigh(scale)
     return Fusion(
         plain=plain,
@@ -242,7 +244,7 @@ def fit_fusion(
     )
 
 
-def _weigher(
+def weigher(
     looks: Sequence[Look], appeared: Direction | None, disappeared: Direction | None
 ) -> Callable[[float], float]:
     """The weight of what appeared, given a scale.

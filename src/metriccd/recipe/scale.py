@@ -2,11 +2,13 @@
 
 The Gaussians that smooth the witnesses trade noise for outlines, and the best trade depends on the
 size of the changed things in pixels: fields in an aerial image are ten times as wide as houses
-from space. No file says which of them changed; a first look does.
+from space. No file says which of them changed; a first look does, roughly, and the size of a pixel
+on the ground, where that is known, says what can be seen at all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,25 +19,83 @@ from metriccd.decision import rosin
 from metriccd.scene import Histogram
 
 # Share of a scene that a first look finds changed, and mean area in pixels of the object that a
-# changed pixel lies in, at which the scale is 1. Chosen once, on all development pairs together
-# (docs/decisions/012-scale.md).
+# changed pixel lies in, that speak for a scale of 1. They were chosen once, on all development
+# pairs of two sets together (docs/decisions/012-scale.md).
 SHARE, AREA = 0.03, 1000.0
-SMALLEST, LARGEST = 0.7, 2.0
+# Side of a pixel, in meters, that speaks for a scale of 1: of 10 m, for .8, where the Gaussians
+# are 8 to 64 m wide, as are the things that people look for. Finer pixels, wider in proportion to
+# the square root: they show smaller things, too.
+GROUND = 6.4
+# Weight of the first look, the rest being that of the ground or, where that is unknown, of 1; and
+# the most that it may say, as a factor.
+TRUST, TRUST_BESIDE_GROUND, MOST = 0.7, 0.5, 4.0
+SMALLEST, LARGEST = 0.7, 2.8
 _TOUCHING = np.ones((3, 3), bool)
 
 
 def scale_of(
     distances: Sequence[Float[np.ndarray, "_row _col"]],
     valids: Sequence[Bool[np.ndarray, "_row _col"]],
+    ground: float | None = None,
 ) -> float:
     """The factor of all standard deviations that suits a scene.
-
-    √(share / `SHARE` · √(area / `AREA`)), the geometric mean of how much changed and of how large
-    its objects are, within `SMALLEST` and `LARGEST`; 1 where nothing changed.
 
     Args:
         distances: Of a first look at parts of the scene, with a scale of 1.
         valids: Their valid pixels.
+        ground: Side of a pixel on the ground in meters; None where unknown.
+    """
+    return scale_from(*first_look(distances, valids), ground)
+
+
+def scale_from(
+    share: float,
+    area: float,
+    ground: float | None = None,
+    *,
+    usual: tuple[float, float] = (SHARE, AREA),
+    trust: float = TRUST,
+) -> float:
+    """The scale that a first look and the size of the pixels ask for.
+
+    The first look says √(share / `SHARE` · √(area / `AREA`)), the geometric mean of how much
+    changed and of how large its objects are; the pixels say √(`GROUND` / ground). The scale is the
+    weighted geometric mean of both, within `SMALLEST` and `LARGEST`.
+
+    Args:
+        share: Share of the scene that the first look found changed; where none, it says 1.
+        area: Mean area of the object that a changed pixel lies in, in pixels.
+        ground: Side of a pixel on the ground in meters; None where unknown: it says 1.
+        usual: The share and the area at which the first look says 1.
+        trust: Weight of the first look where the ground is unknown.
+    """
+    said = pixels = 0.0
+    if share > 0:
+        said = math.log(share / usual[0]) / 2 + math.log(area / usual[1]) / 4
+        said = min(max(said, -math.log(MOST)), math.log(MOST))
+    if ground is not None:
+        trust = TRUST_BESIDE_GROUND
+        pixels = math.log(within(math.sqrt(GROUND / ground)))
+    return within(math.exp(trust * said + (1 - trust) * pixels))
+
+
+def within(scale: float) -> float:
+    """A scale within `SMALLEST` and `LARGEST`."""
+    return min(max(scale, SMALLEST), LARGEST)
+
+
+def first_look(
+    distances: Sequence[Float[np.ndarray, "_row _col"]],
+    valids: Sequence[Bool[np.ndarray, "_row _col"]],
+) -> tuple[float, float]:
+    """Share of a scene that Rosin's rule finds changed, and mean area of a changed pixel's object.
+
+    Args:
+        distances: Of parts of the scene.
+        valids: Their valid pixels.
+
+    Returns:
+        The share, and the area in pixels; 0 where nothing changed.
     """
     histogram = Histogram()
     for distance, valid in zip(distances, valids, strict=True):
@@ -47,12 +107,10 @@ def scale_of(
             for distance, valid in zip(distances, valids, strict=True)
         ]
     )
-    changed = areas.sum()
+    changed = float(areas.sum())
     if not changed:
-        return 1.0
-    share, area = changed / histogram.count, np.square(areas).sum() / changed
-    scale = np.sqrt(share / SHARE * np.sqrt(area / AREA))
-    return float(np.clip(scale, SMALLEST, LARGEST))
+        return 0.0, 0.0
+    return changed / histogram.count, float(np.square(areas).sum()) / changed
 
 
 def _areas(change: Bool[np.ndarray, "row col"]) -> Float[np.ndarray, " object"]:
