@@ -211,9 +211,7 @@ def choose(
 def report(bench: Bench) -> list[dict[str, str]]:
     """A line a row, as shipped and left out."""
     settings = [dict(SHIPPED)]
-    settings += [
-        SHIPPED | {name: SHIPPED[name] * factor} for name in SHIPPED for factor in FACTORS
-    ]
+    settings += [SHIPPED | {name: SHIPPED[name] * factor} for name in SHIPPED for factor in FACTORS]
     means = bench.measure(settings, "settings")
     names = list(dict.fromkeys(row.set for row in bench.rows))
     choices = {name: choose(settings, means, name) for name in names}
@@ -262,7 +260,11 @@ def line_of(
 def markdown(lines: Sequence[Mapping[str, str]]) -> str:
     """A table."""
     names = list(lines[0])
-    rows: Iterable[Sequence[str]] = [names, ["---"] * len(names), *(line.values() for line in lines)]
+    rows: Iterable[Sequence[str]] = [
+        names,
+        ["---"] * len(names),
+        *(line.values() for line in lines),
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -223,7 +223,7 @@ def stage_costs() -> dict[str, float]:
             "prediction": lambda: direction.prediction.residuals(part.t1, part.t2),
             "features": lambda: level_distances(fitted.network, part.dates((0, 1, 2))),
             "one direction": lambda: direction(*tiled, valid, **seen),
-            "both, guidance included": lambda: look.at(1.0, 0.5),
+            "both, guidance included": lambda: look.merged(look.logs(1.0), 1.0, 0.5),
             "guidance": lambda: guided(plain, part.t1, part.t2, part.valid),
             "all": lambda: fitted(*tiled, valid),
         }

@@ -102,7 +102,7 @@ def score_of(
 def _weight(
     table: Table, plain: Mapping[str, Float[np.ndarray, " pixel"]], setting: Mapping[str, float]
 ) -> float:
-    """Of what appeared, as `metriccd.recipe.fusion.weigher` has it."""
+    """Of what appeared, as `metriccd.recipe.fusion.weight_of` has it."""
     step = max(len(table.changed) // SAMPLE, 1)
     ranks = rankdata(plain["plain"][::step])
     one, other = (

@@ -21,7 +21,7 @@ from metriccd.nets import MetricExtractor, load_extractor
 from metriccd.pair import Block
 from metriccd.recipe import guidance
 from metriccd.recipe.direction import Direction
-from metriccd.recipe.fusion import LEVELS, SIGMAS, Look, weigher
+from metriccd.recipe.fusion import LEVELS, SIGMAS, Look, weight_of
 from metriccd.recipe.plain import Plain
 from metriccd.recipe.scale import first_look
 from metriccd.recipe.smoothing import smooth
@@ -127,8 +127,9 @@ def witness_table(
     (appeared, ones), (disappeared, others) = found
     look = Look(ones[0], others[0], plain, guides)
     with torch.inference_mode():
-        weights = {"both": weigher([look], appeared, disappeared)(1.0), "appeared": 1.0}
-        firsts = [look.at(1.0, weights[name])[0].exp().numpy() for name in LOOKS]
+        first = look.logs(1.0)
+        weights = {"both": weight_of([look], [first], appeared, disappeared), "appeared": 1.0}
+        firsts = [look.layers(first, 1.0, weights[name])[0] for name in LOOKS]
     looks = np.array([first_look([first], [block.valid]) for first in firsts])
     return Table(
         logs=np.stack(logs),

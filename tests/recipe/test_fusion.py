@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -41,9 +42,13 @@ def part_of(valid: torch.Tensor = VALID) -> Part:
     return Part(flat, flat, valid)
 
 
+def looked(look: Look, weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return look.merged(look.logs(1.0), 1.0, weight)
+
+
 def test_it_is_the_product_of_smoothed_distances_where_no_date_shows_an_outline() -> None:
     appeared, plain = distances(), distances()["prediction"]
-    log, lean = Look(appeared, None, plain, part_of()).at(1.0, 1.0)
+    log, lean = looked(Look(appeared, None, plain, part_of()), 1.0)
     expected = np.zeros(ALL.shape)
     for name, distance in (appeared | {"plain": plain}).items():
         for sigma in fusion.SIGMAS:
@@ -59,7 +64,7 @@ def test_both_is_the_weighted_mean_of_the_directions_and_leans_to_the_larger() -
     appeared, disappeared, plain = distances(), distances(), distances()["prediction"]
     both = Look(appeared, disappeared, plain, part_of())
     one, other, _ = both.logs(1.0)
-    log, lean = both.at(1.0, 0.3)
+    log, lean = looked(both, 0.3)
     expected = 0.3 * one + 0.7 * other
     for _ in range(2):
         expected = gaussian_filter(expected.numpy() if _ == 0 else expected, 2.0, truncate=3)
@@ -71,8 +76,8 @@ def test_invalid_pixels_poison_nothing() -> None:
     appeared, plain, valid = distances(), distances()["prediction"], VALID.clone()
     valid[:12] = False
     poisoned = {name: torch.where(valid, distance, 1e9) for name, distance in appeared.items()}
-    result, _ = Look(poisoned, None, plain, part_of(valid)).at(1.0, 1.0)
-    expected, _ = Look(appeared, None, plain, part_of(valid)).at(1.0, 1.0)
+    result, _ = looked(Look(poisoned, None, plain, part_of(valid)), 1.0)
+    expected, _ = looked(Look(appeared, None, plain, part_of(valid)), 1.0)
     np.testing.assert_allclose(result[12:], expected[12:], rtol=1e-4, atol=1e-4)
 
 
@@ -85,6 +90,27 @@ def fitted(land, **options) -> Fusion:
 def measured(found: Fusion, land) -> np.ndarray:
     t1, t2, reference = land
     return found(t1, t2, np.ones_like(reference))
+
+
+@pytest.mark.parametrize("direction", ["both", "appeared"])
+def test_the_scene_it_was_fitted_on_is_measured_as_any_other_window_is(land, direction) -> None:
+    found = fitted(land, direction=direction)
+    assert found.whole is not None
+    again = replace(found, whole=None)
+    np.testing.assert_allclose(measured(found, land), measured(again, land), rtol=1e-5, atol=1e-6)
+    t1, t2, reference = land
+    other = t2 + 0.1
+    valid = np.ones_like(reference)
+    np.testing.assert_array_equal(found(t1, other, valid), again(t1, other, valid))
+
+
+def test_ranks_are_those_of_spearman() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.integers(0, 9, (2, 500)).astype(float)
+    other += one
+    expected = spearmanr(one, other).statistic
+    assert fusion._correlation(one, other) == pytest.approx(expected)
+    assert fusion._correlation(one, np.ones(500)) == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"plain_features": False}, {"direction": "appeared"}])
@@ -140,7 +166,7 @@ def test_a_window_with_its_halo_is_measured_as_in_the_whole(
 ) -> None:
     monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
     t1, t2, _ = land
-    found = replace(fitted(land), scale=scale)
+    found = replace(fitted(land), scale=scale, whole=None)
     assert found.halo % found.stride == 0
     whole, _ = measured(found, land)
     rows, cols = slice(16, 176), slice(8, 160)
@@ -150,7 +176,7 @@ def test_a_window_with_its_halo_is_measured_as_in_the_whole(
 
 
 def test_a_larger_scale_smooths_more_and_needs_more_context(land) -> None:
-    fine, coarse = (replace(fitted(land), scale=scale) for scale in (SMALLEST, LARGEST))
+    fine, coarse = (replace(fitted(land), scale=scale, whole=None) for scale in (SMALLEST, LARGEST))
     assert fine.halo < coarse.halo
     sharp, soft = (np.log(measured(each, land)[0]) for each in (fine, coarse))
     assert np.abs(np.diff(soft)).mean() < 0.8 * np.abs(np.diff(sharp)).mean()
@@ -161,8 +187,8 @@ def test_the_scale_is_that_of_a_first_look(land, monkeypatch) -> None:
     monkeypatch.setattr(fusion, "scale_of", lambda *look: looks.append(look) or 1.3)
     found = fitted(land, direction="appeared")
     assert found.scale == 1.3
-    ((first,), _) = looks[-1]
-    expected, _ = measured(replace(found, scale=1.0), land)
+    ((first,), *_) = looks[-1]
+    expected, _ = measured(replace(found, scale=1.0, whole=None), land)
     np.testing.assert_allclose(first, expected, rtol=1e-4)
 
 

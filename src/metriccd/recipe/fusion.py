@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,6 +51,8 @@ LIMIT = 1.0
 LEVELS = 2
 
 Logs = Float[Tensor, "row col"]
+# Of what appeared, of what disappeared (None where nobody asks), and of the plain difference.
+Directions = tuple[Logs | None, Logs | None, Logs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,7 @@ class Fusion:
         plain_features: Whether the plain difference compares features, too, or colors alone.
         scale: Of the scene's changes: a factor of all standard deviations.
         rgb: Bands that the extractors see.
+        whole: What was measured of the scene, where one part was all of it.
     """
 
     plain: Plain
@@ -76,6 +79,7 @@ class Fusion:
     plain_features: bool
     scale: float
     rgb: tuple[int, int, int]
+    whole: Whole | None = field(default=None, repr=False)
 
     @property
     def stride(self) -> int:
@@ -100,6 +104,8 @@ class Fusion:
         The second layer says which way: > 0 what appeared, < 0 what disappeared. Both are 0 where
         not valid.
         """
+        if self.whole is not None and self.whole.is_of(t1, t2, valid):
+            return self.whole.layers
         device = str(next(self.network.parameters(), torch.empty(0)).device)
         network = self.network
         seen = network if self.plain_features else None
@@ -112,10 +118,27 @@ class Fusion:
                 for direction, dates in ((self.appeared, (t1, t2)), (self.disappeared, (t2, t1)))
             )
             look = Look(appeared, disappeared, plain, guides)
-            log, lean = look.at(self.scale, self.weight)
-            distance = torch.where(guides.valid, log.exp(), 0)
-            layers = torch.stack([distance, torch.where(guides.valid, lean, 0)])
-            return layers.cpu().numpy()
+            return look.layers(look.logs(self.scale), self.scale, self.weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """What was measured of a scene that is one part: no need to do it again.
+
+    Attributes:
+        part: The scene.
+        layers: Distance, and which way it leans.
+    """
+
+    part: Samples
+    layers: Float32[np.ndarray, "2 row col"]
+
+    def is_of(self, *part: np.ndarray) -> bool:
+        """Whether a window is that scene."""
+        return all(
+            one is other or np.array_equal(one, other)
+            for one, other in zip(self.part, part, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +157,7 @@ class Look:
     plain: Float[Tensor, "row col"]
     guides: Part
 
-    def logs(self, scale: float) -> tuple[Logs | None, Logs | None, Logs]:
+    def logs(self, scale: float) -> Directions:
         """Logarithms of the product in both directions, and of the plain difference, smoothed."""
         plain = self._smoothed({"plain": self.plain}, scale)["plain"]
         appeared, disappeared = (
@@ -143,9 +166,17 @@ class Look:
         )
         return appeared, disappeared, plain
 
-    def at(self, scale: float, weight: float) -> tuple[Logs, Logs]:
-        """Logarithm of the distance at a scale, and which way it leans."""
-        appeared, disappeared, plain = self.logs(scale)
+    def layers(
+        self, logs: Directions, scale: float, weight: float
+    ) -> Float32[np.ndarray, "2 row col"]:
+        """The distance, and which way it leans; 0 where not valid."""
+        log, lean = self.merged(logs, scale, weight)
+        layers = torch.where(self.guides.valid, torch.stack([log.exp(), lean]), 0)
+        return layers.cpu().numpy()
+
+    def merged(self, logs: Directions, scale: float, weight: float) -> tuple[Logs, Logs]:
+        """Logarithm of the distance, along outlines, and which way it leans."""
+        appeared, disappeared, plain = logs
         if appeared is not None and disappeared is not None:
             log, lean = weight * appeared + (1 - weight) * disappeared, appeared - disappeared
         elif appeared is not None:
@@ -226,53 +257,58 @@ def fit_fusion(
         evidence.append(maps)
     looks = [Look(*each) for each in zip(*evidence, plains, guides, strict=True)]
     appeared, disappeared = fitted
-    weigh = weigher(looks, appeared, disappeared)
     with recorder.stage("scale"), torch.inference_mode():
-        weight = weigh(1.0)
-        first = [look.at(1.0, weight)[0].exp().cpu().numpy() for look in looks]
+        logs = [look.logs(1.0) for look in looks]
+        weight = weight_of(looks, logs, appeared, disappeared)
+        first = [look.layers(each, 1.0, weight)[0] for look, each in zip(looks, logs, strict=True)]
         scale = scale_of(first, [look.guides.valid.cpu().numpy() for look in looks], ground)
-        weight = weigh(scale)
+        logs = [look.logs(scale) for look in looks]
+        weight = weight_of(looks, logs, appeared, disappeared)
+        appeared = appeared if weight >= NEGLIGIBLE else None
+        disappeared = disappeared if weight <= 1 - NEGLIGIBLE else None
+        whole = None
+        if len(parts) == 1:
+            came, went, flat = logs[0]
+            kept = (came if appeared else None, went if disappeared else None, flat)
+            whole = Whole(part=parts[0], layers=looks[0].layers(kept, scale, weight))
     return Fusion(
         plain=plain,
-        appeared=appeared if weight >= NEGLIGIBLE else None,
-        disappeared=disappeared if weight <= 1 - NEGLIGIBLE else None,
+        appeared=appeared,
+        disappeared=disappeared,
         weight=weight,
         network=network,
         plain_features=plain_features,
         scale=scale,
         rgb=rgb,
+        whole=whole,
     )
 
 
-def weigher(
-    looks: Sequence[Look], appeared: Direction | None, disappeared: Direction | None
-) -> Callable[[float], float]:
-    """The weight of what appeared, given a scale.
+def weight_of(
+    looks: Sequence[Look],
+    logs: Sequence[Directions],
+    appeared: Direction | None,
+    disappeared: Direction | None,
+) -> float:
+    """The weight of what appeared.
 
     The direction that agrees more with the plain difference, and whose date is harder to foresee,
     counts more: a color correction that explains a new town away, in the colors of the desert that
     was there before, has nothing to say of it.
     """
     if appeared is None or disappeared is None:
-        return lambda _scale: float(appeared is not None)
+        return float(appeared is not None)
     surprise = SURPRISE * (appeared.surprise - disappeared.surprise)
-
-    def weight(scale: float) -> float:
-        logs = [look.logs(scale) for look in looks]
-        count = sum(int(look.guides.valid.sum()) for look in looks)
-        step = max(count // SAMPLE, 1)
-        one, other, plain = (
-            torch.cat([log[look.guides.valid] for log, look in zip(maps, looks, strict=True)])[
-                ::step
-            ]
-            .cpu()
-            .numpy()
-            for maps in zip(*logs, strict=True)
-        )
-        agreement = _correlation(one, plain) - _correlation(other, plain)
-        return 1 / (1 + math.exp(-AGREEMENT * agreement - surprise))
-
-    return weight
+    count = sum(int(look.guides.valid.sum()) for look in looks)
+    step = max(count // SAMPLE, 1)
+    one, other, plain = (
+        torch.cat([log[look.guides.valid] for log, look in zip(maps, looks, strict=True)])[::step]
+        .cpu()
+        .numpy()
+        for maps in zip(*logs, strict=True)
+    )
+    agreement = _correlation(one, plain) - _correlation(other, plain)
+    return 1 / (1 + math.exp(-AGREEMENT * agreement - surprise))
 
 
 def _correlation(one: Float[np.ndarray, " pixel"], other: Float[np.ndarray, " pixel"]) -> float:

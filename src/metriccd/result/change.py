@@ -143,7 +143,7 @@ class Change:
         """
         if axes is None:
             # Takes a third of a second to import, which whoever only detects does not wait for.
-            import matplotlib.pyplot as plt
+            import matplotlib.pyplot as plt  # noqa: PLC0415
 
         drawn = axes if axes is not None else plt.subplots(layout="constrained")[1]
         drawn.imshow(np.moveaxis(self._picture(), 0, -1))
