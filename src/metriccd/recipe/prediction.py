@@ -31,6 +31,10 @@ SAMPLE = 2**15
 # Student's t with these degrees of freedom, by re-weighted least squares: change is an outlier.
 FREEDOM = 3.0
 REWEIGHTINGS = 3
+# Of so many pixels one is looked at until the last round: weights need few to settle.
+THINNED = 4
+# Pixels for each unknown without which none is left out.
+ENOUGH = 32
 RIDGE = 1e-4
 # Residuals below this share of the target's deviation are not told apart.
 NOISE_SHARE = 0.01
@@ -231,17 +235,38 @@ def _robust_least_squares(
     terms: Float[Tensor, "term pixel"], target: Float[Tensor, "band pixel"]
 ) -> Float[Tensor, "term band"]:
     """Maximum likelihood of a multivariate t distribution, by re-weighting (Lange et al. 1989)."""
-    bands, pixels = target.shape
-    weights = torch.ones(pixels)
     smallest = NOISE_SHARE**2 * float(target.var(dim=1, correction=0).mean())
     smallest += float(np.finfo(np.float32).tiny)
-    for _ in range(REWEIGHTINGS + 1):
-        weighted = terms * weights
-        normal = (weighted @ terms.T).double()
-        normal.diagonal().add_(RIDGE * pixels)
-        matrix: Tensor = torch.linalg.solve(normal, (weighted @ target.T).double()).float()
-        squares = (target - matrix.T @ terms).square_().sum(dim=0)
-        # The median of χ² with k degrees of freedom is about k − 0.6.
-        scale = max(float(squares.median()) / (bands - 0.6), smallest)
-        weights = (FREEDOM + bands) / (FREEDOM + squares / scale)
-    return matrix
+    step = THINNED if terms.shape[1] >= THINNED * ENOUGH * len(terms) else 1
+    few = terms[:, ::step].contiguous(), target[:, ::step].contiguous()
+    weights = torch.ones(few[0].shape[1])
+    for _ in range(REWEIGHTINGS - 1):
+        weights = _weights(*few, _least_squares(*few, weights), smallest)
+    weights = _weights(terms, target, _least_squares(*few, weights), smallest)
+    return _least_squares(terms, target, weights)
+
+
+def _least_squares(
+    terms: Float[Tensor, "term pixel"],
+    target: Float[Tensor, "band pixel"],
+    weights: Float[Tensor, " pixel"],
+) -> Float[Tensor, "term band"]:
+    weighted = terms * weights
+    normal = (weighted @ terms.T).double()
+    normal.diagonal().add_(RIDGE * len(weights))
+    solved: Tensor = torch.linalg.solve(normal, (weighted @ target.T).double())
+    return solved.float()
+
+
+def _weights(
+    terms: Float[Tensor, "term pixel"],
+    target: Float[Tensor, "band pixel"],
+    matrix: Float[Tensor, "term band"],
+    smallest: float,
+) -> Float[Tensor, " pixel"]:
+    """Of the pixels, the less the further they lie off."""
+    bands = len(target)
+    squares = (target - matrix.T @ terms).square_().sum(dim=0)
+    # The median of χ² with k degrees of freedom is about k − 0.6.
+    scale = max(float(squares.median()) / (bands - 0.6), smallest)
+    return (FREEDOM + bands) / (FREEDOM + squares / scale)
