@@ -54,7 +54,7 @@ def test_detect_writes_a_result_and_says_where_to_look(capsys) -> None:
     assert "label-free" in out
     assert "may be as good" in out
     assert "out/report.html" in out
-    assert "predicting the second date from the first" in err
+    assert "predicting each date from the other" in err
     assert "measuring change" in err
 
 

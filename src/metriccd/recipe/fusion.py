@@ -31,6 +31,7 @@ from metriccd.recipe.plain import Plain
 from metriccd.recipe.scale import scale_of
 from metriccd.recipe.smoothing import reach, smooth
 from metriccd.recipe.standard import Part
+from metriccd.scene import workers
 from metriccd.stages import Stages
 
 # Standard deviations, in pixels, of the Gaussians.
@@ -47,6 +48,8 @@ SAMPLE = 4096
 NEGLIGIBLE = 0.02
 # Most that outlines may add to the logarithm of the distance.
 LIMIT = 1.0
+# Pixels up to which a scene's plain difference and directions are fitted beside each other.
+TOGETHER = 2**20
 # Levels of the extractor that are seen: deeper ones blur what they see.
 LEVELS = 2
 
@@ -233,19 +236,16 @@ def fit_fusion(
     """
     recorder = stages or Stages()
     network = place(_first_levels(extractor), device).eval()
-    seen = network if plain_features else None
-    with recorder.stage("plain"), torch.inference_mode():
-        plain, guides, plains = Plain.fit(parts, rgb=rgb, network=seen, device=device)
     swapped = [(t2, t1, valid) for t1, t2, valid in parts]
-    fitted: list[Direction | None] = []
-    evidence: list[Sequence[Evidence | None]] = []
-    for name, dates in (("appeared", parts), ("disappeared", swapped)):
-        if direction not in {"both", name}:
-            fitted.append(None)
-            evidence.append([None] * len(parts))
-            continue
-        with recorder.stage(name), torch.inference_mode():
-            one, maps = Direction.fit(
+
+    def fit_plain() -> tuple[Plain, list[Part], list[Logs]]:
+        seen = network if plain_features else None
+        with torch.inference_mode():
+            return Plain.fit(parts, rgb=rgb, network=seen, device=device)
+
+    def fit_direction(dates: Sequence[Samples]) -> tuple[Direction, list[Evidence]]:
+        with torch.inference_mode():
+            return Direction.fit(
                 dates,
                 rgb=rgb,
                 network=network,
@@ -253,23 +253,44 @@ def fit_fusion(
                 seed=seed,
                 device=device,
             )
-        fitted.append(one)
-        evidence.append(maps)
-    looks = [Look(*each) for each in zip(*evidence, plains, guides, strict=True)]
-    appeared, disappeared = fitted
+
+    asked = {
+        name: dates
+        for name, dates in (("appeared", parts), ("disappeared", swapped))
+        if direction in {"both", name}
+    }
+    # Beside each other where all of them fit well into memory: the threads of one wait for nobody.
+    pixels = sum(valid.size for _, _, valid in parts)
+    with (
+        recorder.stage("directions", 1 + len(asked)) as advance,
+        workers(1 + len(asked) if pixels <= TOGETHER else 1) as pool,
+    ):
+        first = pool.submit(fit_plain)
+        others = {name: pool.submit(fit_direction, dates) for name, dates in asked.items()}
+        plain, guides, plains = first.result()
+        advance(1)
+        found = {}
+        for name, other in others.items():
+            found[name] = other.result()
+            advance(1)
+    nothing = (None, [None] * len(parts))
+    (appeared, came), (disappeared, went) = (
+        found.get(name, nothing) for name in ("appeared", "disappeared")
+    )
+    looks = [Look(*each) for each in zip(came, went, plains, guides, strict=True)]
     with recorder.stage("scale"), torch.inference_mode():
         logs = [look.logs(1.0) for look in looks]
         weight = weight_of(looks, logs, appeared, disappeared)
-        first = [look.layers(each, 1.0, weight)[0] for look, each in zip(looks, logs, strict=True)]
-        scale = scale_of(first, [look.guides.valid.cpu().numpy() for look in looks], ground)
+        maps = [look.layers(each, 1.0, weight)[0] for look, each in zip(looks, logs, strict=True)]
+        scale = scale_of(maps, [look.guides.valid.cpu().numpy() for look in looks], ground)
         logs = [look.logs(scale) for look in looks]
         weight = weight_of(looks, logs, appeared, disappeared)
         appeared = appeared if weight >= NEGLIGIBLE else None
         disappeared = disappeared if weight <= 1 - NEGLIGIBLE else None
         whole = None
         if len(parts) == 1:
-            came, went, flat = logs[0]
-            kept = (came if appeared else None, went if disappeared else None, flat)
+            one, other_way, flat = logs[0]
+            kept = (one if appeared else None, other_way if disappeared else None, flat)
             whole = Whole(part=parts[0], layers=looks[0].layers(kept, scale, weight))
     return Fusion(
         plain=plain,

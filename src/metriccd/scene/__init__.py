@@ -11,6 +11,7 @@ from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
 from metriccd.scene.sampling import representative
 from metriccd.scene.scan import block_means, scan
 from metriccd.scene.tiles import Tile, map_tiles, tiles
+from metriccd.scene.workers import workers
 from metriccd.scene.workspace import FINISHED, Files, Memory, Workspace
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "scan",
     "side_of",
     "tiles",
+    "workers",
 ]
