@@ -375,7 +375,7 @@ class Detection:
         warnings: Sequence[str],
     ) -> Result:
         stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
-        kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
+        kinds = map_pair(self.pair, asked, workspace, score=score, seed=seed, stages=stages)
         automatic = self.preset.threshold
         if kinds.strength is not None:
             # Evidence took the place of the score: only its own threshold, or a number, fits it.
@@ -397,6 +397,7 @@ class Detection:
             rule=verdict.rule,
             grid=self.pair.grid,
             kinds=kinds.read,
+            clusters=None if kinds.clusters is None else kinds.read_members,
             lean=lean,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
@@ -406,6 +407,7 @@ class Detection:
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
                 "automatic": automatic,
+                "clusters": kinds.record(self.pair.band_names),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
