@@ -407,7 +407,7 @@ class Detection:
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
                 "automatic": automatic,
-                "clusters": kinds.record(self.pair.band_names),
+                "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],

@@ -74,7 +74,7 @@ class Clusters:
         shared, deviation = _shared(blocks)
         directions = unit(((dates[1] - dates[0]).T - shared) / deviation)
         random = np.random.default_rng(seed)
-        count, strengths = 1, (1.0,)
+        count, strengths = 1, tuple[float, ...]((1.0,))
         if len(directions) >= LEAST:
             count, strengths = agreed_clusters(directions, MOST, random)
         centers = spherical_kmeans(directions, count, random)
@@ -109,17 +109,18 @@ class Clusters:
         Args:
             bands: Their names.
         """
+        names = [f"band {band}" if band.isdigit() else band for band in bands]
+        rounded = np.round(self.spectra, 4).tolist()
         return [
             {
                 "value": value,
-                "meaning": _meaning(center, bands),
-                **{
-                    date: dict(zip(bands, np.round(means, 4).tolist(), strict=True))
-                    for date, means in zip(("before", "after"), spectra, strict=True)
-                },
+                "meaning": _meaning(center, names),
+                "bands": names,
+                "before": before,
+                "after": after,
             }
-            for value, (center, spectra) in enumerate(
-                zip(self.centers, self.spectra, strict=True), start=1
+            for value, (center, (before, after)) in enumerate(
+                zip(self.centers, rounded, strict=True), start=1
             )
         ]
 

@@ -79,9 +79,7 @@ class Strength:
         return np.where(found > 0, gained, np.where(found < 0, lost, 0)).astype(np.int8)
 
 
-def _signed(
-    rules: KindRules, block: Block, wanted: Wanted
-) -> Float32[np.ndarray, "row col"]:
+def _signed(rules: KindRules, block: Block, wanted: Wanted) -> Float32[np.ndarray, "row col"]:
     """e^0.7 of the stronger kind, negative of water lost."""
     zero = np.zeros(block.valid.shape, np.float32)
     gained, lost = (

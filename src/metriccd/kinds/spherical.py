@@ -41,7 +41,8 @@ def spherical_kmeans(directions: Vectors, clusters: int, random: np.random.Gener
 
 def nearest(directions: Vectors, centers: Centers) -> Int64[np.ndarray, " vector"]:
     """Which center each direction is nearest to."""
-    return (directions @ centers.T).argmax(axis=1)
+    found: Int64[np.ndarray, " vector"] = (directions @ centers.T).argmax(axis=1)
+    return found
 
 
 def agreed_clusters(
@@ -51,8 +52,8 @@ def agreed_clusters(
 
     Prediction strength (Tibshirani & Walther, 2005): a half is clustered; of the pairs of vectors
     that it puts together, the share that the other half's centers put together, too, in its worst
-    cluster; the mean of both ways and of several halvings. One cluster has strength 1. Data without clusters give 1,
-    because halves part a cloud otherwise each time.
+    cluster; the mean of both ways and of several halvings. One cluster has strength 1. Data
+    without clusters give 1, because halves part a cloud otherwise each time.
 
     Args:
         directions: Vectors of length 1.

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8, UInt16
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from metriccd.gis import CLUSTER_COLORS
 from metriccd.kinds import KINDS
 from metriccd.result import pictures
 from metriccd.result.panels import panels
@@ -53,6 +54,7 @@ class ReportData:
         reference: Ground truth, True = change; only when evaluated.
         scores: Metric → value and "label-free" or "oracle"; only when evaluated.
         kinds: Kind of change → changed pixels of it, the most frequent first.
+        clusters: As in `run.json`, each with its "chips": pictures before and after, or none.
 
     Raises:
         ValueError: Arrays differ in rows or columns, a score lies outside [0, 1], or the threshold
@@ -77,6 +79,7 @@ class ReportData:
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     folder: str = "OUT"
     kinds: Mapping[str, int] = field(default_factory=dict)
+    clusters: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
@@ -160,6 +163,7 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
                 (name, KINDS[name].color, KINDS[name].meaning, _percent(count / total))
                 for name, count in data.kinds.items()
             ],
+            clusters=_clusters(data),
             payload=_payload(view, levels)
             | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
         )
@@ -341,6 +345,22 @@ def _curve(name: str, values: Sequence[float]) -> dict[str, Any]:
         "high": f"{high:.4g}",
         "last": f"{finite[-1]:.4g}" if finite.size else "no finite value",
     }
+
+
+def _clusters(data: ReportData) -> list[dict[str, Any]]:
+    """Clusters as the page shows them: share, color, heights of the spectra, chips."""
+    total = max(sum(each["changed_pixels"] for each in data.clusters), 1)
+    most = max((max(*each["before"], *each["after"], 1e-9) for each in data.clusters), default=1.0)
+    return [
+        dict(each)
+        | {
+            "color": CLUSTER_COLORS[each["value"]][:3],
+            "share": _percent(each["changed_pixels"] / total),
+            "top": most,
+            "chips": [_base64(pictures.encode(chip, "jpeg")) for chip in each["chips"]],
+        }
+        for each in data.clusters
+    ]
 
 
 def _errors(data: ReportData) -> str | None:

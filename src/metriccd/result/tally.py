@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from metriccd.raster import Window
 from metriccd.result.report import TOP_LEVEL, quantize
@@ -70,3 +70,28 @@ class Tally:
             "valid_pixels": valid,
             "changed_share": changed / max(valid, 1),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """Pixels and areas of each class, counted window by window.
+
+    Attributes:
+        pixels: Of each value of a byte.
+        area: In square meters; 0 where areas are unknown.
+    """
+
+    pixels: Int64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256, np.int64))
+    area: Float64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256))
+
+    def add(
+        self,
+        labels: UInt8[np.ndarray, "row col"],
+        areas: Float64[np.ndarray, "row col"] | None = None,
+    ) -> None:
+        """Counts a window, and the areas of its pixels."""
+        flat = labels.reshape(-1)
+        np.add(self.pixels, np.bincount(flat, minlength=256), out=self.pixels)
+        if areas is not None:
+            sums = np.bincount(flat, weights=areas.reshape(-1), minlength=256)
+            np.add(self.area, sums, out=self.area)
