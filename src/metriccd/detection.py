@@ -376,11 +376,10 @@ class Detection:
     ) -> Result:
         stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
         kinds = map_pair(self.pair, asked, workspace, score=score, seed=seed, stages=stages)
-        automatic = self.preset.threshold
         if kinds.strength is not None:
             # Evidence took the place of the score: only its own threshold, or a number, fits it.
             value, rule, words = kinds.told(verdict.threshold, verdict.rule, scale.words)
-            scale, automatic = Scale(kind="rank", rule=BY_EVIDENCE, words=words), BY_EVIDENCE
+            scale = Scale(kind="rank", rule=BY_EVIDENCE, words=words)
             verdict = Verdict(threshold=value, rule=rule)
         threshold, notes = verdict.threshold, (*warnings, *kinds.warnings, *verdict.warnings)
 
@@ -406,7 +405,7 @@ class Detection:
                 **inputs_of(self.pair, stages),
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
-                "automatic": automatic,
+                "automatic": self.preset.threshold if kinds.strength is None else BY_EVIDENCE,
                 "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,

@@ -29,7 +29,7 @@ SHARING = 2**17
 # do not depend on it.
 OWN = 0.5
 # Bands that changed at least this share of the one that changed most tell what a cluster is.
-TELLING = 0.5
+TELLING = 0.3
 
 # Which pixels of a block changed.
 Changed = Callable[[Block, Float32[np.ndarray, "row col"]], Bool[np.ndarray, "row col"]]

@@ -27,8 +27,6 @@ CHANGE_RGB = COLORS[CHANGE][:3]
 NODATA_RGB = (158, 158, 158)
 # A thumbnail is as large as the first of these that keeps it small enough.
 THUMBNAIL_SIDES, THUMBNAIL_BYTES = (1000, 800, 640, 512, 400), 300_000
-# Sides of a chip, in pixels of the overview.
-CHIP_SIDES = (40, 128)
 # "paper" is the palette of Bandara & Patel's figures; "colorblind" keeps its hues in the variants
 # of Okabe & Ito, Color Universal Design (2008).
 ERROR_RGB = {
@@ -221,20 +219,19 @@ def thumbnail(rgb: UInt8[np.ndarray, "3 row col"]) -> bytes:
 
 
 def chip(
-    image: Float[np.ndarray, "3 row col"], corners: Float[np.ndarray, "2 2"]
+    image: Float[np.ndarray, "3 row col"], row: int, col: int, *, side: int
 ) -> UInt8[np.ndarray, "3 _row _col"]:
-    """A square part of an image around an object, moved into it where the object is at its edge.
+    """A square part of an image, moved into it where it reaches beyond.
 
     Args:
         image: Red, green and blue in [0, 1], NaN where invalid.
-        corners: Column and row of two opposite corners of the object's box.
+        row: Its first row.
+        col: Its first column.
+        side: Rows and columns; fewer where the image has fewer.
     """
-    extent = float(np.ptp(corners, axis=0).max())
-    side = round(float(np.clip(1.6 * extent, *CHIP_SIDES)))
-    col, row = corners.mean(axis=0)
     top, left = (
-        int(np.clip(round(middle - side / 2), 0, max(length - side, 0)))
-        for middle, length in zip((row, col), image.shape[1:], strict=True)
+        max(min(first, length - side), 0)
+        for first, length in zip((row, col), image.shape[1:], strict=True)
     )
     return to_uint8(image[:, top : top + side, left : left + side])
 

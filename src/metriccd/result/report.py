@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8, UInt16
+from jaxtyping import Bool, Float, Int, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from metriccd.gis import CLUSTER_COLORS
 from metriccd.kinds import KINDS
 from metriccd.result import pictures
 from metriccd.result.panels import panels
+from metriccd.result.tally import TOP_LEVEL, quantize
 
 Picture: TypeAlias = UInt8[np.ndarray, "3 row col"]
 
-TOP_LEVEL = 65535
 _BINS = 128
 # Around what `evaluate` writes anew.
 _SECTION = ("<!-- reference -->", "<!-- /reference -->")
@@ -93,29 +93,6 @@ class ReportData:
             )
         if not np.isfinite(self.threshold):
             raise ValueError(f"threshold must be finite, got {self.threshold}: pass a number")
-
-
-def quantize(score: Float[np.ndarray, "*shape"], threshold: float) -> UInt16[np.ndarray, "*shape"]:
-    """16-bit levels of scores that keep every pixel on its side of the threshold.
-
-    Level = score·65535, rounded, then moved by at most one so that `level > ⌊threshold·65535⌋`
-    holds exactly where `score > threshold`. A level over 65535 is within 1/65535 of its score.
-    For a result read in parts, sum `np.bincount(quantize(part[valid], threshold),
-    minlength=65536)` to get `ReportData.levels`.
-
-    Args:
-        score: Scores in [0, 1]; NaN becomes level 0.
-        threshold: Score above which a pixel is change.
-
-    Returns:
-        Levels from 0 to 65535.
-    """
-    level = np.rint(np.nan_to_num(score).astype(np.float64) * TOP_LEVEL)
-    edge = np.floor(threshold * TOP_LEVEL)
-    # The caller's own comparison, in the score's own precision, decides the side.
-    level = np.where(score > threshold, np.maximum(level, edge + 1), np.minimum(level, edge))
-    clipped: UInt16[np.ndarray, "*shape"] = np.clip(level, 0, TOP_LEVEL).astype(np.uint16)
-    return clipped
 
 
 def render(data: ReportData, preview: Picture | None = None) -> str:

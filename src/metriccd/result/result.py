@@ -28,12 +28,11 @@ from metriccd.result.rasters import (
     legend,
     raster_files,
     raster_layers,
-    view_grid,
     write_views,
 )
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
-from metriccd.result.tally import Census, Tally
+from metriccd.result.tally import CELL, Census, Places, Tally
 from metriccd.stages import Stages
 
 # A reference (True = change) and figures against it: name → value and what it was chosen with.
@@ -160,7 +159,7 @@ class Result:
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
-        tally, kinds, clusters = self._write_rasters(folder)
+        tally, kinds, clusters, places = self._write_rasters(folder)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
         write_styles(folder, name, self.grid, products)
         with self.stages.stage("report", 2) as advance:
@@ -172,7 +171,10 @@ class Result:
                 self._report_data(tally, judgment),
                 folder=name,
                 kinds=kinds,
-                clusters=[each | {"chips": self._chips(each["value"])} for each in clusters],
+                clusters=[
+                    each | {"chips": self._chips(places.densest(each["value"]))}
+                    for each in clusters
+                ],
             )
             preview = draw_preview(data)
             (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
@@ -193,10 +195,12 @@ class Result:
         (folder / RECORD).write_text(_json(record))
         return summary
 
-    def _write_rasters(self, folder: Path) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]]]:
+    def _write_rasters(
+        self, folder: Path
+    ) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]], Places]:
         """Writes all rasters in one pass; counts pixels, kinds and clusters meanwhile."""
         tally, kinds, clusters = Tally.of(self.grid.shape, self.threshold), Census(), Census()
-        windows = list(self.grid.windows(BLOCK))
+        places, windows = Places.of(self.grid.shape), list(self.grid.windows(BLOCK))
         layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
         meanings = [each["meaning"] for each in self.record.get("clusters", ())]
         files = raster_files(*layers, self._part(windows[0]), meanings)
@@ -213,13 +217,14 @@ class Result:
                 if part.clusters is not None:
                     labels = shown(part.clusters, part.change)
                     clusters.add(labels, self.grid.pixel_areas(window))
+                    places.add(window, labels)
                 for file, write in writers:
                     write(window, file.pixels(part))
                 advance(1)
         for name, file in files.items():
             if file.categories:
                 write_categories(folder / name, file.categories)
-        return tally, legend(kinds.pixels), self._counted(clusters)
+        return tally, legend(kinds.pixels), self._counted(clusters), places
 
     def _part(self, window: Window) -> Part:
         change, score = self.read(window)
@@ -243,16 +248,11 @@ class Result:
             for each in self.record.get("clusters", ())
         ]
 
-    def _chips(self, cluster: int) -> list[UInt8[np.ndarray, "3 _row _col"]]:
-        """Both dates around the largest object that is mostly of a cluster; none without one."""
-        objects = self.polygons
-        found = objects[objects["cluster"] == cluster] if self.clusters is not None else objects[:0]
-        if found.empty:
+    def _chips(self, corner: tuple[int, int] | None) -> list[UInt8[np.ndarray, "3 _row _col"]]:
+        """Both dates in a cell of the overview; none where there is no cell."""
+        if corner is None:
             return []
-        west, south, east, north = found.geometry.iloc[0].bounds
-        place = ~view_grid(self.grid).transform
-        corners = np.array([place @ each for each in ((west, south), (east, north))])
-        return [pictures.chip(image, corners) for image in (self.t1_rgb, self.t2_rgb)]
+        return [pictures.chip(image, *corner, side=CELL) for image in (self.t1_rgb, self.t2_rgb)]
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""
