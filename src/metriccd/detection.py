@@ -375,12 +375,11 @@ class Detection:
         warnings: Sequence[str],
     ) -> Result:
         stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
-        kinds = map_pair(self.pair, asked, workspace, seed=seed, stages=stages)
-        automatic = self.preset.threshold
+        kinds = map_pair(self.pair, asked, workspace, score=score, seed=seed, stages=stages)
         if kinds.strength is not None:
             # Evidence took the place of the score: only its own threshold, or a number, fits it.
             value, rule, words = kinds.told(verdict.threshold, verdict.rule, scale.words)
-            scale, automatic = Scale(kind="rank", rule=BY_EVIDENCE, words=words), BY_EVIDENCE
+            scale = Scale(kind="rank", rule=BY_EVIDENCE, words=words)
             verdict = Verdict(threshold=value, rule=rule)
         threshold, notes = verdict.threshold, (*warnings, *kinds.warnings, *verdict.warnings)
 
@@ -397,6 +396,7 @@ class Detection:
             rule=verdict.rule,
             grid=self.pair.grid,
             kinds=kinds.read,
+            clusters=None if kinds.clusters is None else kinds.read_members,
             lean=lean,
             t1_rgb=stretched(overviews[0]),
             t2_rgb=stretched(overviews[1]),
@@ -405,7 +405,8 @@ class Detection:
                 **inputs_of(self.pair, stages),
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
-                "automatic": automatic,
+                "automatic": self.preset.threshold if kinds.strength is None else BY_EVIDENCE,
+                "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],

@@ -39,7 +39,6 @@ SENTENCES = {
     "decide": "deciding again",
     "polygons": "outlining change objects",
     "write": "writing rasters",
-    "write kinds": "writing kinds of change",
     "report": "writing the report",
     "scene": "making the scene",
     "inputs": "noting what the pairs are made of",

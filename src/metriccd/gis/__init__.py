@@ -8,6 +8,7 @@ from metriccd.gis.project import ProjectLayer, project
 from metriccd.gis.style import (
     APPEARED,
     CHANGE,
+    CLUSTER_COLORS,
     COLORS,
     DIRECTION_COLORS,
     DIRECTION_LABELS,
@@ -27,6 +28,7 @@ from metriccd.gis.vector_style import polygons_qml, polygons_sld, zones_qml
 __all__ = [
     "APPEARED",
     "CHANGE",
+    "CLUSTER_COLORS",
     "COLORS",
     "DIRECTION_COLORS",
     "DIRECTION_LABELS",

@@ -24,6 +24,28 @@ DIRECTION_COLORS = {
 }
 DIRECTION_LABELS = {NO_CHANGE: "no change", APPEARED: "appeared", DISAPPEARED: "disappeared"}
 
+# Clusters, from 1: hues of ColorBrewer's Dark2, which are not those of the kinds.
+CLUSTER_COLORS = {
+    NO_CHANGE: (255, 255, 255, 0),
+    **{
+        value: (*rgb, 255)
+        for value, rgb in enumerate(
+            (
+                (27, 158, 119),
+                (217, 95, 2),
+                (117, 112, 179),
+                (231, 41, 138),
+                (102, 166, 30),
+                (230, 171, 2),
+                (166, 118, 29),
+                (102, 102, 102),
+            ),
+            start=1,
+        )
+    },
+    NODATA: (0, 0, 0, 0),
+}
+
 # Score → (red, green, blue, alpha): magma, which fades in towards the threshold of its own rule so
 # that unchanged ground stays visible below the layer.
 SCORE_STOPS = {

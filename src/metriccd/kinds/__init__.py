@@ -1,10 +1,11 @@
 """Kinds of change: what a pixel was and became, by stated rules on both dates.
 
 In: a pair, and which of its bands are red, green, blue, near and short-wave infrared.
-Out: a kind for every pixel, the evidence for it, and which of them were asked for.
+Out: a kind for every pixel by rules, another one by clusters, and which were asked for.
 """
 
 from metriccd.kinds.asked import Wanted, wanted_kinds
+from metriccd.kinds.clusters import MOST
 from metriccd.kinds.legend import KINDS, NODATA, NONE, Kind
 from metriccd.kinds.mapping import BY_EVIDENCE, KindMap, map_kinds, map_pair, shown
 from metriccd.kinds.roles import roles_of
@@ -13,6 +14,7 @@ from metriccd.kinds.rules import KindRules
 __all__ = [
     "BY_EVIDENCE",
     "KINDS",
+    "MOST",
     "NODATA",
     "NONE",
     "Kind",

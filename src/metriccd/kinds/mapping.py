@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from metriccd.kinds.asked import Wanted, wanted_kinds
+from metriccd.kinds.clusters import OWN, Clusters, changed_pixels
+from metriccd.kinds.evidence import SIZE, Score, Strength
 from metriccd.kinds.legend import NODATA, NONE
 from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import HALO, KindRules
@@ -17,9 +21,8 @@ from metriccd.raster import Window
 from metriccd.scene import Layer, Workspace, representative, tiles
 from metriccd.stages import Stages
 
-SIZE = 1024
 # The rule of a score that is evidence.
-BY_EVIDENCE = "otsu of e"
+BY_EVIDENCE = "otsu of E"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +33,26 @@ class KindMap:
         rules: What they were found with.
         wanted: Those that count as change; None: all.
         labels: Kind of every pixel, as if it had changed; `NODATA` where it is not valid.
-        strength: Score by the evidence for the kinds asked for; None where the method's counts.
+        strength: Evidence for the kinds asked for, as a score; None where the method's counts.
+        clusters: Kinds that no rule names; None where nobody looked, or nothing changed.
+        members: Cluster of every pixel, likewise.
     """
 
     rules: KindRules
     wanted: Wanted | None
     labels: Layer = field(repr=False)
-    strength: Layer | None = field(default=None, repr=False)
+    strength: Strength | None = None
+    clusters: Clusters | None = None
+    members: Layer | None = field(default=None, repr=False)
 
     def read(self, window: Window) -> UInt8[np.ndarray, "row col"]:
         """The kind of every pixel of a window."""
         return self.labels.read(window).astype(np.uint8)
+
+    def read_members(self, window: Window) -> UInt8[np.ndarray, "row col"]:
+        """The cluster of every pixel of a window; there must be clusters."""
+        assert self.members is not None
+        return self.members.read(window).astype(np.uint8)
 
     def decided(
         self,
@@ -70,8 +82,12 @@ class KindMap:
         """Threshold, its rule and what the score is, where evidence takes the score's place."""
         if self.strength is None:
             return threshold, rule, measure
-        measure = "e / (e + t), e the evidence for the kinds asked for, t its threshold"
+        measure = "E / (E + t), E the evidence for the kinds asked for, t its threshold"
         return (threshold, rule, measure) if rule == "fixed" else (0.5, BY_EVIDENCE, measure)
+
+    def record(self, bands: Sequence[str]) -> list[dict[str, Any]]:
+        """What is known of each cluster, see `Clusters.record`; empty where there are none."""
+        return [] if self.clusters is None else self.clusters.record(bands)
 
     def facts(self) -> dict[str, float]:
         """The thresholds, for the record."""
@@ -80,15 +96,33 @@ class KindMap:
             facts["kinds: green above"] = self.rules.green
         if self.rules.softness is not None:
             facts["kinds: water gained above"], facts["kinds: water lost above"] = self.rules.water
+        if self.strength is not None:
+            facts["kinds: evidence above"] = self.strength.level
+        if self.clusters is not None:
+            # The last number of clusters that both halves of the sample agreed on.
+            facts["clusters: agreement"] = self.clusters.agreement
         return {name: round(value, 4) for name, value in facts.items()}
 
 
 def map_pair(
-    pair: ImagePair, asked: str | Sequence[str], workspace: Workspace, *, seed: int, stages: Stages
+    pair: ImagePair,
+    asked: str | Sequence[str],
+    workspace: Workspace,
+    *,
+    score: Score | None = None,
+    seed: int,
+    stages: Stages,
 ) -> KindMap:
     """The kind of every pixel of a pair, its bands known by their names, see `map_kinds`."""
-    roles, wanted = roles_of(pair.t1, pair.rgb), wanted_kinds(asked)
-    return map_kinds(pair.blocks(), roles, workspace, wanted=wanted, seed=seed, stages=stages)
+    return map_kinds(
+        pair.blocks(),
+        roles_of(pair.t1, pair.rgb),
+        workspace,
+        wanted=wanted_kinds(asked),
+        score=score,
+        seed=seed,
+        stages=stages,
+    )
 
 
 def map_kinds(
@@ -97,48 +131,70 @@ def map_kinds(
     workspace: Workspace,
     *,
     wanted: Wanted | None = None,
+    score: Score | None = None,
     seed: int = 0,
     stages: Stages | None = None,
 ) -> KindMap:
-    """Finds the kind of every pixel, tile by tile.
+    """Finds the kind and the cluster of every pixel, tile by tile.
 
     Args:
         source: The pair.
         roles: Role → position of its band.
         workspace: Where to keep the result.
         wanted: The kinds asked for.
-        seed: Of the parts that thresholds are found on.
+        score: Of the method, whose own threshold is 0.5; without it there are no clusters.
+        seed: Of the parts that thresholds and clusters are found on.
         stages: Records time and reports progress.
 
     Raises:
         DataError: The bands do not show a kind that is asked for.
     """
-    rules = KindRules.of(representative(source, seed=seed), roles)
-    by_evidence = wanted is not None and wanted.by_evidence
+    parts_of_it = representative(source, seed=seed)
+    rules = KindRules.of(parts_of_it, roles)
+    strength = None
     if wanted is not None:
         wanted.require(rules.seen)
+        if wanted.by_evidence:
+            strength = Strength.of(source, rules, wanted, workspace, score)
+    clusters = None
+    if score is not None:
+        changed = partial(_changed, rules, None if strength is not None else wanted)
+        measured = score if strength is None else strength.read
+        pixels = changed_pixels(source, measured, changed, seed=seed)
+        clusters = Clusters.of(parts_of_it, pixels, seed=seed)
     labels = workspace.layer("kind", source.shape)
-    strength = workspace.layer("strength", source.shape) if by_evidence else None
+    members = None if clusters is None else workspace.layer("cluster", source.shape)
     parts = list(tiles(source.shape, size=SIZE, halo=HALO))
     with (stages or Stages()).stage("kinds", len(parts)) as advance, source.reader() as read:
         for tile in parts:
             block = read(tile.padded)
-            labels.write(tile.core, rules.label(block)[tile.inner].astype(np.float32))
-            if strength is not None and wanted is not None:
-                strength.write(tile.core, _strength(rules, block, wanted)[tile.inner])
+            found = rules.label(block)[tile.inner]
+            if strength is not None:
+                water = strength.kinds(tile.core)
+                found = np.where(water > 0, water, found)
+            labels.write(tile.core, found.astype(np.float32))
+            if members is not None and clusters is not None:
+                members.write(tile.core, clusters.label(block)[tile.inner].astype(np.float32))
             advance(1)
-    return KindMap(rules=rules, wanted=wanted, labels=labels, strength=strength)
+    return KindMap(
+        rules=rules,
+        wanted=wanted,
+        labels=labels,
+        strength=strength,
+        clusters=clusters,
+        members=members,
+    )
 
 
-def _strength(rules: KindRules, block: Block, wanted: Wanted) -> Float32[np.ndarray, "row col"]:
-    """Evidence as a score: e / (e + t), t the threshold of the rule, of the strongest kind."""
-    scores = []
-    for name in sorted(wanted.names):
-        found, level = rules.evidence(block, name)
-        found = np.maximum(found, 0)
-        scores.append(found / (found + np.float32(level)))
-    strongest: Float32[np.ndarray, "row col"] = np.max(scores, axis=0)
-    return np.where(block.valid, strongest, np.nan).astype(np.float32)
+def _changed(
+    rules: KindRules,
+    wanted: Wanted | None,
+    block: Block,
+    score: Float32[np.ndarray, "row col"],
+) -> Bool[np.ndarray, "row col"]:
+    """What changed by the method's own rule, and is of the kinds asked for."""
+    changed = score > OWN
+    return changed if wanted is None else changed & np.isin(rules.label(block), wanted.values)
 
 
 def shown(

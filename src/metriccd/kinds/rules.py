@@ -151,11 +151,9 @@ class KindRules:
         label[~block.valid] = NODATA
         return label
 
-    def evidence(self, block: Block, kind: str) -> tuple[Float32[np.ndarray, "row col"], float]:
-        """How much speaks for a kind of water, and from where on it is taken for it."""
-        if kind == "water-gained":
-            return self.water_evidence(block), self.water[0]
-        return self.water_evidence(_swapped(block)), self.water[1]
+    def evidence(self, block: Block, kind: str) -> Float32[np.ndarray, "row col"]:
+        """How much speaks for a kind of water."""
+        return self.water_evidence(block if kind == "water-gained" else _swapped(block))
 
     def water_evidence(self, block: Block) -> Float32[np.ndarray, "row col"]:
         """Water gained: (Δw − n/2)·(1 + w₂/0.4), neither factor below 0, the second at most 1.

@@ -26,6 +26,7 @@ from metriccd.result.record import decision_record
 from metriccd.result.result import Result
 from metriccd.stages import Progress, Stages
 
+Known = Callable[[Window], UInt8[np.ndarray, "row col"]]
 Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
 
 
@@ -91,11 +92,12 @@ class Archive:
             change.reader(self.grid, categorical=True) as classes,
             ExitStack() as stack,
         ):
-            known, bands = None, 0
+            known: dict[str, Known] = {}
             if path.is_file():
                 raster = open_raster(path)
-                bands = len(raster.bands)
-                known = stack.enter_context(raster.reader(self.grid, categorical=True))
+                reader = stack.enter_context(raster.reader(self.grid, categorical=True))
+                names = [band.name for band in raster.bands]
+                known = {name: partial(_known, reader, band) for band, name in enumerate(names)}
 
             def read(
                 window: Window,
@@ -111,8 +113,9 @@ class Archive:
                 threshold=self.record["threshold"]["value"],
                 rule=self.record["threshold"]["rule"],
                 grid=self.grid,
-                kinds=None if known is None else partial(_kinds, known),
-                lean=partial(_lean, known) if known is not None and bands > 1 else None,
+                kinds=known.get("kind"),
+                clusters=known.get("cluster"),
+                lean=partial(_lean, known["direction"]) if "direction" in known else None,
                 t1_rgb=t1_rgb,
                 t2_rgb=t2_rgb,
                 history={
@@ -222,16 +225,19 @@ def decide_again(
         return again.write(folder, name=out.resolve().name, products=products or archive.products)
 
 
-def _kinds(read: Callable[[Window], Pixels], window: Window) -> UInt8[np.ndarray, "row col"]:
-    """The first band of potential.tif."""
+def _known(
+    read: Callable[[Window], Pixels], band: int, window: Window
+) -> UInt8[np.ndarray, "row col"]:
+    """A band of potential.tif."""
     found, valid = read(window)
-    return np.where(valid, found[0], NODATA).astype(np.uint8)
+    return np.where(valid, found[band], NODATA).astype(np.uint8)
 
 
-def _lean(read: Callable[[Window], Pixels], window: Window) -> Float32[np.ndarray, "row col"]:
-    """The second band: 1 for what would appear, -1 for what would disappear, NaN not valid."""
-    found, valid = read(window)
-    return np.where(valid, np.where(found[1] == APPEARED, 1, -1), np.nan).astype(np.float32)
+def _lean(read: Known, window: Window) -> Float32[np.ndarray, "row col"]:
+    """1 for what would appear, -1 for what would disappear, NaN not valid."""
+    ways = read(window)
+    leans = np.where(ways == APPEARED, 1, -1)
+    return np.where(ways == NODATA, np.nan, leans).astype(np.float32)
 
 
 def _copy(source: Path, target: Path) -> None:

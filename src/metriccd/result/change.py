@@ -41,6 +41,7 @@ class Change:
         rule: What chose the threshold, for example "otsu" or "fixed".
         grid: Where the pixels lie.
         potential: Kind of every pixel, as if it had changed; 255 where not valid.
+        grouped: Cluster of every pixel, likewise; `record["clusters"]` says what they are.
         lean: Which way a pixel changed, if it did: > 0 what appeared in t2, < 0 what disappeared
             from t1; None where the method does not tell.
         t1_rgb: First image for display (red, green, blue), in [0, 1], NaN where not valid; an
@@ -58,6 +59,7 @@ class Change:
     rule: str
     grid: Grid
     potential: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
+    grouped: UInt8[np.ndarray, "row col"] | None = field(default=None, repr=False)
     lean: Float32[np.ndarray, "row col"] | None = field(default=None, repr=False)
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
@@ -71,15 +73,24 @@ class Change:
         window = Window.whole(result.grid.shape)
         change, score = result.read(window)
         kept = {part.name: getattr(result, part.name) for part in fields(result)}
-        del kept["read"], kept["kinds"]
+        del kept["read"], kept["kinds"], kept["clusters"]
         kept["lean"] = None if result.lean is None else result.lean(window)
         kept["potential"] = None if result.kinds is None else result.kinds(window)
+        kept["grouped"] = None if result.clusters is None else result.clusters(window)
         return cls(score=score, map=change, valid=~np.isnan(score), **kept)
 
     @property
     def kinds(self) -> UInt8[np.ndarray, "row col"] | None:
         """Kind of each changed pixel, 0 elsewhere, 255 not valid; docs/kinds.md names them."""
         return None if self.potential is None else shown(self.potential, self.map)
+
+    @property
+    def clusters(self) -> UInt8[np.ndarray, "row col"] | None:
+        """Cluster of each changed pixel, from 1; 0 elsewhere, 255 not valid.
+
+        `record["clusters"]` has the bands that went up or down and the mean spectra of each.
+        """
+        return None if self.grouped is None else shown(self.grouped, self.map)
 
     @property
     def direction(self) -> UInt8[np.ndarray, "row col"] | None:
@@ -90,7 +101,7 @@ class Change:
         """One polygon for each change object, largest first.
 
         Columns `id`, `area_m2`, `perimeter_m`, `pixels`, `score_mean`, `score_max`, `strength`,
-        `compactness`, `kind`, `date_before`, `date_after`, `method`, `threshold`
+        `compactness`, `kind`, `cluster`, `date_before`, `date_after`, `method`, `threshold`
         (docs/outputs.md).
         """
         return self._result.polygons.copy()
@@ -265,6 +276,7 @@ class Change:
             rule=self.rule,
             grid=self.grid,
             kinds=None if self.potential is None else self._read_kinds,
+            clusters=None if self.grouped is None else self._read_clusters,
             lean=None if self.lean is None else self._read_lean,
             t1_rgb=self.t1_rgb,
             t2_rgb=self.t2_rgb,
@@ -283,6 +295,9 @@ class Change:
 
     def _read_kinds(self, window: Window) -> UInt8[np.ndarray, "row col"]:
         return cast("UInt8[np.ndarray, 'row col']", self.potential)[window.slices]
+
+    def _read_clusters(self, window: Window) -> UInt8[np.ndarray, "row col"]:
+        return cast("UInt8[np.ndarray, 'row col']", self.grouped)[window.slices]
 
     def _tally(self) -> Tally:
         tally = Tally.of(self.grid.shape, self.threshold)

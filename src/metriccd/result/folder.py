@@ -26,7 +26,7 @@ RESULT = frozenset(
         *("score.tif", "score.qml", "score.sld", "score.tif.aux.xml"),
         *("change.tif", "change.qml", "change.sld", "change.tif.aux.xml"),
         *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
-        "potential.tif",
+        *("cluster.tif", "cluster.tif.aux.xml", "potential.tif"),
         *("change.gpkg", "polygons.qml", "polygons.sld", "zones.csv"),
         *("polygons.geojson", "polygons.parquet", "polygons.fgb"),
         *("before-view.tif", "after-view.tif", "project.qgz"),

@@ -223,6 +223,24 @@ def thumbnail(rgb: UInt8[np.ndarray, "3 row col"]) -> bytes:
     return content
 
 
+def chip(
+    image: Float[np.ndarray, "3 row col"], row: int, col: int, *, side: int
+) -> UInt8[np.ndarray, "3 _row _col"]:
+    """A square part of an image, moved into it where it reaches beyond.
+
+    Args:
+        image: Red, green and blue in [0, 1], NaN where invalid.
+        row: Its first row.
+        col: Its first column.
+        side: Rows and columns; fewer where the image has fewer.
+    """
+    top, left = (
+        max(min(first, length - side), 0)
+        for first, length in zip((row, col), image.shape[1:], strict=True)
+    )
+    return to_uint8(image[:, top : top + side, left : left + side])
+
+
 def color_limit(score: Float[np.ndarray, "row col"], threshold: float) -> float:
     """Score at which the color scale ends: the 99.5th percentile, or the threshold if higher.
 

@@ -31,6 +31,7 @@ def scene_polygons(
     threshold: float = 0.5,
     connectivity: Connectivity = 4,
     kinds: ReadKinds | None = None,
+    clusters: ReadKinds | None = None,
     size: int = BLOCK,
 ) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
@@ -41,6 +42,7 @@ def scene_polygons(
         threshold: On the score; `strength` counts from it.
         connectivity: Of objects; those of 8 may be multipolygons whose parts meet in corners.
         kinds: Kind of every pixel of a window.
+        clusters: Cluster of every pixel of a window.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
@@ -48,17 +50,21 @@ def scene_polygons(
         `perimeter_m` (of the outline along pixel edges, holes included; likewise), `pixels`,
         `score_mean`, `score_max`, `strength` (mean of ln(distance / threshold); of a score s that
         is mean ln(s / (1 − s)) less that of the threshold), `compactness` (4π · area / perimeter²,
-        in pixels: π/4 of a square and of a large disk), with `kinds` the most frequent `kind`, and
-        the outline along pixel edges, in the grid's CRS; without georeference x is the column and
-        y minus the row.
+        in pixels: π/4 of a square and of a large disk), with `kinds` the most frequent `kind`, with
+        `clusters` the most frequent `cluster`, and the outline along pixel edges, in the grid's
+        CRS; without georeference x is the column and y minus the row.
     """
     pieces = _Pieces()
-    votes = None if kinds is None else KindVotes(read=kinds)
+    votes = {
+        name: Votes(read=known)
+        for name, known in (("kind", kinds), ("cluster", clusters))
+        if known is not None
+    }
 
     def visit(window: Window, labels: Int32[np.ndarray, "row col"]) -> None:
         pieces.add(window, labels)
-        if votes is not None:
-            votes.add(window, labels)
+        for each in votes.values():
+            each.add(window, labels)
 
     objects = find_objects(read, grid, visit=visit, connectivity=connectivity, size=size)
     outlines = _array(pieces.dissolved(objects))
@@ -76,8 +82,9 @@ def scene_polygons(
         "strength": objects.log_odds / count - edge,
         "compactness": 4 * np.pi * objects.pixels / np.maximum(around, 1) ** 2,
     }
-    if votes is not None:
-        columns["kind"] = np.array(votes.winners(objects), object)
+    columns |= {name: each.winners(objects) for name, each in votes.items()}
+    if kinds is not None:
+        columns["kind"] = np.array([NAMES[value] for value in columns["kind"].tolist()], object)
     return gpd.GeoDataFrame(
         {"id": np.arange(1, len(order) + 1)}
         | {name: values[order] for name, values in columns.items()},
@@ -129,11 +136,11 @@ def simplified(polygons: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
-class KindVotes:
-    """How many pixels of each kind the regions of each block have.
+class Votes:
+    """How many pixels of each class the regions of each block have.
 
     Attributes:
-        read: Kind of every pixel of a window.
+        read: Class of every pixel of a window.
     """
 
     read: ReadKinds
@@ -149,12 +156,13 @@ class KindVotes:
         )
         self._blocks.append(counts.reshape(regions, VALUES))
 
-    def winners(self, objects: Objects) -> list[str]:
-        """The most frequent kind of each object; of equal ones, the first of `KINDS`."""
+    def winners(self, objects: Objects) -> Int64[np.ndarray, " object"]:
+        """The most frequent class of each object; of equal ones, the first."""
         counts = np.zeros((len(objects.pixels), VALUES), np.int64)
         for block, members in zip(self._blocks, objects.members, strict=True):
             np.add.at(counts, members, block)
-        return [NAMES[int(value)] for value in counts.argmax(axis=1)]
+        winners: Int64[np.ndarray, " object"] = counts.argmax(axis=1)
+        return winners
 
 
 class _Pieces:

@@ -2,56 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from affine import Affine
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8
 
 from metriccd.gis import (
     APPEARED,
     CHANGE,
+    CLUSTER_COLORS,
     COLORS,
     DIRECTION_COLORS,
+    DIRECTION_LABELS,
     DISAPPEARED,
+    LABELS,
     NO_CHANGE,
     NODATA,
 )
-from metriccd.kinds import KINDS, NONE
+from metriccd.kinds import KINDS, MOST, NONE, shown
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
 from metriccd.result import pictures
 from metriccd.scene import factor_of
 
 ReadKinds = Callable[[Window], UInt8[np.ndarray, "row col"]]
-# Longer than any value of a kind.
-VALUES = max(kind.value for kind in KINDS.values()) + 1
+# Longer than any value of a kind or a cluster.
+VALUES = max(MOST, *(kind.value for kind in KINDS.values())) + 1
 NAMES = {NONE: "no change"} | {kind.value: name for name, kind in KINDS.items()}
 KIND_COLORS = {
     NONE: (255, 255, 255, 0),
     NODATA: (0, 0, 0, 0),
     **{kind.value: (*kind.color, 255) for kind in KINDS.values()},
 }
-KIND_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=NODATA,
-    bands=("kind",),
-    overviews="mode",
-    colors=KIND_COLORS,
-    tags={f"kind_{value}": name for value, name in NAMES.items()},
-)
-DIRECTION_LAYER = CogLayer(
-    dtype="uint8",
-    nodata=NODATA,
-    bands=("direction",),
-    overviews="mode",
-    colors=DIRECTION_COLORS,
-)
 # What every pixel would be, had it changed: another threshold needs it.
 POTENTIAL = "potential.tif"
 VIEWS = ("before-view.tif", "after-view.tif")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A window of a result: what its rasters are made of.
+
+    Attributes:
+        change: True = change.
+        score: NaN where not valid.
+        kinds: Kind of every pixel, as if it had changed; None where unknown.
+        clusters: Cluster, likewise.
+        lean: Which way, likewise: > 0 what appeared.
+    """
+
+    change: Bool[np.ndarray, "row col"]
+    score: Float32[np.ndarray, "row col"]
+    kinds: UInt8[np.ndarray, "row col"] | None = None
+    clusters: UInt8[np.ndarray, "row col"] | None = None
+    lean: Float32[np.ndarray, "row col"] | None = None
+
+    @property
+    def valid(self) -> Bool[np.ndarray, "row col"]:
+        """True where both images could be compared."""
+        valid: Bool[np.ndarray, "row col"] = ~np.isnan(self.score)
+        return valid
+
+    def directions(self, change: Bool[np.ndarray, "row col"]) -> UInt8[np.ndarray, "row col"]:
+        """Which way pixels changed, of a change map."""
+        assert self.lean is not None
+        return direction_of(change, self.valid, self.lean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterFile:
+    """A raster of a result.
+
+    Attributes:
+        layer: What it holds.
+        pixels: Its bands in a window.
+        categories: Names of its classes, from 0 on.
+    """
+
+    layer: CogLayer
+    pixels: Callable[[Part], Shaped[np.ndarray, "band row col"]]
+    categories: Sequence[str] = ()
+
+
+def raster_files(
+    score: CogLayer, change: CogLayer, like: Part, clusters: Sequence[str]
+) -> Mapping[str, RasterFile]:
+    """The rasters of a result, by name; all are written in one pass.
+
+    Args:
+        score: See `raster_layers`.
+        change: Likewise.
+        like: Any window, which tells what is known.
+        clusters: What each cluster is, in words.
+    """
+    files = {
+        "score.tif": RasterFile(layer=score, pixels=lambda part: part.score[np.newaxis]),
+        "change.tif": RasterFile(
+            layer=change,
+            pixels=lambda part: classes(part.change, part.valid)[np.newaxis],
+            categories=list(LABELS.values()),
+        ),
+    }
+    known = {
+        "kind": (_kinds, like.kinds, KIND_COLORS, list(NAMES.values())),
+        "cluster": (
+            _clusters,
+            like.clusters,
+            CLUSTER_COLORS,
+            ["no change", *(f"{n}: {words}" for n, words in enumerate(clusters, start=1))],
+        ),
+        "direction": (_directions, like.lean, DIRECTION_COLORS, list(DIRECTION_LABELS.values())),
+    }
+    for name, (pixels, found, colors, categories) in known.items():
+        if found is not None:
+            layer = CogLayer(
+                dtype="uint8",
+                nodata=NODATA,
+                bands=(name,),
+                overviews="mode",
+                colors=colors,
+                tags={f"{name}_{value}": words for value, words in enumerate(categories)},
+            )
+            files[f"{name}.tif"] = RasterFile(layer=layer, pixels=pixels, categories=categories)
+    told = tuple(name for name, (_, found, _, _) in known.items() if found is not None)
+    if told:
+        every = CogLayer(dtype="uint8", nodata=NODATA, bands=told, overviews="mode")
+        files[POTENTIAL] = RasterFile(layer=every, pixels=_potential)
+    return files
+
+
+def _kinds(part: Part) -> UInt8[np.ndarray, "1 row col"]:
+    assert part.kinds is not None
+    return shown(part.kinds, part.change)[np.newaxis]
+
+
+def _clusters(part: Part) -> UInt8[np.ndarray, "1 row col"]:
+    assert part.clusters is not None
+    return shown(part.clusters, part.change)[np.newaxis]
+
+
+def _directions(part: Part) -> UInt8[np.ndarray, "1 row col"]:
+    return part.directions(part.change)[np.newaxis]
+
+
+def _potential(part: Part) -> UInt8[np.ndarray, "band row col"]:
+    """What a window would be, had all of it changed."""
+    bands = [part.kinds, part.clusters]
+    bands.append(None if part.lean is None else part.directions(part.valid))
+    return np.stack([band for band in bands if band is not None])
 
 
 def raster_layers(
@@ -123,16 +225,6 @@ def legend(counts: Int64[np.ndarray, " kind"]) -> Mapping[str, int]:
     return {
         NAMES[int(value)]: int(counts[value]) for value in order if counts[value] and value != NONE
     }
-
-
-def potential_layer(*, directed: bool) -> CogLayer:
-    """What potential.tif holds: kinds, and directions where the method tells them."""
-    return CogLayer(
-        dtype="uint8",
-        nodata=NODATA,
-        bands=("kind", "direction") if directed else ("kind",),
-        overviews="mode",
-    )
 
 
 def direction_of(

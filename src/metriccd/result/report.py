@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8, UInt16
+from jaxtyping import Bool, Float, Int, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from metriccd.gis import CLUSTER_COLORS
 from metriccd.kinds import KINDS
 from metriccd.result import pictures
 from metriccd.result.panels import panels
+from metriccd.result.tally import TOP_LEVEL, quantize
 
 Picture: TypeAlias = UInt8[np.ndarray, "3 row col"]
 
-TOP_LEVEL = 65535
 _BINS = 128
 # Around what `evaluate` writes anew.
 _SECTION = ("<!-- reference -->", "<!-- /reference -->")
@@ -53,6 +54,7 @@ class ReportData:
         reference: Ground truth, True = change; only when evaluated.
         scores: Metric → value and "label-free" or "oracle"; only when evaluated.
         kinds: Kind of change → changed pixels of it, the most frequent first.
+        clusters: As in `run.json`, each with its "chips": pictures before and after, or none.
 
     Raises:
         ValueError: Arrays differ in rows or columns, a score lies outside [0, 1], or the threshold
@@ -77,6 +79,7 @@ class ReportData:
     scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     folder: str = "OUT"
     kinds: Mapping[str, int] = field(default_factory=dict)
+    clusters: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
@@ -90,29 +93,6 @@ class ReportData:
             )
         if not np.isfinite(self.threshold):
             raise ValueError(f"threshold must be finite, got {self.threshold}: pass a number")
-
-
-def quantize(score: Float[np.ndarray, "*shape"], threshold: float) -> UInt16[np.ndarray, "*shape"]:
-    """16-bit levels of scores that keep every pixel on its side of the threshold.
-
-    Level = score·65535, rounded, then moved by at most one so that `level > ⌊threshold·65535⌋`
-    holds exactly where `score > threshold`. A level over 65535 is within 1/65535 of its score.
-    For a result read in parts, sum `np.bincount(quantize(part[valid], threshold),
-    minlength=65536)` to get `ReportData.levels`.
-
-    Args:
-        score: Scores in [0, 1]; NaN becomes level 0.
-        threshold: Score above which a pixel is change.
-
-    Returns:
-        Levels from 0 to 65535.
-    """
-    level = np.rint(np.nan_to_num(score).astype(np.float64) * TOP_LEVEL)
-    edge = np.floor(threshold * TOP_LEVEL)
-    # The caller's own comparison, in the score's own precision, decides the side.
-    level = np.where(score > threshold, np.maximum(level, edge + 1), np.minimum(level, edge))
-    clipped: UInt16[np.ndarray, "*shape"] = np.clip(level, 0, TOP_LEVEL).astype(np.uint16)
-    return clipped
 
 
 def render(data: ReportData, preview: Picture | None = None) -> str:
@@ -160,6 +140,7 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
                 (name, KINDS[name].color, KINDS[name].meaning, _percent(count / total))
                 for name, count in data.kinds.items()
             ],
+            clusters=_clusters(data),
             payload=_payload(view, levels)
             | {"limit": limit, "unit": headline["unit"], "scale": _scale(data)},
         )
@@ -341,6 +322,22 @@ def _curve(name: str, values: Sequence[float]) -> dict[str, Any]:
         "high": f"{high:.4g}",
         "last": f"{finite[-1]:.4g}" if finite.size else "no finite value",
     }
+
+
+def _clusters(data: ReportData) -> list[dict[str, Any]]:
+    """Clusters as the page shows them: share, color, heights of the spectra, chips."""
+    total = max(sum(each["changed_pixels"] for each in data.clusters), 1)
+    most = max((max(*each["before"], *each["after"], 1e-9) for each in data.clusters), default=1.0)
+    return [
+        dict(each)
+        | {
+            "color": CLUSTER_COLORS[each["value"]][:3],
+            "share": _percent(each["changed_pixels"] / total),
+            "top": most,
+            "chips": [_base64(pictures.encode(chip, "jpeg")) for chip in each["chips"]],
+        }
+        for each in data.clusters
+    ]
 
 
 def _errors(data: ReportData) -> str | None:

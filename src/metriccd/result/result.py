@@ -16,29 +16,23 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
-from metriccd.gis import DIRECTION_LABELS, LABELS
-from metriccd.kinds import NODATA, shown
+from metriccd.kinds import shown
 from metriccd.raster import Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
 from metriccd.result.folder import RECORD
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (
-    DIRECTION_LAYER,
-    KIND_LAYER,
-    NAMES,
-    POTENTIAL,
+    Part,
     ReadKinds,
-    classes,
-    direction_of,
     legend,
-    potential_layer,
+    raster_files,
     raster_layers,
     write_views,
 )
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
-from metriccd.result.tally import Tally
+from metriccd.result.tally import CELL, Census, Places, Tally
 from metriccd.stages import Stages
 
 # A reference (True = change) and figures against it: name → value and what it was chosen with.
@@ -55,6 +49,7 @@ class Result:
         rule: What chose the threshold.
         grid: Where the pixels lie.
         kinds: Kind of every pixel of a window, as if it had changed.
+        clusters: Cluster of every pixel of a window, likewise; `record` says what they are.
         lean: Which way the pixels of a window changed, if they did: > 0 what appeared in t2, < 0
             what disappeared from t1; None where the method does not tell.
         t1_rgb: Overview of the first image for display, in [0, 1], NaN where not valid.
@@ -69,6 +64,7 @@ class Result:
     rule: str
     grid: Grid
     kinds: ReadKinds | None = None
+    clusters: ReadKinds | None = None
     lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None
     t1_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 _row _col"] = field(repr=False)
@@ -118,6 +114,7 @@ class Result:
             threshold=self.threshold,
             connectivity=self.record.get("cleaning", {}).get("connectivity", 4),
             kinds=self.kinds,
+            clusters=self.clusters,
         )
         before, after = self.dates
         return found.assign(
@@ -162,9 +159,7 @@ class Result:
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
-        tally = self._write_rasters(folder)
-        kinds = self._write_kinds(folder)
-        self._write_direction(folder)
+        tally, kinds, clusters, places = self._write_rasters(folder)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
         write_styles(folder, name, self.grid, products)
         with self.stages.stage("report", 2) as advance:
@@ -172,7 +167,15 @@ class Result:
                 name, self.grid, created=created, taken=self._taken(), derived=self._items()
             )
             (folder / "item.json").write_text(_json(item), encoding="utf-8")
-            data = replace(self._report_data(tally, judgment), folder=name, kinds=kinds)
+            data = replace(
+                self._report_data(tally, judgment),
+                folder=name,
+                kinds=kinds,
+                clusters=[
+                    each | {"chips": self._chips(places.densest(each["value"]))}
+                    for each in clusters
+                ],
+            )
             preview = draw_preview(data)
             (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
             (folder / "preview.png").write_bytes(pictures.thumbnail(preview))
@@ -185,79 +188,71 @@ class Result:
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
             "kinds": dict(kinds),
+            "clusters": clusters,
             "created": created.isoformat(),
             "stages": self._stage_rows(),
         }
         (folder / RECORD).write_text(_json(record))
         return summary
 
-    def _write_rasters(self, folder: Path) -> Tally:
-        """Writes score.tif and change.tif, and counts their pixels meanwhile."""
-        tally = Tally.of(self.grid.shape, self.threshold)
-        windows = list(self.grid.windows(BLOCK))
-        score_layer, change_layer = raster_layers(
-            self.record, self.dates, self.method, self.threshold, self.rule
+    def _write_rasters(
+        self, folder: Path
+    ) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]], Places]:
+        """Writes all rasters in one pass; counts pixels, kinds and clusters meanwhile."""
+        tally, kinds, clusters = Tally.of(self.grid.shape, self.threshold), Census(), Census()
+        places, windows = Places.of(self.grid.shape), list(self.grid.windows(BLOCK))
+        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
+        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
+        files = raster_files(*layers, self._part(windows[0]), meanings)
+        with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
+            writers = [
+                (file, opened.enter_context(cog_writer(folder / name, self.grid, file.layer)))
+                for name, file in files.items()
+            ]
+            for window in windows:
+                part = self._part(window)
+                tally.add(window, part.change, part.score)
+                if part.kinds is not None:
+                    kinds.add(shown(part.kinds, part.change))
+                if part.clusters is not None:
+                    labels = shown(part.clusters, part.change)
+                    clusters.add(labels, self.grid.pixel_areas(window))
+                    places.add(window, labels)
+                for file, write in writers:
+                    write(window, file.pixels(part))
+                advance(1)
+        for name, file in files.items():
+            if file.categories:
+                write_categories(folder / name, file.categories)
+        return tally, legend(kinds.pixels), self._counted(clusters), places
+
+    def _part(self, window: Window) -> Part:
+        change, score = self.read(window)
+        return Part(
+            change=change,
+            score=score,
+            kinds=None if self.kinds is None else self.kinds(window),
+            clusters=None if self.clusters is None else self.clusters(window),
+            lean=None if self.lean is None else self.lean(window),
         )
-        with (
-            self.stages.stage("write", len(windows) + 1) as advance,
-            ExitStack() as files,
-        ):
-            score_file, change_file = (
-                files.enter_context(cog_writer(folder / file, self.grid, layer))
-                for file, layer in (("score.tif", score_layer), ("change.tif", change_layer))
-            )
-            for window in windows:
-                change, score = self.read(window)
-                tally.add(window, change, score)
-                score_file(window, score[np.newaxis])
-                change_file(window, classes(change, ~np.isnan(score))[np.newaxis])
-                advance(1)
-        write_categories(folder / "change.tif", list(LABELS.values()))
-        return tally
 
-    def _write_kinds(self, folder: Path) -> Mapping[str, int]:
-        """Writes kind.tif; returns the changed pixels of each kind."""
-        counts = np.zeros(256, np.int64)
-        if self.kinds is None:
-            return {}
-        windows = list(self.grid.windows(BLOCK))
-        path = folder / "kind.tif"
-        with (
-            self.stages.stage("write kinds", len(windows) + 1) as advance,
-            cog_writer(path, self.grid, KIND_LAYER) as write,
-            cog_writer(
-                folder / POTENTIAL, self.grid, potential_layer(directed=self.lean is not None)
-            ) as write_all,
-        ):
-            for window in windows:
-                every = self.kinds(window)
-                labels = shown(every, self.read(window)[0])
-                write_all(window, self._potential(every, window))
-                counts += np.bincount(labels.reshape(-1), minlength=256)
-                write(window, labels[np.newaxis])
-                advance(1)
-        write_categories(path, list(NAMES.values()))
-        return legend(counts)
+    def _counted(self, census: Census) -> list[dict[str, Any]]:
+        """What the record says of each cluster, with what changed of it."""
+        known = self.grid.has_areas
+        return [
+            each
+            | {
+                "changed_pixels": int(census.pixels[each["value"]]),
+                "area_m2": float(census.area[each["value"]]) if known else None,
+            }
+            for each in self.record.get("clusters", ())
+        ]
 
-    def _potential(
-        self, kinds: UInt8[np.ndarray, "row col"], window: Window
-    ) -> UInt8[np.ndarray, "band row col"]:
-        """What a window would be, had all of it changed."""
-        if self.lean is None:
-            return kinds[np.newaxis]
-        valid = kinds != NODATA
-        return np.stack([kinds, direction_of(valid, valid, self.lean(window))])
-
-    def _write_direction(self, folder: Path) -> None:
-        """Writes direction.tif: which way changed pixels changed."""
-        if self.lean is None:
-            return
-        path = folder / "direction.tif"
-        with cog_writer(path, self.grid, DIRECTION_LAYER) as write:
-            for window in self.grid.windows(BLOCK):
-                change, score = self.read(window)
-                write(window, direction_of(change, ~np.isnan(score), self.lean(window))[np.newaxis])
-        write_categories(path, list(DIRECTION_LABELS.values()))
+    def _chips(self, corner: tuple[int, int] | None) -> list[UInt8[np.ndarray, "3 _row _col"]]:
+        """Both dates in a cell of the overview; none where there is no cell."""
+        if corner is None:
+            return []
+        return [pictures.chip(image, *corner, side=CELL) for image in (self.t1_rgb, self.t2_rgb)]
 
     def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
         """What the report shows."""

@@ -6,11 +6,38 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8, UInt16
 
+from metriccd.kinds import MOST
 from metriccd.raster import Window
-from metriccd.result.report import TOP_LEVEL, quantize
-from metriccd.scene import Maximum
+from metriccd.scene import Maximum, factor_of
+
+TOP_LEVEL = 65535
+# Side of the cells in which clusters are counted, in pixels of the overview.
+CELL = 64
+
+
+def quantize(score: Float[np.ndarray, "*shape"], threshold: float) -> UInt16[np.ndarray, "*shape"]:
+    """16-bit levels of scores that keep every pixel on its side of the threshold.
+
+    Level = score·65535, rounded, then moved by at most one so that `level > ⌊threshold·65535⌋`
+    holds exactly where `score > threshold`. A level over 65535 is within 1/65535 of its score.
+    For a result read in parts, sum `np.bincount(quantize(part[valid], threshold),
+    minlength=65536)` to get `ReportData.levels`.
+
+    Args:
+        score: Scores in [0, 1]; NaN becomes level 0.
+        threshold: Score above which a pixel is change.
+
+    Returns:
+        Levels from 0 to 65535.
+    """
+    level = np.rint(np.nan_to_num(score).astype(np.float64) * TOP_LEVEL)
+    edge = np.floor(threshold * TOP_LEVEL)
+    # The caller's own comparison, in the score's own precision, decides the side.
+    level = np.where(score > threshold, np.maximum(level, edge + 1), np.minimum(level, edge))
+    clipped: UInt16[np.ndarray, "*shape"] = np.clip(level, 0, TOP_LEVEL).astype(np.uint16)
+    return clipped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +97,68 @@ class Tally:
             "valid_pixels": valid,
             "changed_share": changed / max(valid, 1),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """Pixels and areas of each class, counted window by window.
+
+    Attributes:
+        pixels: Of each value of a byte.
+        area: In square meters; 0 where areas are unknown.
+    """
+
+    pixels: Int64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256, np.int64))
+    area: Float64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256))
+
+    def add(
+        self,
+        labels: UInt8[np.ndarray, "row col"],
+        areas: Float64[np.ndarray, "row col"] | None = None,
+    ) -> None:
+        """Counts a window, and the areas of its pixels."""
+        flat = labels.reshape(-1)
+        np.add(self.pixels, np.bincount(flat, minlength=256), out=self.pixels)
+        if areas is not None:
+            sums = np.bincount(flat, weights=areas.reshape(-1), minlength=256)
+            np.add(self.area, sums, out=self.area)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where each cluster lies: its pixels in cells of `CELL` × `CELL` pixels of the overview.
+
+    Attributes:
+        side: Of a cell, in pixels of the scene.
+        counts: Changed pixels of each cluster in each cell.
+    """
+
+    side: int
+    counts: Int64[np.ndarray, "cluster row col"] = field(repr=False)
+
+    @classmethod
+    def of(cls, shape: tuple[int, int]) -> Places:
+        """Empty cells of a scene of `shape` (rows, cols)."""
+        side = CELL * factor_of(shape)
+        rows, cols = (-(-length // side) for length in shape)
+        return cls(side=side, counts=np.zeros((MOST, rows, cols), np.int64))
+
+    def add(self, window: Window, labels: UInt8[np.ndarray, "row col"]) -> None:
+        """Counts a window; 0 is no change."""
+        rows, cols = np.nonzero((labels > 0) & (labels <= MOST))
+        places = (
+            labels[rows, cols].astype(np.int64) - 1,
+            (rows + window.row) // self.side,
+            (cols + window.col) // self.side,
+        )
+        flat = np.ravel_multi_index(places, self.counts.shape)
+        added = np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        np.add(self.counts, added, out=self.counts)
+
+    def densest(self, cluster: int) -> tuple[int, int] | None:
+        """First row and column, in the overview, of the cell with most of a cluster."""
+        cells = self.counts[cluster - 1]
+        if not cells.any():
+            return None
+        row, col = np.unravel_index(int(cells.argmax()), cells.shape)
+        return CELL * int(row), CELL * int(col)
