@@ -148,7 +148,7 @@ def test_a_plain_raster_of_classes_is_refused_and_the_way_out_is_named(
 ) -> None:
     plain = write(tmp_path / "m.tif", SCL)
     with pytest.raises(
-        DataError, match=r"m\.tif looks like SCL classes; write --mask .*m\.tif:SCL"
+        DataError, match=r"m\.tif looks like SCL classes, .*; write --mask .*m\.tif:SCL"
     ):
         read_pair(*files, masks=plain)
     quality = write(tmp_path / "q.tif", np.full((1, 40, 50), 21824, np.uint16))

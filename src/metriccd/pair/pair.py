@@ -15,9 +15,9 @@ from metriccd.pair.blocks import MIN_VALID, Block, Contents
 from metriccd.pair.classes import USUAL
 from metriccd.pair.clouds import cloud_mask
 from metriccd.pair.dates import Acquired, Dates, acquired, dates_given, order_warning
+from metriccd.pair.fill import blurred_fill
 from metriccd.pair.masks import Mask, open_masks, require_gaps, several
-from metriccd.pair.offset import NO_OFFSET, Offset, offsets_asked
-from metriccd.pair.precision import about_zero
+from metriccd.pair.offset import NO_OFFSET, Offset, about_zero, offsets_asked
 from metriccd.pair.registration import Registration
 from metriccd.raster import (
     STRANGERS,
@@ -279,11 +279,16 @@ def read_pair(
             cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
             for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
         )
+    fills = blurred_fill(first), blurred_fill(second)
+    found += [Mask(source=fill, date="t1") for fill in fills[:1] if fill is not None]
+    found += [Mask(source=fill, date="t2") for fill in fills[1:] if fill is not None]
     if area is not None:
         found.append(Mask(source=area, outside=True))
     when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
     strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
-    said = (*strangers, *first.notes, *second.notes, unlike, moved, guess, order_warning(*when))
+    blurred = [note for fill in fills if fill is not None for note in fill.notes]
+    said = (*strangers, *first.notes, *second.notes, *blurred, unlike, moved, guess)
+    said = (*said, order_warning(*when))
     return ImagePair(
         t1=first,
         t2=second,
