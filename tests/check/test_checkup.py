@@ -128,10 +128,41 @@ def test_values_at_the_end_of_12_bits_are_saturated_after_scale_and_offset(tmp_p
 
 
 def test_costs_grow_with_the_scene_and_name_every_preset() -> None:
-    small, large = costs((500, 500)), costs((8000, 8000))
+    small, large = costs((500, 500), 4), costs((20_000, 20_000), 4)
     assert {cost.preset for cost in small} == {"default", "fast", "paper", "released"}
     assert all(a.seconds < b.seconds and a.mib < b.mib for a, b in zip(small, large, strict=True))
     assert all(cost.fits is False for cost in large if cost.preset == "paper")
+
+
+def test_memory_grows_with_bands_but_not_with_large_scenes() -> None:
+    sizes, bands = ((9000, 9000), 4), ((9000, 9000), 13)
+    whole, larger, more = (
+        {cost.preset: cost.mib for cost in costs(*each)}
+        for each in (sizes, ((20_000, 9000), 4), bands)
+    )
+    assert whole["fast"] == larger["fast"] < more["fast"]
+
+
+def test_fill_that_is_not_declared_is_named_with_its_option_and_is_not_saturated() -> None:
+    one, other = ground(0), ground(1)
+    other[:, :52] = 65535
+    found = check_up(read_pair(one, other))
+    assert found.qualities[0].fill is None
+    assert found.qualities[1].fill == (65535, pytest.approx(0.2, abs=0.08))
+    assert found.qualities[1].saturated == 0
+    assert any("--nodata 65535" in text for text in found.warnings)
+
+
+def test_dates_in_two_units_are_warned_of_and_a_declared_scale_makes_them_one(
+    tmp_path: Path,
+) -> None:
+    stored = write(tmp_path / "a.tif", ground(0))
+    other = (ground(1) / 10_000).astype(np.float32)
+    (said,) = check_up(read_pair(stored, other_file := write(tmp_path / "b.tif", other))).warnings
+    assert "one unit" in said
+    with rasterio.open(stored, "r+") as target:
+        target.scales = (0.0001,) * 4
+    assert check_up(read_pair(stored, other_file)).warnings == []
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyproj
 
 from metriccd.check.quality import Quality, quality
@@ -17,7 +18,9 @@ from metriccd.stages import Stages
 LOOKS = 3
 # From here on a shift costs more than it may be wrong by, in pixels.
 FAR = 0.5
-MUCH_SATURATED, MUCH_HAZE, LITTLE_VALID = 0.01, 0.1, 0.5
+MUCH_SATURATED, MUCH_HAZE, MUCH_FILL, LITTLE_VALID = 0.01, 0.1, 0.001, 0.5
+# Dates of one unit do not vary by such a factor in all bands, whatever the season.
+OTHER_UNIT = 8.0
 # Bands that are named on the page, at most, and letters of a name.
 NAMED, LONG = 13, 20
 COLORS = ("red", "green", "blue")
@@ -33,6 +36,7 @@ class Checkup:
         grids: Each date's and the pair's: rows, columns, pixel size, CRS.
         overlap: Share of t1 that t2 covers.
         bands: (t1's band, t2's band) that are compared.
+        units: Of each date: type, and scale and offset where there are any.
         matched: How they were matched.
         offsets: What is added to each date, and what tells it.
         dates: When each was taken, and what tells it.
@@ -45,6 +49,7 @@ class Checkup:
     grids: dict[str, str]
     overlap: float
     bands: list[tuple[str, str]]
+    units: list[str]
     matched: str
     offsets: list[str]
     dates: list[str]
@@ -66,6 +71,7 @@ class Checkup:
             "overlap": round(self.overlap, 4),
             "bands": [list(pair) for pair in self.bands],
             "bands_matched": self.matched,
+            "units": self.units,
             "offsets": self.offsets,
             "dates": self.dates,
             "valid_share": round(self.valid, 4),
@@ -102,6 +108,7 @@ class Checkup:
             ("overlap", f"{self.overlap:.1%} of t1"),
             ("bands", _listed(self.bands)),
             ("matched", self.matched),
+            ("units", _both(self.units)),
             ("valid", f"{self.valid:.1%} of the pixels looked at, in both"),
             ("offsets", _both(self.offsets)),
             ("dates", _both(self.dates)),
@@ -152,6 +159,7 @@ def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
         },
         overlap=min(overlap / (pair.t1.grid.height * pair.t1.grid.width), 1.0),
         bands=names,
+        units=[_unit(pair.t1, qualities[0]), _unit(pair.t2, qualities[1])],
         matched=_matched(pair),
         offsets=[f"{each.value:g} ({each.source})" for each in pair.offsets],
         dates=[
@@ -190,8 +198,32 @@ def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[
                 f"{each.hazy:.0%} of {name} looks like haze, cloud or snow: leave clouds out "
                 "with --mask, or --clouds auto (docs/masks.md)"
             )
+        if each is not None and each.fill is not None and each.fill[1] > MUCH_FILL:
+            value, share = each.fill
+            said.append(
+                f"{share:.1%} of {name} is {value:g} in all bands, which looks like missing pixels "
+                f"that the file does not declare: --nodata {value:g} leaves them out"
+            )
+    said += _unit_warnings(found)
     said += _offset_warnings(found, pair)
     return said
+
+
+def _unit_warnings(found: Checkup) -> list[str]:
+    """Where the values of one date vary so much less in all bands that their units must differ."""
+    one, other = found.qualities
+    if one is None or other is None:
+        return []
+    ratios = [b / a for a, b in zip(one.spread, other.spread, strict=True) if a > 0 and b > 0]
+    if not ratios or (max(ratios) >= 1 / OTHER_UNIT and min(ratios) <= OTHER_UNIT):
+        return []
+    factor, wide, narrow = float(np.median(ratios)), "t2", "t1"
+    if factor < 1:
+        factor, wide, narrow = 1 / factor, narrow, wide
+    return [
+        f"values of {wide} vary {factor:.2g} times as much as those of {narrow} in all bands: "
+        "bring both to one unit; the scale that a file declares (gdal_edit.py -scale) is applied"
+    ]
 
 
 def _offset_warnings(found: Checkup, pair: ImagePair) -> list[str]:
@@ -238,6 +270,16 @@ def _colors(pair: ImagePair) -> tuple[int, int, int] | None:
         if color not in {band.common, band.color.lower(), band.description.lower()}:
             return None
     return pair.rgb
+
+
+def _unit(raster: Raster, found: Quality | None) -> str:
+    """How values are stored, and what they seem to be."""
+    bands = raster.bands
+    kinds = "/".join(dict.fromkeys(band.dtype for band in bands))
+    told = any(band.scale != 1 or band.offset != 0 for band in bands)
+    known = ", with the scale and offset that it declares" if told else ""
+    likely = ", like reflectance × 10,000" if found is not None and found.reflectance else ""
+    return f"{kinds}{known}{likely}"
 
 
 def _short(band: Band) -> str:

@@ -19,6 +19,14 @@ ENDS: dict[str, tuple[float, ...]] = {
     "float32": (255, 65535),
     "float64": (255, 65535),
 }
+# Stored values that stand for missing pixels as a rule, though a file does not say so.
+FILLS: dict[str, tuple[float, ...]] = {
+    "int16": (-9999, -32768, -32767),
+    "uint16": (65535,),
+    "int32": (-9999, -99999, -(2**31)),
+    "float32": (-9999, -99999, -32768, -32767),
+    "float64": (-9999, -99999, -32768, -32767),
+}
 # Reflectance × 10,000 lies about here: its median, of any band.
 REFLECTANCE = (50.0, 10_000.0)
 # Side of the surroundings in which clear ground has something dark, and how bright the darkest of
@@ -40,12 +48,17 @@ class Quality:
             colors or the unit.
         lowest: The value that 99.9 % of the pixels exceed, of the band where it is lowest.
         reflectance: Whether values look like reflectance × 10,000.
+        spread: Of each band, what lies between 5 and 95 % of the pixels.
+        fill: A stored value that looks like fill, and the share of pixels that hold it in all
+            bands; None where there is none.
     """
 
     saturated: float
     hazy: float | None
     lowest: float
     reflectance: bool
+    spread: tuple[float, ...]
+    fill: tuple[float, float] | None
 
 
 def quality(
@@ -77,11 +90,15 @@ def quality(
             found = [_hazy(image[list(rgb)], valid, bright)[valid] for image, valid in parts]
             hazy = float(np.concatenate(found).mean())
     ended = [_ended(values, band, added) for values, band in zip(pixels, bands, strict=True)]
+    low, high = np.percentile(pixels, (5, 95), axis=1)
+    fill, filled = _fill(pixels, bands, added)
     return Quality(
-        saturated=float(np.logical_or.reduce(ended).mean()),
+        saturated=float((np.logical_or.reduce(ended) & ~filled).mean()),
         hazy=hazy,
         lowest=float(np.percentile(pixels, 0.1, axis=1).min()),
         reflectance=_is_reflectance(pixels),
+        spread=tuple((high - low).tolist()),
+        fill=None if fill is None else (fill, float(filled.mean())),
     )
 
 
@@ -96,10 +113,28 @@ def _ended(
     values: Float32[np.ndarray, " pixel"], band: Band, added: float
 ) -> Bool[np.ndarray, " pixel"]:
     """Pixels at the largest value of a band, where that is one at which its type ends."""
-    stored = np.array(ENDS.get(band.dtype, ()))
-    ends = (stored * band.scale + band.offset).astype(np.float32) + np.float32(added)
+    ends = _measured(ENDS.get(band.dtype, ()), band, added)
     at_end: Bool[np.ndarray, " pixel"] = (values == values.max()) & bool(values.max() in ends)
     return at_end
+
+
+def _fill(
+    pixels: Float32[np.ndarray, "band pixel"], bands: Sequence[Band], added: float
+) -> tuple[float | None, Bool[np.ndarray, " pixel"]]:
+    """The stored value that most pixels hold in all bands, of those that are no measurement."""
+    best, where = None, np.zeros(pixels.shape[1], np.bool_)
+    for value in FILLS.get(bands[0].dtype, ()):
+        read = [_measured((value,), band, added) for band in bands]
+        held = (pixels == np.concatenate(read)[:, None]).all(axis=0)
+        if held.sum() > where.sum():
+            best, where = value, held
+    return best, where
+
+
+def _measured(stored: Sequence[float], band: Band, added: float) -> Float32[np.ndarray, " value"]:
+    """Stored values as they are read."""
+    values = (np.array(stored) * band.scale + band.offset).astype(np.float32) + np.float32(added)
+    return np.asarray(values)
 
 
 def _hazy(
