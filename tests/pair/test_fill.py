@@ -99,3 +99,9 @@ def test_what_the_file_declares_missing_wins_over_blurred_fill(data: Path, tmp_p
 def test_dark_scenes_hold_no_blurred_fill(data: Path) -> None:
     for path in sorted((data / "ombria/t2").glob("*.png")):
         assert blurred_fill(open_raster(path)) is None, path.name
+
+
+def test_images_of_small_numbers_hold_no_fill(tmp_path: Path) -> None:
+    classes = np.random.default_rng(0).integers(0, 9, (1, 60, 60)).astype(np.uint8)
+    classes[:, :30] = 0
+    assert blurred_fill(open_raster(write(tmp_path / "a.tif", classes))) is None

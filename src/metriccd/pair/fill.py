@@ -19,6 +19,8 @@ FLAT, NEAR = 4, 10
 MARGIN = 20
 # How far fill may run on from flat black, nearly black: into corners too narrow for a block.
 CORNER = 48
+# What is no fill is at least this bright as a rule, or black is a value like others.
+GROUND = 40
 # Side of the look at a whole image; pixels of fill at its border that are no chance.
 SIDE, LEAST = 1024, 8
 # Places where the rim of the fill is looked at pixel by pixel, and the side of each.
@@ -55,9 +57,12 @@ def blurred_fill(raster: Raster) -> Raster | None:
     with raster.reader(coarse, categorical=True) as read:
         look, _ = read(Window.whole(coarse.shape))
     collar = _at_border(_flat(look), grid, step)
-    if collar is None or not _is_blurred(raster, collar, step):
+    top = look.max(axis=0)
+    near = top <= NEAR
+    if collar is None or near.all() or np.median(top[~near]) < GROUND:
         return None
-    near = look.max(axis=0) <= NEAR
+    if not _is_blurred(raster, collar, step):
+        return None
     corners = binary_dilation(collar, iterations=max(CORNER // step, 1), mask=near)
     reach = MARGIN if step == 1 else -(-MARGIN // step) + 1
     hidden = maximum_filter(corners.astype(np.uint8), 2 * reach + 1)

@@ -64,13 +64,17 @@ class ImagePair:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was guessed, also of what was read so far, and what overrides it; a line each."""
-        zeros = [
+        return (*self.notes, *self._guesses)
+
+    @property
+    def _guesses(self) -> list[str]:
+        """What was taken for missing while pixels were read."""
+        return [
             f"zero in all bands of {raster.label} was taken for missing pixels, of which the file "
             "says nothing; --nodata none keeps them"
             for raster in (self.t1, self.t2)
             if "zeros" in raster.seen
         ]
-        return (*self.notes, *zeros)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -159,6 +163,7 @@ class ImagePair:
             raise DataError(
                 f"at least {MIN_VALID} pixels must be valid in both images: got {contents.count} "
                 f"of {self.grid.height * self.grid.width}; check nodata, masks and overlap"
+                f"{''.join(f'; {guess}' for guess in self._guesses)}"
             )
         for raster, contrast in zip((self.t1, self.t2), contents.contrast, strict=True):
             if not contrast:

@@ -104,7 +104,9 @@ def as_raster(
         masked = isinstance(image, np.ma.MaskedArray)
         if masked:
             image = np.ma.filled(image.astype(np.float64), np.nan)
-        raster = from_array(_three_axes(image, label, axes), label=label, nodata=nodata)
+        # False is a value: there is no other for it.
+        known = "none" if nodata is None and image.dtype == np.bool_ else nodata
+        raster = from_array(_three_axes(image, label, axes), label=label, nodata=known)
         return _declared(raster, float("nan")) if masked else raster
     if is_dataset(image):
         image = stacked(image, label)

@@ -5,20 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 
 from metriccd.errors import DataError, GridError
 from metriccd.raster.bands import NO_NAME, Band, identified, wavelength_in, wavelength_tagged
 from metriccd.raster.grid import Grid
-from metriccd.raster.paths import gdal_path, opened, reason, redacted, require_text
+from metriccd.raster.paths import (
+    gdal_path,
+    opened,
+    projection_beside,
+    reason,
+    redacted,
+    require_text,
+)
 
 # Alpha of more different values than these in its overview is measured rather than painted.
 ALPHA_VALUES, OVERVIEW = 24, 256
@@ -184,7 +194,20 @@ def grid_of(dataset: DatasetReader, path: str) -> Grid:
         if dataset.crs is not None:
             raise GridError(unplaced(name))
     require_pixels(transform, name)
-    return Grid(height=dataset.height, width=dataset.width, transform=transform, crs=dataset.crs)
+    lies = transform != Affine.identity()
+    crs = dataset.crs or (_crs_beside(path) if lies else None)
+    return Grid(height=dataset.height, width=dataset.width, transform=transform, crs=crs)
+
+
+def _crs_beside(path: str) -> CRS | None:
+    """The CRS that a .prj file states, which GDAL reads beside some formats only."""
+    file = projection_beside(path)
+    if file is None:
+        return None
+    text = file.read_text(encoding="utf-8", errors="replace")
+    with suppress(CRSError):
+        return CRS.from_wkt(text, morph_from_esri_dialect=True)
+    return None
 
 
 def unplaced(name: str) -> str:
@@ -237,7 +260,7 @@ def container(path: str, subdatasets: Sequence[str]) -> DataError:
 
 def not_a_raster(path: str, reason: str) -> DataError:
     """The error for what GDAL does not read as a raster."""
-    item = _stac(path)
+    item = _stac(path) or _archive(path)
     if item is not None:
         return item
     return _vector(path) or DataError(
@@ -253,6 +276,22 @@ def _vector(path: str) -> DataError | None:
     return DataError(
         f"an image or a mask must be a raster: {name} holds vector features; burn them: "
         f"gdal_rasterize -burn 1 -init 0 -ot Byte -tr XRES YRES {name} mask.tif"
+    )
+
+
+def _archive(path: str) -> DataError | None:
+    """The error for a zip, with the files in it."""
+    if Path(path).suffix.lower() != ".zip":
+        return None
+    try:
+        with ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (OSError, BadZipFile):
+        return None
+    shown = ", ".join(f"zip://{path}!{name}" for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return DataError(
+        f"an image must be a raster: {path} is an archive; give a file in it: {shown}{more}"
     )
 
 
