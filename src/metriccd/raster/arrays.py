@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -112,6 +113,12 @@ def as_raster(
         image = stacked(image, label)
     if isinstance(image, DataArrayLike):
         return _from_data_array(laid_out(image, label, axes), label, nodata)
+    if not isinstance(image, str | os.PathLike):
+        kind = f"{type(image).__module__}.{type(image).__name__}".removeprefix("builtins.")
+        raise DataError(
+            f"an image is a path, a NumPy array or an xarray DataArray or Dataset: {label} is "
+            f"{kind}; give its path, or numpy.asarray of it"
+        )
     return replace(open_raster(image), nodata=nodata)
 
 

@@ -83,7 +83,9 @@ def bands_of(path: str) -> File:
     except RasterioError as error:
         remote = "://" in path or path.startswith("/vsi")
         if not remote and not Path(path).exists():
-            raise DataError(f"the image must exist: {path} was not found; check the path") from None
+            raise DataError(
+                f"the image must exist: {redacted(path)} was not found; check the path"
+            ) from None
         raise not_a_raster(path, reason(error)) from None
 
 
