@@ -170,3 +170,19 @@ def test_images_apart_are_refused_with_where_they_lie(tmp_path: Path) -> None:
     away = write(tmp_path / "b.tif", image(1), transform=Affine(10, 0, 7e5, 0, -10, 1e6))
     with pytest.raises(GridError, match="700000 to 700500, 999600 to 1000000 in EPSG:32632"):
         read_pair(write(tmp_path / "a.tif", image(0)), away)
+
+
+def test_times_of_a_cube_are_bands_and_that_is_said(tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    days = np.array(["2020-01-01", "2021-01-01"], "datetime64[ns]")
+    cube = xarray.DataArray(
+        image(0, bands=2).astype(np.int16),
+        dims=("time", "y", "x"),
+        coords={"time": days, "y": 4.8e6 - 10 * np.arange(40), "x": 6e5 + 10 * np.arange(50)},
+        name="reflectance",
+    )
+    cube.to_netcdf(tmp_path / "a.nc", engine="scipy")
+    raster = open_raster(tmp_path / "a.nc")
+    assert len(raster.bands) == 2
+    assert "of 2 times" in raster.notes[0]
+    assert len(raster.select(["1"]).bands) == 1

@@ -25,6 +25,7 @@ from metriccd.raster import (
     Image,
     Nodata,
     Raster,
+    Shapes,
     Window,
     as_raster,
     open_item,
@@ -289,11 +290,17 @@ def read_pair(
     found += [Mask(source=fill, date="t2") for fill in fills[1:] if fill is not None]
     if area is not None:
         found.append(Mask(source=area, outside=True))
+    unplaced = [
+        f"{mask.source.label} names no CRS: its polygons were taken to be in that of t1; "
+        "ogr2ogr -a_srs states another"
+        for mask in found
+        if isinstance(mask.source, Shapes) and mask.source.crs is None and grid.crs is not None
+    ]
     when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
     strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
     blurred = [note for fill in fills if fill is not None for note in fill.notes]
     said = (*strangers, *first.notes, *second.notes, *blurred, unlike, moved, guess)
-    said = (*said, order_warning(*when))
+    said = (*said, *unplaced, order_warning(*when))
     return ImagePair(
         t1=first,
         t2=second,

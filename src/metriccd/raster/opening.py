@@ -94,6 +94,7 @@ def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
     alpha = tuple(band for band in bands if band.color == "alpha")
     rest = tuple(band for band in bands if band.color != "alpha")
     notes = [_measured_alpha(dataset, band, path) for band in alpha if rest]
+    notes.append(_times(dataset, path))
     if not rest:
         rest, alpha = alpha, ()
     return File(bands=rest, alpha=alpha, notes=tuple(note for note in notes if note))
@@ -133,6 +134,19 @@ def _mask_of(dataset: DatasetReader, index: int) -> str | None:
     if flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
         return None
     return "mask,1" if MaskFlags.per_dataset in flags else f"mask,{index}"
+
+
+def _times(dataset: DatasetReader, path: str) -> str | None:
+    """What to say of a cube of NetCDF or GRIB whose bands are times, not colors."""
+    told = [dataset.tags(index) for index in dataset.indexes]
+    for name in ("NETCDF_DIM_time", "GRIB_VALID_TIME"):
+        times = {tags[name] for tags in told if name in tags}
+        if len(times) > 1:
+            return (
+                f"the {dataset.count} bands of {redacted(path)} are of {len(times)} times and were "
+                "compared as bands of one; --bands 1 takes the first"
+            )
+    return None
 
 
 def _measured_alpha(dataset: DatasetReader, band: Band, path: str) -> str | None:
