@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from scipy.ndimage import gaussian_filter, shift
 
 from metriccd.check.checkup import check_up
@@ -47,6 +48,10 @@ def test_it_measures_a_shift_and_names_the_way_out() -> None:
 
 def test_a_sound_pair_has_no_warning() -> None:
     assert check_up(read_pair(ground(0), ground(1))).warnings == []
+
+
+def test_bands_that_only_count_are_matched_by_position() -> None:
+    assert check_up(read_pair(ground(0), ground(1))).matched == "by position"
 
 
 def test_a_pair_that_shares_nothing_has_no_shift() -> None:
@@ -91,19 +96,73 @@ def test_an_offset_that_only_values_betray_is_warned_of(tmp_path: Path) -> None:
     assert any("no value of t2 is below 1000" in text for text in warnings)
 
 
-def test_haze_is_seen_in_reflectance(tmp_path: Path) -> None:
-    clear, hazy = ground(0), ground(1)
-    hazy[:, :130] += np.array([2500, 2000, 1500, 900], np.uint16)[:, None, None]
-    pair = read_pair(product(tmp_path, "a", clear), product(tmp_path, "b", hazy))
-    before, after = (each.hazy for each in check_up(pair).qualities)
-    assert after > before + 0.2
+@pytest.mark.parametrize("bits", [8, 16])
+def test_haze_is_where_nothing_around_is_dark_and_nothing_has_a_color(bits: int) -> None:
+    # Reflectance × 10,000, or that of 0.4 as the largest byte.
+    unit, kind = (255 / 4000, np.uint8) if bits == 8 else (1, np.uint16)
+    clear = ground(0, level=700, spread=150)[:3].astype(float)
+    other = clear + np.random.default_rng(1).normal(0, 5, clear.shape)
+    hazy, red = other.copy(), other.copy()
+    hazy[:, :, :140] = 0.5 * hazy[:, :, :140] + 2600
+    red[0, :, :140] += 2600
+    pairs = {
+        name: check_up(read_pair(*((each * unit).astype(kind) for each in (clear, image))))
+        for name, image in {"hazy": hazy, "red": red}.items()
+    }
+    assert pairs["hazy"].qualities[0].hazy == 0
+    assert pairs["hazy"].qualities[1].hazy == pytest.approx(0.5, abs=0.05)
+    assert any("--mask" in text for text in pairs["hazy"].warnings)
+    assert pairs["red"].qualities[1].hazy == 0
+
+
+def test_values_at_the_end_of_12_bits_are_saturated_after_scale_and_offset(tmp_path: Path) -> None:
+    one, other = ground(0) // 2, ground(1) // 2
+    other[1, :, :140] = 4095
+    paths = [write(tmp_path / f"{k}.tif", image) for k, image in enumerate((one, other))]
+    for path in paths:
+        with rasterio.open(path, "r+") as target:
+            target.scales, target.offsets = (0.0001,) * 4, (-0.1,) * 4
+    before, after = check_up(read_pair(*paths)).qualities
+    assert before.saturated == 0
+    assert after.saturated == pytest.approx(0.5, abs=0.05)
 
 
 def test_costs_grow_with_the_scene_and_name_every_preset() -> None:
-    small, large = costs((500, 500)), costs((8000, 8000))
+    small, large = costs((500, 500), 4), costs((20_000, 20_000), 4)
     assert {cost.preset for cost in small} == {"default", "fast", "paper", "released"}
     assert all(a.seconds < b.seconds and a.mib < b.mib for a, b in zip(small, large, strict=True))
     assert all(cost.fits is False for cost in large if cost.preset == "paper")
+
+
+def test_memory_grows_with_bands_but_not_with_large_scenes() -> None:
+    sizes, bands = ((9000, 9000), 4), ((9000, 9000), 13)
+    whole, larger, more = (
+        {cost.preset: cost.mib for cost in costs(*each)}
+        for each in (sizes, ((20_000, 9000), 4), bands)
+    )
+    assert whole["fast"] == larger["fast"] < more["fast"]
+
+
+def test_fill_that_is_not_declared_is_named_with_its_option_and_is_not_saturated() -> None:
+    one, other = ground(0), ground(1)
+    other[:, :52] = 65535
+    found = check_up(read_pair(one, other))
+    assert found.qualities[0].fill is None
+    assert found.qualities[1].fill == (65535, pytest.approx(0.2, abs=0.08))
+    assert found.qualities[1].saturated == 0
+    assert any("--nodata 65535" in text for text in found.warnings)
+
+
+def test_dates_in_two_units_are_warned_of_and_a_declared_scale_makes_them_one(
+    tmp_path: Path,
+) -> None:
+    stored = write(tmp_path / "a.tif", ground(0))
+    other = (ground(1) / 10_000).astype(np.float32)
+    (said,) = check_up(read_pair(stored, other_file := write(tmp_path / "b.tif", other))).warnings
+    assert "one unit" in said
+    with rasterio.open(stored, "r+") as target:
+        target.scales = (0.0001,) * 4
+    assert check_up(read_pair(stored, other_file)).warnings == []
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_a_plain_raster_of_classes_is_refused_and_the_way_out_is_named(
 ) -> None:
     plain = write(tmp_path / "m.tif", SCL)
     with pytest.raises(
-        DataError, match=r"m\.tif looks like SCL classes; write --mask .*m\.tif:SCL"
+        DataError, match=r"m\.tif looks like SCL classes, .*; write --mask .*m\.tif:SCL"
     ):
         read_pair(*files, masks=plain)
     quality = write(tmp_path / "q.tif", np.full((1, 40, 50), 21824, np.uint16))
@@ -290,3 +290,13 @@ def test_names_that_are_given_tell_an_images_own_classes_which_are_not_compared(
     assert valid[9:].mean() > 0.99
     every = read_pair(*stacks, band_names="red,green,blue,SCL", bands="red,SCL")
     assert [band.name for band in every.t1.bands] == ["red", "SCL"]
+
+
+def test_polygons_without_a_crs_are_taken_to_be_in_that_of_t1_and_that_is_said(
+    tmp_path: Path, files
+) -> None:
+    gpd.GeoDataFrame(geometry=[BENT], crs=UTM).to_file(tmp_path / "clouds.shp")
+    (tmp_path / "clouds.prj").unlink()
+    pair = read_pair(*files, masks=str(tmp_path / "clouds.shp"))
+    np.testing.assert_array_equal(pair.load().valid, ~inside(BENT))
+    assert "clouds.shp names no CRS" in pair.warnings[0]

@@ -187,3 +187,43 @@ def test_numpy_with_the_bands_last_is_refused_or_taken_by_its_axes() -> None:
 def test_every_type_of_numpy_is_taken(dtype: str) -> None:
     values = (image(0) % 2 + 1).astype(dtype)
     np.testing.assert_array_equal(pixels(as_raster(values, "t1"))[0], values.astype(np.float32))
+
+
+@pytest.mark.parametrize("unit", ["km", "kilometre"])
+def test_coordinates_in_kilometers_are_brought_to_the_meters_of_their_crs(unit: str) -> None:
+    placed = array(
+        x=("x", X / 1000, {"units": unit}),
+        y=("y", Y / 1000, {"units": unit}),
+        spatial_ref=((), 0, {"crs_wkt": WKT}),
+    )
+    assert as_raster(placed, "t1").grid.transform.almost_equals(TRANSFORM)
+
+
+def test_scan_angles_of_a_geostationary_satellite_are_brought_to_meters() -> None:
+    height = 35_786_023.0
+    mapping = {
+        "grid_mapping_name": "geostationary",
+        "perspective_point_height": height,
+        "semi_major_axis": 6_378_137.0,
+        "semi_minor_axis": 6_356_752.31414,
+        "longitude_of_projection_origin": -75.0,
+        "sweep_angle_axis": "x",
+    }
+    angle = 5.6e-5
+    seen = array(
+        x=("x", 0.01 + angle * np.arange(50), {"units": "rad"}),
+        y=("y", 0.09 - angle * np.arange(40), {"units": "rad"}),
+        goes=((), 0, mapping),
+    ).assign_attrs(grid_mapping="goes")
+    grid = as_raster(seen, "t1").grid
+    assert grid.transform.a == pytest.approx(angle * height)
+    assert grid.transform.c == pytest.approx((0.01 - angle / 2) * height)
+    # Two kilometers below the satellite, more towards the limb.
+    area = grid.pixel_areas(Window.whole(grid.shape))
+    assert 4e6 < area.min() < area.max() < 12e6
+
+
+@pytest.mark.parametrize("given", [[[1, 2], [3, 4]], None, 5])
+def test_what_is_no_image_is_refused_by_its_kind(given) -> None:
+    with pytest.raises(DataError, match=f"t1 is {type(given).__name__}"):
+        as_raster(given, "t1")

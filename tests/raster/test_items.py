@@ -189,3 +189,10 @@ def test_a_result_says_what_items_it_is_made_from(tmp_path: Path, monkeypatch) -
     record = json.loads(Path("out/run.json").read_text())
     assert record["inputs"]["t1"]["stac"]["id"] == "scene-0"
     assert record["settings"]["bands"] == ["red", "green", "blue", "nir"]
+
+
+def test_an_item_that_cannot_be_read_is_named_without_its_secrets() -> None:
+    with pytest.raises(DataError) as refused:
+        open_item("http://me:secret@127.0.0.1:9/item.json?token=secret", ["red"])
+    assert "127.0.0.1" in str(refused.value)
+    assert "secret" not in str(refused.value)

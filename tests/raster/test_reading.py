@@ -138,3 +138,51 @@ def test_a_mask_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
         DataError, match=r"all of .*map\.tif is something else \(4, 9\).*map\.tif:SCL"
     ):
         read_pair(*paths, masks=write(tmp_path / "map.tif", classes))
+
+
+def test_a_crs_that_only_a_prj_file_states_counts_and_belongs_to_the_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", image(0), crs=None)
+    (tmp_path / "a.prj").write_text(UTM.to_wkt("WKT1_ESRI"))
+    raster = open_raster(path)
+    assert raster.grid.crs == UTM
+    assert tmp_path / "a.prj" in raster.files
+
+
+def test_false_is_a_value_of_boolean_arrays() -> None:
+    one, other = (image(seed) > 2500 for seed in (0, 1))
+    assert read_pair(one, other).load().valid.all()
+
+
+def test_an_archive_as_image_is_refused_with_the_names_in_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.write(write(tmp_path / "b.tif", image(0)), "in/b.tif")
+    with pytest.raises(DataError, match=r"zip://.*a\.zip!in/b\.tif"):
+        open_raster(tmp_path / "a.zip")
+
+
+def test_images_without_a_valid_pixel_name_the_guess_that_left_none(tmp_path: Path) -> None:
+    paths = [write(tmp_path / "a.tif", image(0) * 0), write(tmp_path / "b.tif", image(1))]
+    with pytest.raises(DataError, match="--nodata none keeps them"):
+        read_pair(*paths).load()
+
+
+def test_images_apart_are_refused_with_where_they_lie(tmp_path: Path) -> None:
+    away = write(tmp_path / "b.tif", image(1), transform=Affine(10, 0, 7e5, 0, -10, 1e6))
+    with pytest.raises(GridError, match="700000 to 700500, 999600 to 1000000 in EPSG:32632"):
+        read_pair(write(tmp_path / "a.tif", image(0)), away)
+
+
+def test_times_of_a_cube_are_bands_and_that_is_said(tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    days = np.array(["2020-01-01", "2021-01-01"], "datetime64[ns]")
+    cube = xarray.DataArray(
+        image(0, bands=2).astype(np.int16),
+        dims=("time", "y", "x"),
+        coords={"time": days, "y": 4.8e6 - 10 * np.arange(40), "x": 6e5 + 10 * np.arange(50)},
+        name="reflectance",
+    )
+    cube.to_netcdf(tmp_path / "a.nc", engine="scipy")
+    raster = open_raster(tmp_path / "a.nc")
+    assert len(raster.bands) == 2
+    assert "of 2 times" in raster.notes[0]
+    assert not read_pair(tmp_path / "a.nc", tmp_path / "a.nc", bands="1").notes

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyproj
 
 from metriccd.check.quality import Quality, quality
 from metriccd.pair import SHARP, SURE, Block, ImagePair, Shift, read_windows, shift_of
-from metriccd.raster import SENTINEL2, Grid, Raster
+from metriccd.raster import SENTINEL2, Band, Grid, Raster
 from metriccd.stages import Stages
 
 # Windows along a side of the scene that are looked at.
 LOOKS = 3
 # From here on a shift costs more than it may be wrong by, in pixels.
 FAR = 0.5
-MUCH_SATURATED, MUCH_HAZE, LITTLE_VALID = 0.01, 0.25, 0.5
+MUCH_SATURATED, MUCH_HAZE, MUCH_FILL, LITTLE_VALID = 0.01, 0.1, 0.001, 0.5
+# Dates of one unit do not vary by such a factor in all bands, whatever the season.
+OTHER_UNIT = 8.0
+# Bands that are named on the page, at most, and letters of a name.
+NAMED, LONG = 13, 20
+COLORS = ("red", "green", "blue")
 # Values of products with the offset of Sentinel-2's baseline 04.00 do not go below this.
 OFFSET_FLOOR = 1000.0
 
@@ -30,6 +36,7 @@ class Checkup:
         grids: Each date's and the pair's: rows, columns, pixel size, CRS.
         overlap: Share of t1 that t2 covers.
         bands: (t1's band, t2's band) that are compared.
+        units: Of each date: type, and scale and offset where there are any.
         matched: How they were matched.
         offsets: What is added to each date, and what tells it.
         dates: When each was taken, and what tells it.
@@ -42,6 +49,7 @@ class Checkup:
     grids: dict[str, str]
     overlap: float
     bands: list[tuple[str, str]]
+    units: list[str]
     matched: str
     offsets: list[str]
     dates: list[str]
@@ -63,6 +71,7 @@ class Checkup:
             "overlap": round(self.overlap, 4),
             "bands": [list(pair) for pair in self.bands],
             "bands_matched": self.matched,
+            "units": self.units,
             "offsets": self.offsets,
             "dates": self.dates,
             "valid_share": round(self.valid, 4),
@@ -85,17 +94,24 @@ class Checkup:
         moved = pair.registration is not None and pair.registration.mode != "none"
         return [text for text in self.warnings if not (moved and "--coregister" in text)]
 
+    def _told(self, name: str) -> str:
+        """A grid, or which of those before it is the same."""
+        text = self.grids[name]
+        first = next(other for other, same in self.grids.items() if same == text)
+        return text if first == name else f"that of {first}"
+
     def lines(self) -> list[tuple[str, str]]:
         """The page: what, and how it is."""
         shift, found = self.shift, self.shift_found
         rows = [
-            *((f"grid of {name}", text) for name, text in self.grids.items()),
+            *((f"grid of {name}", self._told(name)) for name in self.grids),
             ("overlap", f"{self.overlap:.1%} of t1"),
             ("bands", _listed(self.bands)),
             ("matched", self.matched),
+            ("units", _both(self.units)),
             ("valid", f"{self.valid:.1%} of the pixels looked at, in both"),
-            *((f"offset of t{number}", text) for number, text in enumerate(self.offsets, 1)),
-            *((f"date of t{number}", text) for number, text in enumerate(self.dates, 1)),
+            ("offsets", _both(self.offsets)),
+            ("dates", _both(self.dates)),
             (
                 "shift",
                 f"t2 lies {shift.length:.2f} pixels off t1 ({shift.row:+.2f} rows, "
@@ -107,7 +123,7 @@ class Checkup:
         ]
         for number, each in enumerate(self.qualities, 1):
             if each is not None:
-                hazy = "" if each.hazy is None else f", {each.hazy:.1%} hazy or cloudy"
+                hazy = "" if each.hazy is None else f", {each.hazy:.1%} like haze, cloud or snow"
                 rows.append((f"pixels of t{number}", f"{each.saturated:.1%} saturated{hazy}"))
         return rows
 
@@ -124,15 +140,16 @@ def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
     """
     blocks = read_windows(pair, looks=LOOKS, stages=stages)
     shift = shift_of(blocks)
-    colors = _colors(pair)
+    colors, add = _colors(pair), pair.offsets
     qualities = (
-        quality([(block.t1, block.valid) for block in blocks], colors),
-        quality([(block.t2, block.valid) for block in blocks], colors),
+        quality([(b.t1, b.valid) for b in blocks], pair.t1.bands, colors, added=add[0].value),
+        quality([(b.t2, b.valid) for b in blocks], pair.t2.bands, colors, added=add[1].value),
     )
     valid = float(sum(block.valid.sum() for block in blocks) / sum(b.valid.size for b in blocks))
     overlap = pair.grid.height * pair.grid.width
     names = [
-        (one.name, other.name) for one, other in zip(pair.t1.bands, pair.t2.bands, strict=True)
+        (_short(one), _short(other))
+        for one, other in zip(pair.t1.bands, pair.t2.bands, strict=True)
     ]
     found = Checkup(
         grids={
@@ -142,6 +159,7 @@ def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
         },
         overlap=min(overlap / (pair.t1.grid.height * pair.t1.grid.width), 1.0),
         bands=names,
+        units=[_unit(pair.t1, qualities[0]), _unit(pair.t2, qualities[1])],
         matched=_matched(pair),
         offsets=[f"{each.value:g} ({each.source})" for each in pair.offsets],
         dates=[
@@ -177,11 +195,35 @@ def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[
             )
         if each is not None and each.hazy is not None and each.hazy > MUCH_HAZE:
             said.append(
-                f"{each.hazy:.0%} of {name} looks hazy, cloudy or very bright: leave clouds out "
-                "with --mask (docs/masks.md)"
+                f"{each.hazy:.0%} of {name} looks like haze, cloud or snow: leave clouds out "
+                "with --mask, or --clouds auto (docs/masks.md)"
             )
+        if each is not None and each.fill is not None and each.fill[1] > MUCH_FILL:
+            value, share = each.fill
+            said.append(
+                f"{share:.1%} of {name} is {value:g} in all bands, which looks like missing pixels "
+                f"that the file does not declare: --nodata {value:g} leaves them out"
+            )
+    said += _unit_warnings(found)
     said += _offset_warnings(found, pair)
     return said
+
+
+def _unit_warnings(found: Checkup) -> list[str]:
+    """Where the values of one date vary so much less in all bands that their units must differ."""
+    one, other = found.qualities
+    if one is None or other is None:
+        return []
+    ratios = [b / a for a, b in zip(one.spread, other.spread, strict=True) if a > 0 and b > 0]
+    if not ratios or (max(ratios) >= 1 / OTHER_UNIT and min(ratios) <= OTHER_UNIT):
+        return []
+    factor, wide, narrow = float(np.median(ratios)), "t2", "t1"
+    if factor < 1:
+        factor, wide, narrow = 1 / factor, narrow, wide
+    return [
+        f"values of {wide} vary {factor:.2g} times as much as those of {narrow} in all bands: "
+        "bring both to one unit; the scale that a file declares (gdal_edit.py -scale) is applied"
+    ]
 
 
 def _offset_warnings(found: Checkup, pair: ImagePair) -> list[str]:
@@ -210,7 +252,8 @@ def _sentinel2(raster: Raster) -> bool:
 def _matched(pair: ImagePair) -> str:
     """What the bands of both dates have in common."""
     both = list(zip(pair.t1.bands, pair.t2.bands, strict=True))
-    if all(one.name.lower() == other.name.lower() for one, other in both):
+    counted = pair.t1.nameless and pair.t2.nameless
+    if not counted and all(one.name.lower() == other.name.lower() for one, other in both):
         return "by name"
     if all(one.common and one.common == other.common for one, other in both):
         return "by common name"
@@ -218,23 +261,46 @@ def _matched(pair: ImagePair) -> str:
     return "by wavelength" if lengths else "by position"
 
 
-def _colors(pair: ImagePair) -> tuple[int, int] | None:
-    """Positions of red and blue, where names or roles tell them."""
-    named = {"b04", "red", "b4"}, {"b02", "blue", "b2"}
-    found = []
-    for position, words in zip((pair.rgb[0], pair.rgb[2]), named, strict=True):
+def _colors(pair: ImagePair) -> tuple[int, int, int] | None:
+    """Positions of red, green and blue, where names or roles tell them, or there are no others."""
+    if len(pair.t1.bands) == len(COLORS):
+        return pair.rgb
+    for position, color in zip(pair.rgb, COLORS, strict=True):
         band = pair.t1.bands[position]
-        told = {band.name.lower(), band.color.lower(), band.description.lower()}
-        if not words & ({band.common} if band.common else told):
+        if color not in {band.common, band.color.lower(), band.description.lower()}:
             return None
-        found.append(position)
-    return found[0], found[1]
+    return pair.rgb
+
+
+def _unit(raster: Raster, found: Quality | None) -> str:
+    """How values are stored, and what they seem to be."""
+    bands = raster.bands
+    kinds = "/".join(dict.fromkeys(band.dtype for band in bands))
+    told = any(band.scale != 1 or band.offset != 0 for band in bands)
+    known = ", with the scale and offset that it declares" if told else ""
+    likely = ", like reflectance × 10,000" if found is not None and found.reflectance else ""
+    return f"{kinds}{known}{likely}"
+
+
+def _short(band: Band) -> str:
+    """The name of a band; its common name where a description takes the place of one."""
+    return band.common if band.common and len(band.name) > LONG else band.name
+
+
+def _both(texts: Sequence[str]) -> str:
+    """What holds for t1 and for t2, once where it is the same."""
+    one, other = texts
+    return f"{one}, both" if one == other else f"t1 {one}, t2 {other}"
 
 
 def _listed(bands: Sequence[tuple[str, str]]) -> str:
-    """Bands of both dates in a line; long names are cut."""
-    cut = [tuple(f"{name[:19]}…" if len(name) > 20 else name for name in both) for both in bands]
-    return ", ".join(one if one == other else f"{one} = {other}" for one, other in cut)
+    """Bands of both dates in a line; long names are cut, and of hundreds the first are named."""
+    cut = [
+        tuple(f"{name[:LONG]}…" if len(name) > LONG else name for name in both) for both in bands
+    ]
+    named = [one if one == other else f"{one} = {other}" for one, other in cut[:NAMED]]
+    more = f", … ({len(bands)} in all)" if len(bands) > NAMED else ""
+    return ", ".join(named) + more
 
 
 def _grid(grid: Grid) -> str:

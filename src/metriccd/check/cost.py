@@ -11,16 +11,33 @@ from torch.nn import functional
 
 from metriccd.methods import PRESETS
 
-# docs/performance.md: 3×3 convolutions of 64 channels on 256² pixels, in bfloat16, in GFLOP/s.
-QUIET = 440.0
-# The same source: seconds and MiB whatever the size, for each megapixel, and MiB at most. Of the
-# two that fit a network to the whole pair: 80 steps on the convolutions of VGG-16's two levels,
-# whose feature maps are kept for the gradient.
-FIGURES: dict[str, tuple[float, float, float, float, float]] = {
-    "fast": (7.0, 1.4, 900.0, 330.0, 2_300.0),
-    "default": (12.0, 1.4, 1_000.0, 340.0, 2_700.0),
-    "paper": (10.0, 2_000.0, 700.0, 9_000.0, float("inf")),
-    "released": (10.0, 2_000.0, 700.0, 9_000.0, float("inf")),
+# From here on memory does not grow with the scene (docs/performance.md), but by a fifth at most.
+LARGE, MORE = 4.0, 1.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a preset takes: whatever the size, for each megapixel, for each megapixel and band.
+
+    Attributes:
+        work: In GFLOP of convolutions that take as long.
+        mib: Peak memory in MiB.
+        bounded: Whether memory stops growing at `LARGE` megapixels.
+    """
+
+    work: tuple[float, float, float]
+    mib: tuple[float, float, float]
+    bounded: bool = True
+
+
+# `OMP_NUM_THREADS=1 python benchmarks/costs.py`, on a busy machine: work is known to a third or so.
+# Of the two presets that fit a network to the whole pair: 80 steps on the convolutions of VGG-16's
+# two levels, whose feature maps are kept for the gradient.
+FIGURES = {
+    "fast": Figures(work=(1368, 1003, 15), mib=(978, 40, 54)),
+    "default": Figures(work=(1347, 1020, 25), mib=(901, 22, 42)),
+    "paper": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
+    "released": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
 }
 
 
@@ -41,24 +58,29 @@ class Cost:
     fits: bool | None
 
 
-def costs(shape: tuple[int, int]) -> list[Cost]:
-    """What each preset takes for a scene of `shape` (rows, cols)."""
+def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
+    """What each preset takes for a scene of `shape` (rows, cols), on one core as busy as it is."""
     megapixels = shape[0] * shape[1] / 1e6
-    slower = max(QUIET / _rate(), 0.5)
-    free = free_mib()
+    rate, free = convolution_rate(), free_mib()
     found = []
     for name in PRESETS:
-        fixed, each, base, mib, most = FIGURES[name]
-        needed = min(base + mib * megapixels, most)
+        figures = FIGURES[name]
+        needed = _sum(figures.mib, megapixels, bands)
+        if figures.bounded:
+            needed = min(needed, MORE * _sum(figures.mib, LARGE, bands))
         found.append(
             Cost(
                 preset=name,
-                seconds=(fixed + each * megapixels) * slower,
+                seconds=_sum(figures.work, megapixels, bands) / rate,
                 mib=needed,
                 fits=None if free is None else needed < free,
             )
         )
     return found
+
+
+def _sum(terms: tuple[float, float, float], megapixels: float, bands: int) -> float:
+    return terms[0] + megapixels * (terms[1] + terms[2] * bands)
 
 
 def free_mib() -> float | None:
@@ -71,8 +93,8 @@ def free_mib() -> float | None:
     return float(rows["MemAvailable"].split()[0]) / 1024 if "MemAvailable" in rows else None
 
 
-def _rate() -> float:
-    """GFLOP/s of the convolution that `QUIET` was measured with, the best of three."""
+def convolution_rate() -> float:
+    """GFLOP/s of 3×3 convolutions of 64 channels on 256² pixels in bfloat16, the best of three."""
     image = torch.zeros(1, 64, 256, 256, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
     kernel = torch.zeros(64, 64, 3, 3, dtype=torch.bfloat16)
     best = float("inf")

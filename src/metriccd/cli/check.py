@@ -83,4 +83,4 @@ def check(
             )
         found = check_up(pair, Stages(progress))
         found = replace(found, warnings=[*pair.warnings, *found.warnings])
-    print_checkup(found, costs(pair.grid.shape), as_json=as_json, quiet=quiet)
+    print_checkup(found, costs(pair.grid.shape, len(pair.t1.bands)), as_json=as_json, quiet=quiet)

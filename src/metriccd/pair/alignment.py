@@ -57,13 +57,23 @@ def common_grid(first: Raster, second: Raster) -> Grid:
         )
     overlap = one.overlap(other)
     if overlap is None:
-        raise GridError(f"the images must overlap: {first.label} and {second.label} do not")
+        raise GridError(
+            f"the images must overlap: {first.label} spans {_spanned(one)}, {second.label} "
+            f"{_spanned(other)}; check their CRS and the order of their axes"
+        )
     if min(overlap.height, overlap.width) < MIN_SIDE:
         raise GridError(
             f"the overlap must be at least {MIN_SIDE}×{MIN_SIDE} pixels: got "
             f"{overlap.height}×{overlap.width} (rows×columns)"
         )
     return one.crop(overlap)
+
+
+def _spanned(grid: Grid) -> str:
+    """West to east and south to north, and the CRS they are in."""
+    xs, ys = grid.edge()
+    crs = "a plane without a name" if grid.crs is None else grid.crs.to_string()[:40]
+    return f"{min(xs):.7g} to {max(xs):.7g}, {min(ys):.7g} to {max(ys):.7g} in {crs}"
 
 
 def bounds_of(bbox: str | Sequence[float]) -> tuple[float, float, float, float]:

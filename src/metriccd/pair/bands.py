@@ -127,7 +127,10 @@ def shared(first: Raster, second: Raster) -> str:
 def select(raster: Raster, bands: Sequence[str] | None) -> Raster:
     """The bands asked for; else all but classes, or the four at 10 m of Sentinel-2's."""
     if bands is not None and list(bands) != [EVERY]:
-        return raster.select(bands)
+        chosen = raster.select(bands)
+        # Who names the bands has answered what is said of them, but of alpha, which masks them.
+        kept = [note for note in chosen.notes if "--bands" not in note or "alpha" in note]
+        return replace(chosen, notes=tuple(kept))
     kept = tuple(band for band in raster.bands if band.name.upper() not in USUAL)
     raster = replace(raster, bands=kept or raster.bands)
     names = {band.name for band in raster.bands if band.sensor == SENTINEL2.name}

@@ -157,8 +157,9 @@ def _refuse_classes(raster: Raster) -> None:
     scheme = looks_like(raster.label, values)
     if scheme is not None:
         raise DataError(
-            f"a mask must be 0 where pixels are kept: {raster.label} looks like {scheme} classes; "
-            f"write --mask {raster.label}:{scheme}, or {raster.label}:VALUES=1,2,…"
+            f"a mask must be 0 where pixels are kept: {raster.label} looks like {scheme} classes, "
+            f"all of which but 0 would be left out; write --mask {raster.label}:{scheme}, "
+            f"or {raster.label}:VALUES=1,2,…"
         )
 
 

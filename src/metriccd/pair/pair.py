@@ -15,9 +15,9 @@ from metriccd.pair.blocks import MIN_VALID, Block, Contents
 from metriccd.pair.classes import USUAL
 from metriccd.pair.clouds import cloud_mask
 from metriccd.pair.dates import Acquired, Dates, acquired, dates_given, order_warning
+from metriccd.pair.fill import blurred_fill
 from metriccd.pair.masks import Mask, open_masks, require_gaps, several
-from metriccd.pair.offset import NO_OFFSET, Offset, offsets_asked
-from metriccd.pair.precision import about_zero
+from metriccd.pair.offset import NO_OFFSET, Offset, about_zero, offsets_asked
 from metriccd.pair.registration import Registration
 from metriccd.raster import (
     STRANGERS,
@@ -25,6 +25,7 @@ from metriccd.raster import (
     Image,
     Nodata,
     Raster,
+    Shapes,
     Window,
     as_raster,
     open_item,
@@ -64,13 +65,17 @@ class ImagePair:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was guessed, also of what was read so far, and what overrides it; a line each."""
-        zeros = [
+        return (*self.notes, *self._guesses)
+
+    @property
+    def _guesses(self) -> list[str]:
+        """What was taken for missing while pixels were read."""
+        return [
             f"zero in all bands of {raster.label} was taken for missing pixels, of which the file "
             "says nothing; --nodata none keeps them"
             for raster in (self.t1, self.t2)
             if "zeros" in raster.seen
         ]
-        return (*self.notes, *zeros)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -159,6 +164,7 @@ class ImagePair:
             raise DataError(
                 f"at least {MIN_VALID} pixels must be valid in both images: got {contents.count} "
                 f"of {self.grid.height * self.grid.width}; check nodata, masks and overlap"
+                f"{''.join(f'; {guess}' for guess in self._guesses)}"
             )
         for raster, contrast in zip((self.t1, self.t2), contents.contrast, strict=True):
             if not contrast:
@@ -279,11 +285,22 @@ def read_pair(
             cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
             for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
         )
+    fills = blurred_fill(first), blurred_fill(second)
+    found += [Mask(source=fill, date="t1") for fill in fills[:1] if fill is not None]
+    found += [Mask(source=fill, date="t2") for fill in fills[1:] if fill is not None]
     if area is not None:
         found.append(Mask(source=area, outside=True))
+    unplaced = [
+        f"{mask.source.label} names no CRS: its polygons were taken to be in that of t1; "
+        "ogr2ogr -a_srs states another"
+        for mask in found
+        if isinstance(mask.source, Shapes) and mask.source.crs is None and grid.crs is not None
+    ]
     when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
     strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
-    said = (*strangers, *first.notes, *second.notes, unlike, moved, guess, order_warning(*when))
+    blurred = [note for fill in fills if fill is not None for note in fill.notes]
+    said = (*strangers, *first.notes, *second.notes, *blurred, unlike, moved, guess)
+    said = (*said, *unplaced, order_warning(*when))
     return ImagePair(
         t1=first,
         t2=second,

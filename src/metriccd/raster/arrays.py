@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -104,12 +105,20 @@ def as_raster(
         masked = isinstance(image, np.ma.MaskedArray)
         if masked:
             image = np.ma.filled(image.astype(np.float64), np.nan)
-        raster = from_array(_three_axes(image, label, axes), label=label, nodata=nodata)
+        # False is a value: there is no other for it.
+        known = "none" if nodata is None and image.dtype == np.bool_ else nodata
+        raster = from_array(_three_axes(image, label, axes), label=label, nodata=known)
         return _declared(raster, float("nan")) if masked else raster
     if is_dataset(image):
         image = stacked(image, label)
     if isinstance(image, DataArrayLike):
         return _from_data_array(laid_out(image, label, axes), label, nodata)
+    if not isinstance(image, str | os.PathLike):
+        kind = f"{type(image).__module__}.{type(image).__name__}".removeprefix("builtins.")
+        raise DataError(
+            f"an image is a path, a NumPy array or an xarray DataArray or Dataset: {label} is "
+            f"{kind}; give its path, or numpy.asarray of it"
+        )
     return replace(open_raster(image), nodata=nodata)
 
 

@@ -17,6 +17,9 @@ ROWS = {"y", "lat", "latitude", "row", "rows", "northing", "north", "nav_lat", "
 COLS = {"x", "lon", "longitude", "col", "cols", "easting", "east", "nav_lon", "rlon", "sample"}
 BANDS = {"band", "bands", "variable", "wavelength", "wavelengths", "channel", "channels"}
 DEGREES = {"lat", "latitude", "lon", "longitude"}
+# Units of coordinates that are not those of their CRS, lower case; and what a scan angle is of it.
+KILOMETERS = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
+RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "microradian": 1e-6, "microradians": 1e-6}
 FILLS = ("_FillValue", "missing_value", "fill_value", "nodata", "nodatavals", "no_data")
 
 
@@ -241,8 +244,10 @@ def _transform(
                 f"({', '.join(flat)}) only; warp it first: gdalwarp -geoloc"
             )
         return noted
-    y, dy = _even(array.coords[row].values, label, noted.e if noted else None)
-    x, dx = _even(array.coords[col].values, label, noted.a if noted else None)
+    height = _number(reference.get("perspective_point_height"))
+    rows, cols = (_in_meters(array.coords[name], height) for name in (row, col))
+    y, dy = _even(rows, label, noted.e if noted else None)
+    x, dx = _even(cols, label, noted.a if noted else None)
     if (
         noted is not None
         and _corners(noted.c, noted.a, x, dx)
@@ -250,6 +255,21 @@ def _transform(
     ):
         return Affine(dx, 0.0, x, 0.0, dy, y)
     return Affine(dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2)
+
+
+def _in_meters(coordinate: Any, height: float | None) -> Any:
+    """A coordinate in the unit of its CRS, where CF's attribute says that it is in another.
+
+    Args:
+        coordinate: Along rows or columns.
+        height: Of a geostationary satellite, in m, whose scan angles are in radians.
+    """
+    unit = str(coordinate.attrs.get("units", "")).strip().lower()
+    if unit in KILOMETERS:
+        return np.asarray(coordinate.values, np.float64) * 1000
+    if unit in RADIANS and height is not None:
+        return np.asarray(coordinate.values, np.float64) * RADIANS[unit] * height
+    return coordinate.values
 
 
 def _corners(edge: float, step: float, first: float, own: float) -> bool:

@@ -51,11 +51,12 @@ def _item(href: str) -> pystac.Item:
         return pystac.Item.from_file(href)
     except UNREADABLE as error:
         if "://" not in href and not Path(href).exists():
-            raise DataError(f"a STAC item must exist: {href} was not found") from None
+            raise DataError(f"a STAC item must exist: {redacted(href)} was not found") from None
         # pystac wraps what failed to be read in an error without its reason.
         reason = str(error.__cause__ or error).splitlines()[:1]
         raise DataError(
-            f"a STAC item must be JSON of one item: {href}: {''.join(reason)[:200]}; "
+            f"a STAC item must be JSON of one item: {redacted(href)}: "
+            f"{redacted(''.join(reason))[:200]}; "
             "give its own address, not that of a collection"
         ) from None
 
@@ -79,7 +80,7 @@ def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
             if name.lower() in _names(entry):
                 return [_called(_bands_in(asset)[place], name)]
     raise DataError(
-        f"no asset {name!r} in {href}: choose from {', '.join(item.assets) or 'none'}, "
+        f"no asset {name!r} in {redacted(href)}: choose from {', '.join(item.assets) or 'none'}, "
         "or common names of their bands"
     )
 

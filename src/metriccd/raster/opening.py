@@ -5,20 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 
 from metriccd.errors import DataError, GridError
 from metriccd.raster.bands import NO_NAME, Band, identified, wavelength_in, wavelength_tagged
 from metriccd.raster.grid import Grid
-from metriccd.raster.paths import gdal_path, opened, reason, redacted, require_text
+from metriccd.raster.paths import (
+    gdal_path,
+    opened,
+    projection_beside,
+    reason,
+    redacted,
+    require_text,
+)
 
 # Alpha of more different values than these in its overview is measured rather than painted.
 ALPHA_VALUES, OVERVIEW = 24, 256
@@ -73,7 +83,9 @@ def bands_of(path: str) -> File:
     except RasterioError as error:
         remote = "://" in path or path.startswith("/vsi")
         if not remote and not Path(path).exists():
-            raise DataError(f"the image must exist: {path} was not found; check the path") from None
+            raise DataError(
+                f"the image must exist: {redacted(path)} was not found; check the path"
+            ) from None
         raise not_a_raster(path, reason(error)) from None
 
 
@@ -82,6 +94,7 @@ def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
     alpha = tuple(band for band in bands if band.color == "alpha")
     rest = tuple(band for band in bands if band.color != "alpha")
     notes = [_measured_alpha(dataset, band, path) for band in alpha if rest]
+    notes.append(_times(dataset, path))
     if not rest:
         rest, alpha = alpha, ()
     return File(bands=rest, alpha=alpha, notes=tuple(note for note in notes if note))
@@ -121,6 +134,19 @@ def _mask_of(dataset: DatasetReader, index: int) -> str | None:
     if flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
         return None
     return "mask,1" if MaskFlags.per_dataset in flags else f"mask,{index}"
+
+
+def _times(dataset: DatasetReader, path: str) -> str | None:
+    """What to say of a cube of NetCDF or GRIB whose bands are times, not colors."""
+    told = [dataset.tags(index) for index in dataset.indexes]
+    for name in ("NETCDF_DIM_time", "GRIB_VALID_TIME"):
+        times = {tags[name] for tags in told if name in tags}
+        if len(times) > 1:
+            return (
+                f"the {dataset.count} bands of {redacted(path)} are of {len(times)} times and were "
+                "compared as bands of one; --bands 1 takes the first"
+            )
+    return None
 
 
 def _measured_alpha(dataset: DatasetReader, band: Band, path: str) -> str | None:
@@ -184,7 +210,20 @@ def grid_of(dataset: DatasetReader, path: str) -> Grid:
         if dataset.crs is not None:
             raise GridError(unplaced(name))
     require_pixels(transform, name)
-    return Grid(height=dataset.height, width=dataset.width, transform=transform, crs=dataset.crs)
+    lies = transform != Affine.identity()
+    crs = dataset.crs or (_crs_beside(path) if lies else None)
+    return Grid(height=dataset.height, width=dataset.width, transform=transform, crs=crs)
+
+
+def _crs_beside(path: str) -> CRS | None:
+    """The CRS that a .prj file states, which GDAL reads beside some formats only."""
+    file = projection_beside(path)
+    if file is None:
+        return None
+    text = file.read_text(encoding="utf-8", errors="replace")
+    with suppress(CRSError):
+        return CRS.from_wkt(text, morph_from_esri_dialect=True)
+    return None
 
 
 def unplaced(name: str) -> str:
@@ -237,7 +276,7 @@ def container(path: str, subdatasets: Sequence[str]) -> DataError:
 
 def not_a_raster(path: str, reason: str) -> DataError:
     """The error for what GDAL does not read as a raster."""
-    item = _stac(path)
+    item = _stac(path) or _archive(path)
     if item is not None:
         return item
     return _vector(path) or DataError(
@@ -253,6 +292,22 @@ def _vector(path: str) -> DataError | None:
     return DataError(
         f"an image or a mask must be a raster: {name} holds vector features; burn them: "
         f"gdal_rasterize -burn 1 -init 0 -ot Byte -tr XRES YRES {name} mask.tif"
+    )
+
+
+def _archive(path: str) -> DataError | None:
+    """The error for a zip, with the files in it."""
+    if Path(path).suffix.lower() != ".zip":
+        return None
+    try:
+        with ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (OSError, BadZipFile):
+        return None
+    shown = ", ".join(f"zip://{path}!{name}" for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return DataError(
+        f"an image must be a raster: {path} is an archive; give a file in it: {shown}{more}"
     )
 
 

@@ -60,6 +60,12 @@ def require_text(path: str) -> None:
         raise DataError(f"names must be UTF-8: got {shown}; rename the file") from None
 
 
+def projection_beside(path: str) -> Path | None:
+    """The file that states the CRS beside a raster, as ESRI's programs write it: a.prj of a.jpg."""
+    place = Path(gdal_path(path)).with_suffix(".prj")
+    return place if place.is_file() else None
+
+
 def files_of(path: str) -> tuple[Path, ...]:
     """Files on this machine that a raster consists of: sources, masks, headers, its archive."""
     found: dict[Path, None] = {}
@@ -80,7 +86,9 @@ def _parts(path: str) -> list[str]:
     """What GDAL reads for a raster, first of all the file itself."""
     try:
         with opened(path) as dataset:
-            return [gdal_path(path), *dataset.files]
+            beside = projection_beside(path)
+            told = [str(beside)] if beside is not None and dataset.crs is None else []
+            return [gdal_path(path), *dataset.files, *told]
     except RasterioError:
         return [gdal_path(path)]
 
