@@ -53,3 +53,10 @@ def test_the_same_seed_gives_the_same_evidence(dates) -> None:
     one, again, other = (fitted(*dates, seed=seed)[1]["prediction"] for seed in (0, 0, 1))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_noise_is_no_change_for_being_all_that_there_is() -> None:
+    noisy = GROUND + RNG.normal(0, 1e-3, GROUND.shape).astype(np.float32)
+    _, evidence, _ = fitted(GROUND, noisy)
+    for name, distance in evidence.items():
+        assert float(distance.mean()) < 0.5, name

@@ -124,6 +124,17 @@ def test_witnesses_are_around_one_where_nothing_special_happens(land) -> None:
     assert 0.01 < np.median(distance) < 1.5
 
 
+def test_noise_and_another_light_stay_below_one_and_a_small_change_in_them_does_not(land) -> None:
+    ground, _, reference = land
+    one, other = (ground + RNG.normal(0, 2e-3, ground.shape).astype(np.float32) for _ in range(2))
+    alike = (one, 1.2 * other + 0.01, reference)
+    assert measured(fitted(alike), alike)[0].max() < 1
+    alike[1][:, 90:102, 90:102] = 1.2 * ground[:, 20:32, 150:162] + 0.3
+    distance, _ = measured(fitted(alike), alike)
+    assert distance[93:99, 93:99].min() > 1
+    assert (distance > 1).mean() < 0.02
+
+
 def test_units_of_the_images_do_not_matter(land) -> None:
     t1, t2, reference = land
     other = (7 * t1 + 3, 7 * t2 + 3, reference)
@@ -187,7 +198,8 @@ def test_the_scale_is_that_of_a_first_look(land, monkeypatch) -> None:
     monkeypatch.setattr(fusion, "scale_of", lambda *look: looks.append(look) or 1.3)
     found = fitted(land, direction="appeared")
     assert found.scale == 1.3
-    ((first,), *_) = looks[-1]
+    ((first,), _, ground) = looks[-1]
+    assert ground is None
     expected, _ = measured(replace(found, scale=1.0, whole=None), land)
     np.testing.assert_allclose(first, expected, rtol=1e-4)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from skimage.measure import label, regionprops
@@ -79,7 +81,7 @@ def test_a_first_look_that_is_usual_leaves_the_ground_its_say() -> None:
 
 def test_no_first_look_is_believed_beyond_its_bounds() -> None:
     assert scale_from(0.9, 1e6, 10.0) == pytest.approx(scale_from(0.99, 1e9, 10.0))
-    assert scale_from(0.9, 1e6) == pytest.approx(MOST**TRUST)
+    assert scale_from(0.9, 1e6, 40.0) == pytest.approx(math.sqrt(SMALLEST * MOST))
 
 
 def test_parts_count_as_the_scene_that_they_make_up() -> None:

@@ -17,7 +17,7 @@ from metriccd.scene import Histogram
 
 # χ² statistics larger than this many times what they should be are reported.
 CHI2_INFLATED = 2.0
-UNCHANGED = "the images differ by no more than a gain and an offset: nothing changed"
+UNCHANGED = "the images differ by no more than noise, a gain and an offset: nothing changed"
 LARGEST = float(np.finfo(np.float32).max)
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 

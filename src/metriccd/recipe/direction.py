@@ -21,6 +21,12 @@ from metriccd.recipe.prediction import Prediction, fit_prediction
 from metriccd.recipe.smoothing import ROUNDING
 from metriccd.recipe.standard import Part, Standard, mean_of
 
+# What noise of 3 % and half a pixel of misregistration leave at most, on average, of pairs that show
+# the same twice; of the prediction, for each √band. Dates that differ, even where no object did,
+# leave more (docs/decisions/018-nothing-changed.md). Distances are in units of their mean, but of
+# no less than this: noise is no change for being all that there is.
+NOISE = {"prediction": 0.035, "second level": 0.02, "first level": 0.05}
+
 Evidence = Mapping[str, Float[Tensor, "row col"]]
 
 
@@ -32,7 +38,7 @@ class Direction:
         ranged: Brings both dates to the colors of the later one.
         standard: Standardizes them.
         prediction: What one date says of the other.
-        means: Of each witness, over the scene.
+        means: Of each witness, over the scene; no less than noise explains.
         surprise: Logarithm of how much worse the later date is foreseen than the earlier one is
             recalled: large where the later date holds what the earlier one does not.
     """
@@ -71,8 +77,8 @@ class Direction:
             for part, residual in zip(standardized, residuals, strict=True)
         ]
         means = {
-            name: max(mean_of([maps[name] for maps in distances], valids), ROUNDING)
-            for name in distances[0]
+            name: max(mean_of([maps[name] for maps in distances], valids), noise)
+            for name, noise in _noise(len(standardized[0].t1)).items()
         }
         direction = cls(
             ranged=ranged,
@@ -100,6 +106,11 @@ class Direction:
 
     def _over_means(self, distances: Evidence) -> Evidence:
         return {name: distance / self.means[name] for name, distance in distances.items()}
+
+
+def _noise(bands: int) -> dict[str, float]:
+    """Mean of each witness that noise explains."""
+    return NOISE | {"prediction": NOISE["prediction"] * math.sqrt(bands)}
 
 
 def _witnesses(

@@ -28,8 +28,8 @@ SHARE, AREA = 0.03, 1000.0
 GROUND = 6.4
 # Weight of the first look, the rest being that of the ground or, where that is unknown, of 1; and
 # the most that it may say, as a factor.
-TRUST, TRUST_BESIDE_GROUND, MOST = 0.7, 0.5, 4.0
-SMALLEST, LARGEST = 0.7, 2.8
+TRUST, TRUST_BESIDE_GROUND, MOST = 0.8, 0.5, 4.0
+SMALLEST, LARGEST = 0.7, 2.3
 _TOUCHING = np.ones((3, 3), bool)
 
 
