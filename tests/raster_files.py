@@ -17,7 +17,11 @@ FILES = {
     *("change.gpkg", "polygons.qml", "polygons.sld"),
     *("before-view.tif", "after-view.tif", "project.qgz"),
     *("report.html", "preview.png", "preview-large.png", "item.json", "run.json"),
-    *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
+    *(
+        f"{stem}.{ending}"
+        for stem in ("kind", "cluster", "direction")
+        for ending in ("tif", "qml", "sld", "tif.aux.xml")
+    ),
     "potential.tif",
 }
 UTM = CRS.from_epsg(32632)

@@ -40,7 +40,8 @@ def main(out: Path, picture: Path) -> None:
     QgsApplication.setPrefixPath("/usr", True)
     application = QgsApplication([], False)
     application.initQgis()
-    rasters = [QgsRasterLayer(str(out / name), name) for name in ("change.tif", "score.tif")]
+    names = ("change.tif", "kind.tif", "cluster.tif", "score.tif")
+    rasters = [QgsRasterLayer(str(out / name), name) for name in names]
     polygons = QgsVectorLayer(str(out / "change.gpkg"), "change.gpkg")
     loaded = {layer.name(): told(layer) for layer in (*rasters, polygons)}
     for extra in out.glob("polygons.geojson"):

@@ -106,6 +106,8 @@ def test_qgis_styles_every_layer_and_draws_the_project(tmp_path: Path, georefere
     renderers = {name: told["renderer"] for name, told in found["loaded"].items()}
     assert renderers == {
         "change.tif": "paletted",
+        "kind.tif": "paletted",
+        "cluster.tif": "paletted",
         "score.tif": "singlebandpseudocolor",
         "change.gpkg": "singleSymbol",
         "polygons.geojson": "singleSymbol",
@@ -114,7 +116,13 @@ def test_qgis_styles_every_layer_and_draws_the_project(tmp_path: Path, georefere
         assert found["loaded"][name]["color"] == "#f0008c"
     assert found["opened"]
     assert found["tree"] == {
-        "Change": ["change objects", "change map", "change score"],
+        "Change": [
+            "change objects",
+            "change map",
+            "kinds of change",
+            "clusters of change",
+            "change score",
+        ],
         "Images": ["after", "before"],
     }
     assert all(told["valid"] for told in found["project"].values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
 NO_CHANGE, CHANGE, NODATA = 0, 1, 255
@@ -55,15 +55,27 @@ SCORE_STOPS = {
     0.75: (252, 137, 97, 255),
     1.0: (252, 253, 191, 255),
 }
-TITLES = {"change": "change map", "score": "change score"}
+TITLES = {
+    "change": "change map",
+    "score": "change score",
+    "kind": "kinds of change",
+    "cluster": "clusters of change",
+    "direction": "direction of change",
+}
+Colors = Mapping[int, tuple[int, int, int, int]]
 
 
-def change_qml() -> str:
-    """A QGIS layer style with the two classes of `change.tif` as palette entries."""
+def classes_qml(labels: Sequence[str], colors: Colors) -> str:
+    """A QGIS layer style of a raster of classes: a palette.
+
+    Args:
+        labels: Of the classes from 0 on.
+        colors: Class → red, green, blue, alpha.
+    """
     entries = "\n".join(
         f"        <paletteEntry value={quoteattr(str(value))} label={quoteattr(label)}"
-        f' color="{_hex(COLORS[value])}" alpha="{COLORS[value][3]}"/>'
-        for value, label in LABELS.items()
+        f' color="{_hex(colors[value])}" alpha="{colors[value][3]}"/>'
+        for value, label in enumerate(labels)
     )
     return _raster_qml(
         f"""    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">
@@ -102,10 +114,10 @@ def image_qml() -> str:
     )
 
 
-def change_sld() -> str:
+def classes_sld(name: str, labels: Sequence[str], colors: Colors) -> str:
     """The same for GeoServer and other servers (SLD 1.0)."""
-    entries = [(value, LABELS[value], COLORS[value]) for value in LABELS]
-    return _raster_sld("change", "values", entries)
+    entries = [(value, label, colors[value]) for value, label in enumerate(labels)]
+    return _raster_sld(name, "values", entries)
 
 
 def score_sld() -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import sqlite3
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from metriccd.decision import Read
 from metriccd.errors import DataError
 from metriccd.raster import Grid
 from metriccd.result.polygons import Polygons, simplified
-from metriccd.result.rasters import VIEWS
+from metriccd.result.rasters import VIEWS, RasterFile
 from metriccd.result.zones import changed_in, read_zones
 
 # Format → file. The name of the GeoPackage is that of its layer.
@@ -153,25 +153,39 @@ def write_vectors(
     add_styles(package, styles)
 
 
-def write_styles(folder: Path, name: str, grid: Grid, products: Products) -> None:
-    """Writes the styles beside the layers, and the QGIS project of all of them."""
-    for file, text in _styles().items():
-        (folder / file).write_text(text, encoding="utf-8")
-    (folder / "project.qgz").write_bytes(gis.project(name, grid, _layers(products)))
+def write_styles(
+    folder: Path, name: str, grid: Grid, products: Products, files: Mapping[str, RasterFile]
+) -> None:
+    """Writes the styles beside the layers, and the QGIS project of all of them.
 
-
-def _styles() -> dict[str, str]:
-    return {
-        "change.qml": gis.change_qml(),
-        "change.sld": gis.change_sld(),
+    Args:
+        folder: Where to.
+        name: Title of the project.
+        grid: The result's.
+        products: What was written of the polygons.
+        files: The rasters.
+    """
+    rasters = {
+        Path(file).stem: (each.categories, each.layer.colors or {})
+        for file, each in files.items()
+        if each.categories
+    }
+    palettes = {stem: gis.classes_qml(*classes) for stem, classes in rasters.items()}
+    texts = {
         "score.qml": gis.score_qml(),
         "score.sld": gis.score_sld(),
         "polygons.qml": gis.polygons_qml(),
         "polygons.sld": gis.polygons_sld(),
+        **{f"{stem}.qml": text for stem, text in palettes.items()},
+        **{f"{stem}.sld": gis.classes_sld(stem, *classes) for stem, classes in rasters.items()},
     }
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    layers = _layers(products, palettes)
+    (folder / "project.qgz").write_bytes(gis.project(name, grid, layers))
 
 
-def _layers(products: Products) -> list[gis.ProjectLayer]:
+def _layers(products: Products, palettes: Mapping[str, str]) -> list[gis.ProjectLayer]:
     """The layers of the project, from top to bottom."""
     package = FILES["gpkg"]
     layers = [
@@ -193,15 +207,16 @@ def _layers(products: Products) -> list[gis.ProjectLayer]:
                 kind="vector",
             )
         )
-    rasters = (
-        ("change.tif", gis.TITLES["change"], gis.change_qml()),
-        ("score.tif", gis.TITLES["score"], gis.score_qml()),
-    )
     layers += [
         gis.ProjectLayer(
-            source=file, name=title, group="Change", qml=qml, kind="raster", shown=False
+            source=f"{stem}.tif",
+            name=gis.TITLES[stem],
+            group="Change",
+            qml=qml,
+            kind="raster",
+            shown=False,
         )
-        for file, title, qml in rasters
+        for stem, qml in {**palettes, "score": gis.score_qml()}.items()
     ]
     dates = zip(reversed(VIEWS), ("after", "before"), strict=True)
     layers += [

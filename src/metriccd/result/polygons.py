@@ -17,6 +17,7 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from metriccd.decision import BLOCK, Connectivity, Objects, Read, find_objects, log_odds
+from metriccd.gis import DIRECTION_LABELS
 from metriccd.raster import Grid, Window, trace_outlines
 from metriccd.result.rasters import NAMES, VALUES, ReadKinds
 
@@ -32,6 +33,7 @@ def scene_polygons(
     connectivity: Connectivity = 4,
     kinds: ReadKinds | None = None,
     clusters: ReadKinds | None = None,
+    directions: ReadKinds | None = None,
     size: int = BLOCK,
 ) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
@@ -43,6 +45,7 @@ def scene_polygons(
         connectivity: Of objects; those of 8 may be multipolygons whose parts meet in corners.
         kinds: Kind of every pixel of a window.
         clusters: Cluster of every pixel of a window.
+        directions: Which way every pixel of a window changed.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
@@ -50,14 +53,14 @@ def scene_polygons(
         `perimeter_m` (of the outline along pixel edges, holes included; likewise), `pixels`,
         `score_mean`, `score_max`, `strength` (mean of ln(distance / threshold); of a score s that
         is mean ln(s / (1 − s)) less that of the threshold), `compactness` (4π · area / perimeter²,
-        in pixels: π/4 of a square and of a large disk), with `kinds` the most frequent `kind`, with
-        `clusters` the most frequent `cluster`, and the outline along pixel edges, in the grid's
-        CRS; without georeference x is the column and y minus the row.
+        in pixels: π/4 of a square and of a large disk), the most frequent `kind`, `cluster` and
+        `direction` where they are known, and the outline along pixel edges, in the grid's CRS;
+        without georeference x is the column and y minus the row.
     """
     pieces = _Pieces()
     votes = {
         name: Votes(read=known)
-        for name, known in (("kind", kinds), ("cluster", clusters))
+        for name, known in (("kind", kinds), ("cluster", clusters), ("direction", directions))
         if known is not None
     }
 
@@ -83,8 +86,9 @@ def scene_polygons(
         "compactness": 4 * np.pi * objects.pixels / np.maximum(around, 1) ** 2,
     }
     columns |= {name: each.winners(objects) for name, each in votes.items()}
-    if kinds is not None:
-        columns["kind"] = np.array([NAMES[value] for value in columns["kind"].tolist()], object)
+    for name, words in (("kind", NAMES), ("direction", DIRECTION_LABELS)):
+        if name in columns:
+            columns[name] = np.array([words[value] for value in columns[name].tolist()], object)
     return gpd.GeoDataFrame(
         {"id": np.arange(1, len(order) + 1)}
         | {name: values[order] for name, values in columns.items()},

@@ -24,6 +24,7 @@ from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (
     Part,
+    RasterFile,
     ReadKinds,
     legend,
     raster_files,
@@ -115,6 +116,7 @@ class Result:
             connectivity=self.record.get("cleaning", {}).get("connectivity", 4),
             kinds=self.kinds,
             clusters=self.clusters,
+            directions=None if self.lean is None else self._directions,
         )
         before, after = self.dates
         return found.assign(
@@ -159,9 +161,10 @@ class Result:
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
-        tally, kinds, clusters, places = self._write_rasters(folder)
+        files = self._files()
+        tally, kinds, clusters, places = self._write_rasters(folder, files)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
-        write_styles(folder, name, self.grid, products)
+        write_styles(folder, name, self.grid, products, files)
         with self.stages.stage("report", 2) as advance:
             item = stac_item(
                 name, self.grid, created=created, taken=self._taken(), derived=self._items()
@@ -195,15 +198,19 @@ class Result:
         (folder / RECORD).write_text(_json(record))
         return summary
 
+    def _files(self) -> Mapping[str, RasterFile]:
+        """The rasters of this result."""
+        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
+        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
+        first = next(iter(self.grid.windows(BLOCK)))
+        return raster_files(*layers, self._part(first), meanings)
+
     def _write_rasters(
-        self, folder: Path
+        self, folder: Path, files: Mapping[str, RasterFile]
     ) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]], Places]:
         """Writes all rasters in one pass; counts pixels, kinds and clusters meanwhile."""
         tally, kinds, clusters = Tally.of(self.grid.shape, self.threshold), Census(), Census()
         places, windows = Places.of(self.grid.shape), list(self.grid.windows(BLOCK))
-        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
-        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
-        files = raster_files(*layers, self._part(windows[0]), meanings)
         with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
             writers = [
                 (file, opened.enter_context(cog_writer(folder / name, self.grid, file.layer)))
@@ -225,6 +232,11 @@ class Result:
             if file.categories:
                 write_categories(folder / name, file.categories)
         return tally, legend(kinds.pixels), self._counted(clusters), places
+
+    def _directions(self, window: Window) -> UInt8[np.ndarray, "row col"]:
+        """Which way every pixel of a window changed, if it did."""
+        part = self._part(window)
+        return part.directions(part.valid)
 
     def _part(self, window: Window) -> Part:
         change, score = self.read(window)
