@@ -54,11 +54,9 @@ def test_each_way_to_change_is_a_cluster_the_most_frequent_first(seed: int) -> N
 def test_the_spectra_are_means_of_the_pixels_and_the_bands_that_moved_are_named() -> None:
     block, kinds, score = scene()
     record = found(block, score).record(["B04", "B03", "B02", "8"])
-    assert [each["meaning"] for each in record] == [
-        "B02 up",
-        "B04 down, B03 down, B02 down",
-        "band 8 down, B02 up, B04 up",
-    ] or record[2]["meaning"].startswith("band 8 down")
+    assert record[0]["meaning"] == "B02 up"
+    assert set(record[1]["meaning"].split(", ")) == {"B04 down", "B03 down", "B02 down"}
+    assert record[2]["meaning"].startswith("band 8 down")
     for each, number in zip(record, (3, 2, 1), strict=True):
         where = (kinds == number) & block.valid
         np.testing.assert_allclose(each["before"], block.t1[:, where].mean(axis=1), rtol=0.02)

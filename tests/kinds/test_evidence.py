@@ -67,3 +67,33 @@ def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
     tiled = strength(flood(), "water-gained")
     assert tiled.level == pytest.approx(whole.level, rel=1e-4)
     np.testing.assert_allclose(tiled.read(WHOLE), whole.read(WHOLE), atol=1e-5)
+
+
+def test_built_takes_what_became_bright_and_gray_of_what_changed() -> None:
+    """Soil turns to concrete, to a meadow and to brighter soil; the score rises in all three."""
+    random = np.random.default_rng(4)
+    grounds = {"soil": (1500, 1200, 900), "concrete": (2200, 2150, 2100), "meadow": (500, 900, 400)}
+    after = np.full((96, 96), "soil", object)
+    after[10:30, 10:30], after[10:30, 60:80] = "concrete", "meadow"
+    score = np.where(after == "soil", np.float32(0.1), np.float32(0.9))
+    brighter = (slice(60, 80), slice(10, 30))
+    score[brighter] = 0.9
+
+    def image(ground: np.ndarray) -> np.ndarray:
+        table = np.array([grounds[name] for name in ground.ravel()], float)
+        noisy = table * random.normal(1, 0.03, table.shape)
+        return np.moveaxis(noisy.reshape(96, 96, 3), -1, 0).astype(np.float32)
+
+    block = Block(image(np.full((96, 96), "soil", object)), image(after), np.ones((96, 96), bool))
+    block.t2[:, *brighter] *= 1.3
+    wanted, roles = wanted_kinds("built"), {"red": 0, "green": 1, "blue": 2}
+    assert wanted is not None
+    rules = KindRules.of([block], roles)
+    found = Strength.of(
+        ArrayPair(block=block), rules, wanted, Memory(), lambda window: score[window.slices]
+    ).read(WHOLE)
+    concrete, meadow = found[10:30, 10:30], found[10:30, 60:80]
+    assert (concrete > 0.5).mean() > 0.95
+    assert (meadow < 0.5).all()
+    assert concrete.min() > meadow.max()
+    assert np.median(concrete) > np.median(found[brighter])
