@@ -9,11 +9,12 @@ kinds lowest; F1 is of the change map. Means over pairs whose reference has chan
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+import metriccd as mcd
 from metriccd.accuracy import Confusion, Ranking, Scores, read_reference
 from metriccd.benchmark import find_pairs
 from metriccd.detection import detect
@@ -39,6 +40,11 @@ def figures_of(
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking)
 
 
+def score_of(change: mcd.Change) -> Callable[[Window], np.ndarray]:
+    """The score of a window, as `detect` hands it to the kinds."""
+    return lambda window: change.score[window.slices]
+
+
 def measured(root: Path, which: tuple, preset: str) -> Iterator[tuple[str, Scores, Scores]]:
     """Name, figures of all change and of the kinds asked for, pair by pair."""
     name, layout, bands, roles, asked = which
@@ -51,6 +57,7 @@ def measured(root: Path, which: tuple, preset: str) -> Iterator[tuple[str, Score
             {role: position for position, role in enumerate(roles)},
             Memory(),
             wanted=wanted_kinds(asked),
+            score=score_of(change),
         )
         window = Window.whole(change.grid.shape)
         found, ranked = kinds.decided(window, change.score, change.threshold)

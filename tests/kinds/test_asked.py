@@ -28,13 +28,19 @@ def test_what_means_nothing_is_refused(asked: str) -> None:
         wanted_kinds(asked)
 
 
-def test_only_water_alone_is_decided_by_its_evidence() -> None:
+def test_only_water_alone_and_built_alone_are_decided_by_evidence() -> None:
     decided = {
         asked: wanted.by_evidence
-        for asked in ("water-gained", "water-lost,water-gained", "water-gained,built", "!built")
+        for asked in (
+            "water-gained",
+            "water-lost,water-gained",
+            "built",
+            "water-gained,built",
+            "!built",
+        )
         if (wanted := wanted_kinds(asked)) is not None
     }
-    assert list(decided.values()) == [True, True, False, False]
+    assert list(decided.values()) == [True, True, True, False, False]
 
 
 def test_a_kind_that_the_bands_hide_is_refused_where_it_was_named() -> None:

@@ -111,6 +111,33 @@ def picture(png: bytes) -> np.ndarray:
     return np.rint(255 * imread(BytesIO(png), format="png")[..., :3]).astype(int)
 
 
+def clustered() -> ReportData:
+    chips = [np.zeros((3, 8, 8), np.uint8), np.full((3, 8, 8), 200, np.uint8)]
+    rows = [
+        {
+            "value": value,
+            "meaning": meaning,
+            "bands": ["B04", "<b>"],
+            "before": [100.0, 20.0],
+            "after": [50.0, -5.0],
+            "changed_pixels": pixels,
+            "area_m2": 100.0 * pixels,
+            "chips": chips if value == 1 else [],
+        }
+        for value, meaning, pixels in ((1, "B04 down", 300), (2, "B04 up", 100))
+    ]
+    return scene(clusters=rows)
+
+
+def test_clusters_are_shown_with_share_area_spectra_and_pictures_of_both_dates() -> None:
+    page = Page(render(clustered()))
+    assert not page.faults
+    for text in ("1: B04 down", "75.00 %", "3.00 ha", "100 → 50", "20 → -5", "<b>"):
+        assert text in page.words, text
+    chips = [image["title"] for image in page.all("img") if "title" in image]
+    assert chips == ["before", "after"]
+
+
 def test_page_is_one_file_that_asks_the_network_for_nothing() -> None:
     html = render(evaluated())
     page = Page(html)

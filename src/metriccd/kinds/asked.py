@@ -9,7 +9,7 @@ from metriccd.errors import DataError
 from metriccd.kinds.legend import KINDS
 
 # Kinds whose own evidence ranks pixels better than the score does, so that it decides.
-WATER = frozenset({"water-gained", "water-lost"})
+WATER, BUILT = frozenset({"water-gained", "water-lost"}), frozenset({"built"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Wanted:
     @property
     def by_evidence(self) -> bool:
         """Whether the evidence of the kinds takes the place of the score."""
-        return bool(self.names) and self.names <= WATER
+        return bool(self.names) and (self.names <= WATER or self.names == BUILT)
 
     @property
     def values(self) -> list[int]:

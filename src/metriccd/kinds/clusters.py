@@ -20,7 +20,7 @@ from metriccd.pair import Block, Source
 from metriccd.raster import Window
 
 # Most clusters, and most changed pixels that they are found on; fewer than LEAST are one cluster.
-MOST, SAMPLE, LEAST = 8, 4096, 64
+MOST, SAMPLE, LEAST = 8, 3072, 64
 # A larger scene is looked at in this many windows of this side.
 CELLS, SIDE = 32, 256
 # Pixels that tell what most share.

@@ -1,4 +1,4 @@
-"""Evidence for water as a score: a soft rule that takes the place of a hard one."""
+"""Evidence for a kind as a score: a soft rule that takes the place of a hard one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 from skimage.filters import threshold_otsu
 
-from metriccd.kinds.asked import Wanted
+from metriccd.kinds.asked import BUILT, Wanted
 from metriccd.kinds.legend import KINDS
 from metriccd.kinds.rules import HALO, KindRules
 from metriccd.pair import Block, Source
@@ -18,9 +18,10 @@ from metriccd.scene import Histogram, Layer, Workspace, tiles
 
 Score = Callable[[Window], Float32[np.ndarray, "row col"]]
 SIZE = 1024
-# E = e^0.7 · s^0.1: the score s moves the order of pixels a little, and a power below 1 moves the
-# threshold towards weak water (docs/decisions/018-kinds.md).
-POWER, WEIGHT = 0.7, 0.1
+# E = e^0.7 · s^w, s the score of the method: a power below 1 moves the threshold towards what is
+# weak. The evidence for water ranks well by itself, that for built ground only what changed
+# (docs/decisions/018-kinds.md).
+POWER, WATER_WEIGHT, BUILT_WEIGHT = 0.7, 0.1, 0.7
 # No threshold on E is lower.
 LEAST = 1e-3
 
@@ -31,10 +32,12 @@ class Strength:
 
     Attributes:
         level: t, Otsu's threshold of E over the scene.
+        kind: What E speaks for where it is positive.
         signed: E, negative where it speaks for water lost; 0 where not valid.
     """
 
     level: float
+    kind: int
     signed: Layer = field(repr=False)
 
     @classmethod
@@ -51,20 +54,23 @@ class Strength:
         Args:
             source: The pair.
             rules: Of the pair.
-            wanted: Water gained, lost, or both.
+            wanted: Water gained, lost, or both; or built.
             workspace: Where to keep the result.
             score: Of the method; without it E = e^0.7.
         """
         layer, histogram = workspace.layer("evidence", source.shape), Histogram()
+        built = wanted.names == BUILT
+        weight = np.float32(BUILT_WEIGHT if built else WATER_WEIGHT)
         with source.reader() as read:
             for tile in tiles(source.shape, size=SIZE, halo=HALO):
                 block = read(tile.padded)
                 found = _signed(rules, block, wanted)[tile.inner]
                 if score is not None:
-                    found *= np.nan_to_num(score(tile.core)) ** np.float32(WEIGHT)
+                    found *= np.nan_to_num(score(tile.core)) ** weight
                 layer.write(tile.core, found)
                 histogram.update(np.abs(found[block.valid[tile.inner]]))
-        return cls(level=_otsu(histogram), signed=layer)
+        kind = KINDS["built" if built else "water-gained"].value
+        return cls(level=_otsu(histogram), kind=kind, signed=layer)
 
     def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
         """The score of a window."""
@@ -73,14 +79,16 @@ class Strength:
         return score
 
     def kinds(self, window: Window) -> Int8[np.ndarray, "row col"]:
-        """What the evidence of a window speaks for: a kind of water, or 0 where nothing does."""
+        """The kind that the evidence of a window speaks for, or 0 where it speaks for none."""
         found = self.signed.read(window)
-        gained, lost = KINDS["water-gained"].value, KINDS["water-lost"].value
-        return np.where(found > 0, gained, np.where(found < 0, lost, 0)).astype(np.int8)
+        lost = KINDS["water-lost"].value
+        return np.where(found > 0, self.kind, np.where(found < 0, lost, 0)).astype(np.int8)
 
 
 def _signed(rules: KindRules, block: Block, wanted: Wanted) -> Float32[np.ndarray, "row col"]:
     """e^0.7 of the stronger kind, negative of water lost."""
+    if wanted.names == BUILT:
+        return np.where(block.valid, rules.built_evidence(block) ** POWER, 0).astype(np.float32)
     zero = np.zeros(block.valid.shape, np.float32)
     gained, lost = (
         rules.evidence(block, name) if name in wanted.names else zero

@@ -170,8 +170,8 @@ def map_kinds(
             block = read(tile.padded)
             found = rules.label(block)[tile.inner]
             if strength is not None:
-                water = strength.kinds(tile.core)
-                found = np.where(water > 0, water, found)
+                spoken_for = strength.kinds(tile.core)
+                found = np.where(spoken_for > 0, spoken_for, found)
             labels.write(tile.core, found.astype(np.float32))
             if members is not None and clusters is not None:
                 members.write(tile.core, clusters.label(block)[tile.inner].astype(np.float32))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from scipy.ndimage import gaussian_filter
+from scipy.special import expit
 from skimage.filters import threshold_otsu
 
 from metriccd.kinds.legend import KINDS, NODATA, OTHER
@@ -27,6 +28,9 @@ GREEN_BOUNDS, EXCESS_BOUNDS, WET_BOUNDS = (0.3, 0.6), (0.02, 0.15), (-0.2, 0.1)
 WET_BOUNDS_NIR = (0.0, 0.1)
 # No less evidence than this is water; it fades as the index falls from 0 to minus DRY.
 WATER_LEAST, DRY = 0.1, 0.4
+# Built ground: the color that it has at most, as a share of its brightest band, and how gradually
+# ground stops being green, of excess green and of NDVI.
+COLORED, FADING, FADING_NIR = 0.2, 0.03, 0.1
 # A change of brightness is unusual beyond this many deviations of what most pixels share.
 UNUSUAL, FAR = 2.0, 8.0
 # The largest gap between bands of a white pixel, as a share of its brightness.
@@ -169,6 +173,21 @@ class KindRules:
             1 + wet2 / DRY, 0, 1
         )
         return evidence.astype(np.float32)
+
+    def built_evidence(self, block: Block) -> Float32[np.ndarray, "row col"]:
+        """Built, from 0 to 1: brighter than what is shared, gray at t2, and not green then."""
+        center, spread = self.brightness
+        gained = expit((self.log_ratio(block, red=False) - center) / max(spread, 1e-6))
+        visible = [self.roles[name] for name in ("red", "green", "blue") if name in self.roles]
+        bands = block.t2[visible] if visible else block.t2
+        brightest = np.maximum(bands.max(axis=0), 1e-6)
+        gray = np.exp(-(brightest - bands.min(axis=0)) / brightest / COLORED)
+        evidence: Float32[np.ndarray, "row col"] = (gained * gray).astype(np.float32)
+        if self.green is not None:
+            fading = FADING if self.weak else FADING_NIR
+            over = _greenness(block.t2, self.roles) - self.green
+            evidence *= expit(-over / fading).astype(np.float32)
+        return evidence
 
     def waters(
         self, block: Block

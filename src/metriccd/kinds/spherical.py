@@ -8,10 +8,10 @@ from jaxtyping import Float64, Int64
 # Starts of k-means, of which the best counts, and steps of each.
 STARTS, STEPS = 3, 40
 # Ways to part a sample in halves.
-PARTINGS = 5
+PARTINGS = 8
 # Two halves of a sample agree on a number of clusters from this strength on; the authors of the
 # rule name 0.8 to 0.9.
-AGREED = 0.8
+AGREED = 0.85
 
 Vectors = Float64[np.ndarray, "vector band"]
 Centers = Float64[np.ndarray, "cluster band"]
