@@ -144,6 +144,17 @@ def test_pixels_of_much_other_size_are_warned_of(tmp_path: Path, crs: str) -> No
     assert "pixels of t2 are 10 times as wide" in said
 
 
+def test_hundreds_of_bands_are_looked_at_as_few_and_listed_as_many() -> None:
+    one, other = (np.resize(ground(k), (60, 260, 280)) for k in (0, 1))
+    one[3, :100, :100] = 0
+    pair = read_pair(one, other)
+    found = check_up(pair)
+    assert len(found.bands) == 60
+    assert len(found.qualities[0].spread) <= 13
+    assert found.shift_found
+    assert pair.warnings == read_pair(one, other).warnings
+
+
 def test_costs_grow_with_the_scene_and_name_every_preset() -> None:
     small, large = costs((500, 500), 4), costs((20_000, 20_000), 4)
     assert {cost.preset for cost in small} == {"default", "fast", "paper", "released"}

@@ -142,10 +142,11 @@ def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
     """
     blocks = read_windows(pair, looks=LOOKS, stages=stages)
     shift = shift_of(blocks)
-    colors, add = _colors(pair), pair.offsets
+    few, add = pair.of_few_bands(), pair.offsets
+    colors = _colors(few)
     qualities = (
-        quality([(b.t1, b.valid) for b in blocks], pair.t1.bands, colors, added=add[0].value),
-        quality([(b.t2, b.valid) for b in blocks], pair.t2.bands, colors, added=add[1].value),
+        quality([(b.t1, b.valid) for b in blocks], few.t1.bands, colors, added=add[0].value),
+        quality([(b.t2, b.valid) for b in blocks], few.t2.bands, colors, added=add[1].value),
     )
     valid = float(sum(block.valid.sum() for block in blocks) / sum(b.valid.size for b in blocks))
     overlap = pair.grid.height * pair.grid.width
