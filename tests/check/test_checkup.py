@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from rasterio.warp import transform_bounds
 from scipy.ndimage import gaussian_filter, shift
 
 from metriccd.check.checkup import check_up
@@ -125,6 +127,32 @@ def test_values_at_the_end_of_12_bits_are_saturated_after_scale_and_offset(tmp_p
     before, after = check_up(read_pair(*paths)).qualities
     assert before.saturated == 0
     assert after.saturated == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:3035"])
+def test_pixels_of_much_other_size_are_warned_of(tmp_path: Path, crs: str) -> None:
+    # In the middle of EPSG:3035's plane, and of the zone.
+    fine = write(tmp_path / "a.tif", ground(0), transform=Affine(10, 0, 5e5, 0, -10, 5.4e6))
+    with rasterio.open(fine) as source:
+        left, _, right, top = transform_bounds(source.crs, crs, *source.bounds)
+    small = ground(1)[:, ::10, ::10]
+    step = (right - left) / small.shape[2]
+    coarse = write(
+        tmp_path / "b.tif", small, crs=crs, transform=Affine(step, 0, left, 0, -step, top)
+    )
+    (said,) = [text for text in check_up(read_pair(fine, coarse)).warnings if "wide" in text]
+    assert "pixels of t2 are 10 times as wide" in said
+
+
+def test_hundreds_of_bands_are_looked_at_as_few_and_listed_as_many() -> None:
+    one, other = (np.resize(ground(k), (60, 260, 280)) for k in (0, 1))
+    one[3, :100, :100] = 0
+    pair = read_pair(one, other)
+    found = check_up(pair)
+    assert len(found.bands) == 60
+    assert len(found.qualities[0].spread) <= 13
+    assert found.shift_found
+    assert pair.warnings == read_pair(one, other).warnings
 
 
 def test_costs_grow_with_the_scene_and_name_every_preset() -> None:

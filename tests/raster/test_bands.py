@@ -114,3 +114,8 @@ def test_alpha_is_compared_where_it_is_named_and_questioned_where_it_is_measured
     assert [band.index for band in chosen.bands] == [1, 2, 3, 4]
     assert not chosen.notes
     assert all(band.mask is None for band in chosen.bands)
+
+
+def test_names_that_users_give_must_differ(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--band-names must differ: got red twice"):
+        open_raster(write(tmp_path / "a.tif", image(0))).renamed(["red", "Red ", "nir"])

@@ -186,3 +186,21 @@ def test_times_of_a_cube_are_bands_and_that_is_said(tmp_path: Path) -> None:
     assert len(raster.bands) == 2
     assert "of 2 times" in raster.notes[0]
     assert not read_pair(tmp_path / "a.nc", tmp_path / "a.nc", bands="1").notes
+
+
+def test_a_scale_or_offset_that_is_no_number_is_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", image(0))
+    with rasterio.open(path, "r+") as target:
+        target.scales, target.offsets = (0.0,) * 3, (float("nan"),) * 3
+    np.testing.assert_array_equal(read_all(open_raster(path))[0], image(0))
+
+
+def test_a_photograph_stored_turned_is_said(tmp_path: Path) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    picture = pictures.fromarray(np.full((40, 50, 3), 90, np.uint8))
+    exif = picture.getexif()
+    exif[274] = 6
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    picture.save(tmp_path / "b.jpg")
+    assert "EXIF orientation 6" in open_raster(tmp_path / "a.jpg").notes[0]
+    assert not open_raster(tmp_path / "b.jpg").notes

@@ -21,6 +21,8 @@ FAR = 0.5
 MUCH_SATURATED, MUCH_HAZE, MUCH_FILL, LITTLE_VALID = 0.01, 0.1, 0.001, 0.5
 # Dates of one unit do not vary by such a factor in all bands, whatever the season.
 OTHER_UNIT = 8.0
+# Wider pixels of one date by this factor are said.
+OTHER_SIZE = 3.0
 # Bands that are named on the page, at most, and letters of a name.
 NAMED, LONG = 13, 20
 COLORS = ("red", "green", "blue")
@@ -140,10 +142,11 @@ def check_up(pair: ImagePair, stages: Stages | None = None) -> Checkup:
     """
     blocks = read_windows(pair, looks=LOOKS, stages=stages)
     shift = shift_of(blocks)
-    colors, add = _colors(pair), pair.offsets
+    few, add = pair.of_few_bands(), pair.offsets
+    colors = _colors(few)
     qualities = (
-        quality([(b.t1, b.valid) for b in blocks], pair.t1.bands, colors, added=add[0].value),
-        quality([(b.t2, b.valid) for b in blocks], pair.t2.bands, colors, added=add[1].value),
+        quality([(b.t1, b.valid) for b in blocks], few.t1.bands, colors, added=add[0].value),
+        quality([(b.t2, b.valid) for b in blocks], few.t2.bands, colors, added=add[1].value),
     )
     valid = float(sum(block.valid.sum() for block in blocks) / sum(b.valid.size for b in blocks))
     overlap = pair.grid.height * pair.grid.width
@@ -204,9 +207,30 @@ def _warnings(found: Checkup, pair: ImagePair, blocks: Sequence[Block]) -> list[
                 f"{share:.1%} of {name} is {value:g} in all bands, which looks like missing pixels "
                 f"that the file does not declare: --nodata {value:g} leaves them out"
             )
+    said += _size_warnings(pair)
     said += _unit_warnings(found)
     said += _offset_warnings(found, pair)
     return said
+
+
+def _size_warnings(pair: ImagePair) -> list[str]:
+    """Where the pixels of one date are much larger than those of the other."""
+    one, other = pair.t1.grid, pair.t2.grid
+    if one.crs == other.crs:
+        ratio = abs(other.transform.determinant / one.transform.determinant) ** 0.5
+    else:
+        areas = one.pixel_area, other.pixel_area
+        if areas[0] is None or areas[1] is None:
+            return []
+        ratio = (areas[1] / areas[0]) ** 0.5
+    if 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
+        return []
+    coarse, fine = ("t2", "t1") if ratio > 1 else ("t1", "t2")
+    how = "t2 is interpolated" if ratio > 1 else "t2 is averaged to them"
+    return [
+        f"pixels of {coarse} are {max(ratio, 1 / ratio):.2g} times as wide as those of {fine}: "
+        f"{how}, and change smaller than they are cannot be seen; give images of like resolution"
+    ]
 
 
 def _unit_warnings(found: Checkup) -> list[str]:

@@ -10,9 +10,13 @@ import torch
 from torch.nn import functional
 
 from metriccd.methods import PRESETS
+from metriccd.pair import MANY_BANDS
 
 # From here on memory does not grow with the scene (docs/performance.md), but by a fifth at most.
 LARGE, MORE = 4.0, 1.2
+# Bands beyond `MANY_BANDS`, which presets compare as a few components, count for so much: 224 bands
+# of 512² pixels took 1,840 MiB with `fast`.
+BEYOND = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +65,18 @@ class Cost:
 def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
     """What each preset takes for a scene of `shape` (rows, cols), on one core as busy as it is."""
     megapixels = shape[0] * shape[1] / 1e6
+    counted = min(bands, MANY_BANDS) + BEYOND * max(bands - MANY_BANDS, 0)
     rate, free = convolution_rate(), free_mib()
     found = []
     for name in PRESETS:
         figures = FIGURES[name]
-        needed = _sum(figures.mib, megapixels, bands)
+        needed = _sum(figures.mib, megapixels, counted)
         if figures.bounded:
-            needed = min(needed, MORE * _sum(figures.mib, LARGE, bands))
+            needed = min(needed, MORE * _sum(figures.mib, LARGE, counted))
         found.append(
             Cost(
                 preset=name,
-                seconds=_sum(figures.work, megapixels, bands) / rate,
+                seconds=_sum(figures.work, megapixels, counted) / rate,
                 mib=needed,
                 fits=None if free is None else needed < free,
             )
@@ -79,7 +84,7 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
     return found
 
 
-def _sum(terms: tuple[float, float, float], megapixels: float, bands: int) -> float:
+def _sum(terms: tuple[float, float, float], megapixels: float, bands: float) -> float:
     return terms[0] + megapixels * (terms[1] + terms[2] * bands)
 
 

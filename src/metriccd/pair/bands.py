@@ -129,8 +129,8 @@ def select(raster: Raster, bands: Sequence[str] | None) -> Raster:
     if bands is not None and list(bands) != [EVERY]:
         chosen = raster.select(bands)
         # Who names the bands has answered what is said of them, but of alpha, which masks them.
-        kept = [note for note in chosen.notes if "--bands" not in note or "alpha" in note]
-        return replace(chosen, notes=tuple(kept))
+        notes = [note for note in chosen.notes if "--bands" not in note or "alpha" in note]
+        return replace(chosen, notes=tuple(notes))
     kept = tuple(band for band in raster.bands if band.name.upper() not in USUAL)
     raster = replace(raster, bands=kept or raster.bands)
     names = {band.name for band in raster.bands if band.sensor == SENTINEL2.name}

@@ -37,7 +37,7 @@ NODE_SMOOTHING = 0.6
 def read_windows(
     pair: ImagePair, *, looks: int = LOOKS, stages: Stages | None = None
 ) -> list[Block]:
-    """Windows of a pair, spread evenly over it.
+    """Windows of a pair, spread evenly over it; of hundreds of bands as `of_few_bands` has it.
 
     Args:
         pair: Both dates.
@@ -197,7 +197,7 @@ def windows(shape: tuple[int, int], side: int, most: int) -> list[Window]:
 
 def _read(pair: ImagePair, looks: Sequence[Window], stages: Stages) -> list[Block]:
     blocks = []
-    with stages.stage("windows", len(looks)) as advance, pair.reader() as read:
+    with stages.stage("windows", len(looks)) as advance, pair.of_few_bands().reader() as read:
         for look in looks:
             blocks.append(read(look))
             advance(1)

@@ -14,6 +14,7 @@ from metriccd.pair.bands import EVERY, BandNames, find_rgb, in_order_of, select,
 from metriccd.pair.blocks import MIN_VALID, Block, Contents
 from metriccd.pair.classes import USUAL
 from metriccd.pair.clouds import cloud_mask
+from metriccd.pair.color import MANY_BANDS
 from metriccd.pair.dates import Acquired, Dates, acquired, dates_given, order_warning
 from metriccd.pair.fill import blurred_fill
 from metriccd.pair.masks import Mask, open_masks, require_gaps, several
@@ -118,6 +119,21 @@ class ImagePair:
                 return Block(np.where(valid, t1 + add1, 0), np.where(valid, t2 + add2, 0), valid)
 
             yield read
+
+    def of_few_bands(self) -> ImagePair:
+        """This pair with red, green, blue and others spread evenly, `MANY_BANDS` at most."""
+        count = len(self.t1.bands)
+        if count <= MANY_BANDS:
+            return self
+        spread = np.linspace(0, count - 1, MANY_BANDS - len(self.rgb)).round().astype(int)
+        kept = sorted({*self.rgb, *spread.tolist()})
+        # Zero in these bands is not zero in all: what is seen of them is not of the pair.
+        t1, t2 = (
+            replace(raster, bands=tuple(raster.bands[index] for index in kept), seen=set())
+            for raster in (self.t1, self.t2)
+        )
+        red, green, blue = (kept.index(index) for index in self.rgb)
+        return replace(self, t1=t1, t2=t2, rgb=(red, green, blue))
 
     def blocks(self, size: int = READ_SIZE) -> PairBlocks:
         """The pair as blocks of at most size × size pixels, read anew at every pass."""

@@ -148,12 +148,16 @@ def renamed(bands: Sequence[Band], names: Sequence[str], label: str) -> tuple[Ba
     """The bands with names that the user gives; what their file says of colors counts no more.
 
     Raises:
-        DataError: There are not as many names as bands.
+        DataError: There are not as many names as bands, or two are the same.
     """
     if len(names) != len(bands):
         raise DataError(
             f"--band-names must name every band: {label} has {len(bands)}, got {len(names)} names"
         )
+    spelled = [name.strip().lower() for name in names]
+    twice = next((name for name in spelled if spelled.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"--band-names must differ: got {twice} twice; number them, as in red2")
     plain = [
         replace(band, name=name.strip(), description="", color="", wavelength=None, common="")
         for band, name in zip(bands, names, strict=True)

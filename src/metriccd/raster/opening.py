@@ -94,7 +94,7 @@ def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
     alpha = tuple(band for band in bands if band.color == "alpha")
     rest = tuple(band for band in bands if band.color != "alpha")
     notes = [_measured_alpha(dataset, band, path) for band in alpha if rest]
-    notes.append(_times(dataset, path))
+    notes += [_times(dataset, path), _turned(dataset, path)]
     if not rest:
         rest, alpha = alpha, ()
     return File(bands=rest, alpha=alpha, notes=tuple(note for note in notes if note))
@@ -120,9 +120,14 @@ def _band(dataset: DatasetReader, index: int, grid: Grid, path: str) -> Band:
         dtype=dataset.dtypes[index - 1],
         nodata=dataset.nodatavals[index - 1],
         mask=_mask_of(dataset, index),
-        scale=dataset.scales[index - 1] or 1.0,
-        offset=dataset.offsets[index - 1] or 0.0,
+        scale=_finite(dataset.scales[index - 1]) or 1.0,
+        offset=_finite(dataset.offsets[index - 1]),
     )
+
+
+def _finite(number: float) -> float:
+    """A number of a header; 0 for NaN and infinity, which say nothing."""
+    return number if math.isfinite(number) else 0.0
 
 
 def _mask_of(dataset: DatasetReader, index: int) -> str | None:
@@ -147,6 +152,17 @@ def _times(dataset: DatasetReader, path: str) -> str | None:
                 "compared as bands of one; --bands 1 takes the first"
             )
     return None
+
+
+def _turned(dataset: DatasetReader, path: str) -> str | None:
+    """What to say of a photograph that a camera stored turned, which viewers turn back."""
+    told = dataset.tags().get("EXIF_Orientation", "1").strip()
+    if told in {"0", "1"}:
+        return None
+    return (
+        f"{redacted(path)} is stored turned (EXIF orientation {told}) and was compared as it is "
+        "stored; turn its pixels first, as exiftran -a does, where the other date is not"
+    )
 
 
 def _measured_alpha(dataset: DatasetReader, band: Band, path: str) -> str | None:
@@ -269,8 +285,8 @@ def container(path: str, subdatasets: Sequence[str]) -> DataError:
     names = ", ".join(redacted(name) for name in subdatasets[:SHOWN])
     more = f" and {len(subdatasets) - SHOWN} more" if len(subdatasets) > SHOWN else ""
     return DataError(
-        f"the image must have bands: {redacted(path)} is a container; give one of its parts: "
-        f"{names}{more}"
+        f"the image must have bands: {redacted(path)} is a container; give one of its parts, or "
+        f"several as a VRT (gdalbuildvrt -separate): {names}{more}"
     )
 
 
