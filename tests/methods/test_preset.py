@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from affine import Affine
-from raster_files import image, write
 
 from metriccd.methods import METHODS, PRESETS, WindowedMethod, options_of
 from metriccd.pair import read_pair
+from raster_files import image, write
 
 
 def test_the_ground_is_that_of_the_grid_and_unknown_without_one(tmp_path: Path) -> None:
