@@ -285,7 +285,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=35, help="pairs of a set")
-    parser.add_argument("--moves", type=int, default=2, help="constants that may move")
+    parser.add_argument("--moves", type=int, default=1, help="constants that may move")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
