@@ -155,8 +155,10 @@ def _levels(distance: Float[np.ndarray, " pixel"]) -> Float[np.ndarray, " offset
     histogram.update(distance)
     if histogram.constant:
         return np.full(len(OFFSETS), histogram.ceiling)
-    votes = Consensus.of(histogram)
-    levels = [histogram.quantile(1 - votes.share(offset)) for offset in OFFSETS]
+    votes, rising = Consensus.of(histogram), np.sort(distance)
+    shares = np.array([votes.share(offset) for offset in OFFSETS])
+    # The same quantile as `Histogram.quantile`.
+    levels = rising[np.ceil((1 - shares) * rising.size).astype(int).clip(1) - 1]
     return np.maximum(levels, FLOOR)
 
 

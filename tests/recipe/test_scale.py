@@ -1,4 +1,4 @@
-"""How wide to look: wider where more and larger things changed or pixels are finer, within bounds."""
+"""How wide to look: wider where more and larger things changed or pixels are finer."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from metriccd.recipe.prediction import Prediction, fit_prediction
 from metriccd.recipe.smoothing import ROUNDING
 from metriccd.recipe.standard import Part, Standard, mean_of
 
-# What noise of 3 % and half a pixel of misregistration leave at most, on average, of pairs that show
-# the same twice; of the prediction, for each √band. Dates that differ, even where no object did,
-# leave more (docs/decisions/018-nothing-changed.md). Distances are in units of their mean, but of
-# no less than this: noise is no change for being all that there is.
+# Mean that is left where nothing changed, of noise of 3 % and half a pixel of misregistration; of
+# the prediction, for each √band. Dates that differ leave more, even where no object changed
+# (docs/decisions/018-nothing-changed.md). Distances are in units of their mean, but of no less
+# than this: noise is no change for being all that there is.
 NOISE = {"prediction": 0.035, "second level": 0.02, "first level": 0.05}
 
 Evidence = Mapping[str, Float[Tensor, "row col"]]
