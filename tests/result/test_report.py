@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from base64 import b64decode
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -87,12 +88,18 @@ def scene(rows: int = 40, cols: int = 30, **changes: Any) -> ReportData:
     return ReportData(**(settings | changes))
 
 
-def evaluated(**changes: Any) -> ReportData:
+SCORES = {"F1": (0.412, "label-free"), "F1, best threshold": (0.5, "oracle")}
+
+
+def evaluated(
+    data: ReportData | None = None, scores: Mapping[str, tuple[float, str]] = SCORES
+) -> str:
     reference = np.zeros((40, 30), bool)
     reference[:9] = True
-    scores = {"F1": (0.412, "label-free"), "F1, best threshold": (0.5, "oracle")}
-    curves = {"loss": [3.0, 2.0, 1.0]}
-    return scene(**({"reference": reference, "scores": scores, "convergence": curves} | changes))
+    shown = scene(convergence={"loss": [3.0, 2.0, 1.0]}) if data is None else data
+    errors = pictures.error_map(shown.score > shown.threshold, reference, ~np.isnan(shown.score))
+    png = pictures.encode(errors, "png")
+    return with_reference(render(shown), scores, threshold=shown.threshold, errors=png)
 
 
 def shown_score(page: Page) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +146,7 @@ def test_clusters_are_shown_with_share_area_spectra_and_pictures_of_both_dates()
 
 
 def test_page_is_one_file_that_asks_the_network_for_nothing() -> None:
-    html = render(evaluated())
+    html = evaluated()
     page = Page(html)
     targets = [v for _, e in page.elements for k, v in e.items() if k in {"src", "href", "srcset"}]
     assert targets
@@ -151,9 +158,9 @@ def test_page_is_one_file_that_asks_the_network_for_nothing() -> None:
     ]
 
 
-@pytest.mark.parametrize("data", [scene(), evaluated()], ids=["detected", "evaluated"])
-def test_page_is_well_formed_and_every_input_has_a_label(data: ReportData) -> None:
-    page = Page(render(data))
+@pytest.mark.parametrize("html", [render(scene()), evaluated()], ids=["detected", "evaluated"])
+def test_page_is_well_formed_and_every_input_has_a_label(html: str) -> None:
+    page = Page(html)
     assert page.faults == []
     ids = [e["id"] for _, e in page.elements if "id" in e]
     assert len(ids) == len(set(ids))
@@ -163,7 +170,7 @@ def test_page_is_well_formed_and_every_input_has_a_label(data: ReportData) -> No
     for control in page.all("input"):
         named = "aria-label" in control or control.get("id") in labeled | inside
         assert named or control["type"] == "radio"
-    script = re.search(r'<script type="module">(.*)</script>', render(data), re.DOTALL)
+    script = re.search(r'<script type="module">(.*)</script>', html, re.DOTALL)
     assert script
     assert set(re.findall(r'\$\("(\w+)"\)', script[1])) <= set(ids)
 
@@ -249,18 +256,20 @@ def test_areas_share_one_unit_that_suits_the_scene(
 def test_names_from_outside_are_text_never_markup_or_formulas() -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)> $\\frac{ & \"'"
     plain, hostile = (
-        evaluated(
+        scene(
             title=name,
             threshold_rule=name,
             settings={name: name},
             warnings=[name],
             convergence={name: [1.0, 2.0]},
             stages=[(name, 1.0, 2.0)],
-            scores={name: (0.5, name)},
         )
         for name in ("name", evil)
     )
-    page, clean = Page(render(hostile)), Page(render(plain))
+    page, clean = (
+        Page(evaluated(data, {name: (0.5, name)}))
+        for data, name in ((hostile, evil), (plain, "name"))
+    )
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in clean.elements]
     assert not [e for _, e in page.elements if "onerror" in e]
     assert page.words.count(evil) >= 9
@@ -317,7 +326,7 @@ def test_help_of_a_reference_is_said_in_badge_text_and_preview() -> None:
 
 def test_sections_appear_only_when_there_is_something_to_show() -> None:
     bare = Page(render(scene(settings={}, stages=[])))
-    full = Page(render(evaluated(warnings=["t2 is offset"])))
+    full = Page(evaluated(scene(warnings=["t2 is offset"], convergence={"loss": [2.0, 1.0]})))
     for heading in ("Against the reference", "Convergence", "Settings", "Stages", "1 warning"):
         assert heading not in bare.words
         assert heading in full.words

@@ -5,12 +5,13 @@ Out: figures that say what the reference was used for, error maps and curves.
 """
 
 from metriccd.accuracy.curves import draw_curves
-from metriccd.accuracy.evaluation import evaluate, evaluate_folder, evaluate_points, labeled
+from metriccd.accuracy.evaluation import Evaluation, evaluate, evaluate_folder, evaluate_points
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores, mean_scores
 from metriccd.accuracy.reference import Known, judged_pixels, read_reference
 
 __all__ = [
     "Confusion",
+    "Evaluation",
     "Known",
     "Ranking",
     "Scores",
@@ -19,7 +20,6 @@ __all__ = [
     "evaluate_folder",
     "evaluate_points",
     "judged_pixels",
-    "labeled",
     "mean_scores",
     "read_reference",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float
 from metriccd.accuracy.curves import draw_curves
 from metriccd.accuracy.intervals import block_intervals
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores
-from metriccd.accuracy.objects import score_objects
+from metriccd.accuracy.objects import ObjectScores, score_objects
 from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
@@ -31,6 +32,40 @@ from metriccd.result import (
 )
 
 REPORT = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a reference says of a result on disk.
+
+    Attributes:
+        scores: Of its pixels.
+        intervals: Figure → both ends of its 95 % interval.
+        objects: Of its objects, at each level of overlap.
+    """
+
+    scores: Scores
+    intervals: Mapping[str, tuple[float, float]]
+    objects: tuple[ObjectScores, ...]
+
+    def figures(self) -> dict[str, tuple[float, str]]:
+        """For people: label → value and what it was chosen with; undefined ones left out."""
+        return _labeled(self.scores) | {
+            f"object F1, IoU above {each.iou:g}": (each.f1, "label-free") for each in self.objects
+        }
+
+    def ends(self) -> dict[str, tuple[float, float]]:
+        """For people: label → both ends of the interval."""
+        return {Scores.LABELS[figure]: ends for figure, ends in self.intervals.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return {
+            "scores": self.scores.as_dict(),
+            "basis": Scores.BASIS,
+            "intervals": self.intervals,
+            "objects": [each.as_dict() for each in self.objects],
+        }
 
 
 def evaluate(change: Change, reference: Image | tuple[Image, Image]) -> Scores:
@@ -56,7 +91,7 @@ def evaluate_folder(
     *,
     name: str | None = None,
     palette: Literal["paper", "colorblind"] = "colorblind",
-) -> Scores:
+) -> Evaluation:
     """Compares what `detect` wrote with a reference, and writes the comparison into it.
 
     Writes `evaluation.json`, `errors.png`, `curves.png` (ROC and precision–recall, with the
@@ -78,15 +113,16 @@ def evaluate_folder(
     judged = judged_pixels(valid, known)
     scores, ranking = score(values, change, changed, judged)
     confusion = Confusion.from_maps(change, changed, judged)
-    intervals = block_intervals(values, change, changed, judged)
+    found = Evaluation(
+        scores=scores,
+        intervals=block_intervals(values, change, changed, judged),
+        objects=score_objects(change, changed, judged),
+    )
     called = name or out.resolve().name
     content = {
         "reference": [redacted(each) for each in references],
-        "scores": scores.as_dict(),
-        "basis": Scores.BASIS,
-        "intervals": intervals,
         "judged_pixels": int(judged.sum()),
-        "objects": [each.as_dict() for each in score_objects(change, changed, judged)],
+        **found.as_dict(),
     }
     counts = (
         f"TP {confusion.tp:,} · FP {confusion.fp:,} · FN {confusion.fn:,} · TN {confusion.tn:,}"
@@ -109,14 +145,14 @@ def evaluate_folder(
         small = shrunk(error_map(change, changed, judged, "colorblind"))
         report = with_reference(
             (out / REPORT).read_text(encoding="utf-8"),
-            labeled(scores),
+            found.figures(),
             threshold=_threshold(out),
-            intervals={Scores.LABELS[figure]: ends for figure, ends in intervals.items()},
+            intervals=found.ends(),
             errors=encode(small, "png"),
         )
         files[REPORT] = report.encode()
     write_together(out, files)
-    return scores
+    return found
 
 
 def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
@@ -173,8 +209,7 @@ def score(
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
 
 
-def labeled(scores: Scores) -> dict[str, tuple[float, str]]:
-    """Figures for people: label → value and what it was chosen with; undefined ones left out."""
+def _labeled(scores: Scores) -> dict[str, tuple[float, str]]:
     return {
         label: (value, scores.BASIS[name])
         for name, label in scores.LABELS.items()

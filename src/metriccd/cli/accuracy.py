@@ -35,9 +35,9 @@ from metriccd.cli.arguments import (
 )
 from metriccd.cli.console import (
     print_comparison,
+    print_evaluation,
     print_leaderboard,
     print_sample,
-    print_scores,
     print_survey,
 )
 from metriccd.cli.progress import show_progress
@@ -60,8 +60,8 @@ def evaluate(
         figures = evaluate_points(out, Path(reference[0]))
         print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
         return
-    scores = evaluate_folder(out, reference, palette=palette.value)
-    print_scores(scores, {"out": str(out)}, quiet=quiet, as_json=as_json)
+    found = evaluate_folder(out, reference, palette=palette.value)
+    print_evaluation(found, {"out": str(out)}, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
         typer.echo(f"Open {out / 'report.html'}, {out / 'errors.png'} and {out / 'curves.png'}.")
 

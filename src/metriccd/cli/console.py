@@ -64,17 +64,22 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def print_scores(scores: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
+def print_evaluation(found: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:
     """Shows the figures of one result."""
     if as_json:
-        print_json({**places, "scores": scores.as_dict(), "basis": scores.BASIS})
+        print_json({**places, **found.as_dict()})
     elif not quiet:
-        from metriccd.accuracy import labeled
-
-        table = Table("measure", "value", "basis")
-        for label, (value, basis) in labeled(scores).items():
-            table.add_row(label, f"{value:.4f}", basis)
+        table, ends = Table("measure", "value", "95 % interval", "basis"), found.ends()
+        for label, (value, basis) in found.figures().items():
+            interval = "{:.3f} to {:.3f}".format(*ends[label]) if label in ends else ""
+            table.add_row(label, f"{value:.4f}", interval, basis)
         Console().print(table)
+        for each in found.objects:
+            typer.echo(
+                f"Objects, at an intersection over union above {each.iou:g}: {each.found:,} of "
+                f"{each.reference:,} found, {each.missed:,} missed; {each.false:,} of "
+                f"{each.objects:,} false."
+            )
 
 
 def print_sample(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from metriccd.cli.arguments import Json, Overwrite, Quiet, guarded
-from metriccd.cli.console import print_scores
+from metriccd.cli.console import print_evaluation
 from metriccd.cli.progress import show_progress
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
@@ -27,9 +27,9 @@ def demo(
     from metriccd.demo import make_demo
 
     with show_progress(quiet) as progress:
-        scores = make_demo(out, size=size, seed=seed, overwrite=overwrite, progress=progress)
+        found = make_demo(out, size=size, seed=seed, overwrite=overwrite, progress=progress)
     report = out / "report.html"
     places = {"out": str(out), "report": str(report)}
-    print_scores(scores, places, quiet=quiet, as_json=as_json)
+    print_evaluation(found, places, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
         typer.echo(f"Open {report} in a browser, or {report.with_name('preview.png')}.")

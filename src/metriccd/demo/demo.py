@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from jaxtyping import Shaped
 
-from metriccd.accuracy import Scores, evaluate, evaluate_folder, labeled
+from metriccd.accuracy import Evaluation, evaluate_folder
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.detection import detect
 from metriccd.raster import CogLayer, Grid, cog_writer, crs_of
@@ -28,7 +28,7 @@ def make_demo(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Scores:
+) -> Evaluation:
     """Writes before.tif, after.tif, reference.tif and what `detect` finds, evaluated.
 
     Args:
@@ -46,12 +46,11 @@ def make_demo(
             scene = land_scene(size, size, seed=seed)
             before, after, reference = _write_scene(scene, folder)
         change = detect(before, after, progress=progress)
-        scores = evaluate(change, reference)
-        change.write(folder, name=out.resolve().name, judgment=(scene.reference, labeled(scores)))
-        scores = evaluate_folder(folder, [str(reference)], name=out.resolve().name)
+        change.write(folder, name=out.resolve().name)
+        found = evaluate_folder(folder, [str(reference)], name=out.resolve().name)
         for record in ("run.json", "evaluation.json"):
             _rename(folder / record, folder, out.resolve())
-        return scores
+        return found
 
 
 def _rename(record: Path, before: Path, after: Path) -> None:

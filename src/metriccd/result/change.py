@@ -24,7 +24,7 @@ from metriccd.result.archive import Archive, decided
 from metriccd.result.folder import output_folder
 from metriccd.result.layers import Products
 from metriccd.result.rasters import direction_of, to_dataset
-from metriccd.result.result import Judgment, Result
+from metriccd.result.result import Result
 from metriccd.result.tally import Tally
 from metriccd.stages import Stages
 
@@ -252,7 +252,6 @@ class Change:
         folder: Path,
         *,
         name: str,
-        judgment: Judgment | None = None,
         products: Products | None = None,
     ) -> None:
         """Writes all files of a result into an existing folder.
@@ -260,13 +259,12 @@ class Change:
         Args:
             folder: Where to.
             name: Id of the STAC item.
-            judgment: A reference and the figures against it, for the report to show.
             products: What to write of the polygons.
 
         Raises:
             OutputError: The files cannot be written, for want of space or permission.
         """
-        self._result.write(folder, name=name, judgment=judgment, products=products)
+        self._result.write(folder, name=name, products=products)
 
     @cached_property
     def _result(self) -> Result:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from metriccd.gis import CLUSTER_COLORS
@@ -51,8 +51,6 @@ class ReportData:
         settings: Name → value, shown as text.
         stages: Stage, seconds, peak memory in MiB.
         warnings: Sentences.
-        reference: Ground truth, True = change; only when evaluated.
-        scores: Metric → value and "label-free" or "oracle"; only when evaluated.
         kinds: Kind of change → changed pixels of it, the most frequent first.
         clusters: As in `run.json`, each with its "chips": pictures before and after, or none.
 
@@ -75,15 +73,12 @@ class ReportData:
     settings: Mapping[str, object]
     stages: Sequence[tuple[str, float, float]]
     warnings: Sequence[str] = ()
-    reference: Bool[np.ndarray, "row col"] | None = None
-    scores: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     folder: str = "OUT"
     kinds: Mapping[str, int] = field(default_factory=dict)
     clusters: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
-        shapes += [] if self.reference is None else [self.reference.shape]
         if len(set(shapes)) > 1:
             raise ValueError(f"report arrays must share rows and columns, got {shapes}: align them")
         score = self.score[~np.isnan(self.score)]
@@ -129,11 +124,6 @@ def render(data: ReportData, preview: Picture | None = None) -> str:
             ),
             t1=_base64(pictures.encode(pictures.to_uint8(view.t1), "jpeg")),
             t2=_base64(pictures.encode(pictures.to_uint8(view.t2), "jpeg")),
-            errors=_errors(view),
-            scores=data.scores,
-            intervals={},
-            threshold=data.threshold,
-            error_rgb=pictures.ERROR_RGB["colorblind"],
             change_rgb=pictures.CHANGE_RGB,
             nodata_rgb=pictures.NODATA_RGB,
             kinds=[
@@ -218,16 +208,11 @@ def draw_preview(data: ReportData) -> Picture:
 
 def _overview(data: ReportData) -> ReportData:
     """The same report with its arrays at the size at which they are shown."""
-    reference = data.reference
-    if reference is not None:
-        # As for the score: a pixel of the overview is change where any pixel under it is.
-        reference = pictures.reduce(reference.astype(np.float32), statistic="max") > 0
     return replace(
         data,
         t1=pictures.reduce(data.t1),
         t2=pictures.reduce(data.t2),
         score=pictures.reduce(data.score, statistic="max"),
-        reference=reference,
     )
 
 
@@ -338,15 +323,6 @@ def _clusters(data: ReportData) -> list[dict[str, Any]]:
         }
         for each in data.clusters
     ]
-
-
-def _errors(data: ReportData) -> str | None:
-    """Error map as base64 PNG; None if not evaluated."""
-    if data.reference is None:
-        return None
-    change, valid = data.score > data.threshold, ~np.isnan(data.score)
-    picture = pictures.error_map(change, data.reference, valid, "colorblind")
-    return _base64(pictures.encode(picture, "png"))
 
 
 def _payload(data: ReportData, levels: Int[np.ndarray, "level=65536"]) -> dict[str, Any]:

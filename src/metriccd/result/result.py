@@ -36,9 +36,6 @@ from metriccd.result.stac import stac_item
 from metriccd.result.tally import CELL, Census, Places, Tally
 from metriccd.stages import Stages
 
-# A reference (True = change) and figures against it: name → value and what it was chosen with.
-Judgment = tuple[Bool[np.ndarray, "row col"], Mapping[str, tuple[float, str]]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
@@ -78,7 +75,6 @@ class Result:
         folder: Path,
         *,
         name: str,
-        judgment: Judgment | None = None,
         products: Products | None = None,
     ) -> dict[str, Any]:
         """Writes all files of a result into an existing folder.
@@ -86,7 +82,6 @@ class Result:
         Args:
             folder: Where to.
             name: Id of the STAC item.
-            judgment: A reference and the figures against it, for the report to show.
             products: What to write of the polygons; a GeoPackage by default.
 
         Returns:
@@ -97,7 +92,7 @@ class Result:
             DataError: Zones cannot be read, or a format or a unit is asked for that cannot be had.
         """
         try:
-            return self._write(folder, name, judgment, products or Products())
+            return self._write(folder, name, products or Products())
         except OSError as error:
             raise OutputError(
                 f"OUT must be writable: {error}; free space, or choose another folder"
@@ -154,9 +149,7 @@ class Result:
             "warnings": list(self.record.get("warnings", ())),
         }
 
-    def _write(
-        self, folder: Path, name: str, judgment: Judgment | None, products: Products
-    ) -> dict[str, Any]:
+    def _write(self, folder: Path, name: str, products: Products) -> dict[str, Any]:
         created = datetime.now(UTC)
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
@@ -171,7 +164,7 @@ class Result:
             )
             (folder / "item.json").write_text(_json(item), encoding="utf-8")
             data = replace(
-                self._report_data(tally, judgment),
+                self._report_data(tally),
                 folder=name,
                 kinds=kinds,
                 clusters=[
@@ -266,9 +259,8 @@ class Result:
             return []
         return [pictures.chip(image, *corner, side=CELL) for image in (self.t1_rgb, self.t2_rgb)]
 
-    def _report_data(self, tally: Tally, judgment: Judgment | None) -> ReportData:
+    def _report_data(self, tally: Tally) -> ReportData:
         """What the report shows."""
-        reference, scores = judgment or (None, {})
         return ReportData(
             title=" → ".join(Path(label).name for label in self._labels()),
             t1=self.t1_rgb,
@@ -286,8 +278,6 @@ class Result:
             },
             stages=[(stage.name, stage.seconds, stage.peak_mib) for stage in self.stages.done],
             warnings=self.record.get("warnings", ()),
-            reference=None if reference is None else tally.reduced(reference),
-            scores=scores,
         )
 
     def _pixel_area(self, tally: Tally) -> float | None:

@@ -82,10 +82,10 @@ class Tally:
         levels = np.bincount(quantize(valid_scores, self.threshold), minlength=TOP_LEVEL + 1)
         np.add(self.levels, levels, out=self.levels)
 
-    def reduced(self, reference: Bool[np.ndarray, "row col"]) -> Bool[np.ndarray, "_row _col"]:
-        """A reference at the size of the overview: True where any pixel of a block is."""
+    def reduced(self, change: Bool[np.ndarray, "row col"]) -> Bool[np.ndarray, "_row _col"]:
+        """A map at the size of the overview: True where any pixel of a block is."""
         overview = Maximum(factor=self.overview.factor, array=np.full_like(self.overview.array, 0))
-        overview.add(Window.whole(reference.shape), reference.astype(np.float32))
+        overview.add(Window.whole(change.shape), change.astype(np.float32))
         reduced: Bool[np.ndarray, "_row _col"] = overview.array > 0
         return reduced
 
