@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 
 from metriccd.pair import read_pair
 from metriccd.pair.fill import blurred_fill
-from metriccd.raster import open_raster
+from metriccd.raster import Window, open_raster
 from raster_files import TRANSFORM, UTM
 
 MARGIN = 48
@@ -93,15 +93,32 @@ def test_what_the_file_declares_missing_wins_over_blurred_fill(data: Path, tmp_p
     pixels = scene(data, 1)
     pixels[:, :, :80] = 0
     path = write(tmp_path / "a.tif", pixels, nodata=255, **LOSSY[0])
-    assert blurred_fill(open_raster(path)) is None
+    raster = open_raster(path)
+    assert blurred_fill(raster, raster.grid) is None
 
 
 def test_dark_scenes_hold_no_blurred_fill(data: Path) -> None:
     for path in sorted((data / "ombria/t2").glob("*.png")):
-        assert blurred_fill(open_raster(path)) is None, path.name
+        raster = open_raster(path)
+        assert blurred_fill(raster, raster.grid) is None, path.name
 
 
 def test_images_of_small_numbers_hold_no_fill(tmp_path: Path) -> None:
     classes = np.random.default_rng(0).integers(0, 9, (1, 60, 60)).astype(np.uint8)
     classes[:, :30] = 0
-    assert blurred_fill(open_raster(write(tmp_path / "a.tif", classes))) is None
+    raster = open_raster(write(tmp_path / "a.tif", classes))
+    assert blurred_fill(raster, raster.grid) is None
+
+
+def test_blurred_fill_is_looked_for_in_the_part_that_is_compared_only(
+    data: Path, tmp_path: Path
+) -> None:
+    pixels = scene(data, 1)
+    # Not along the edge of a block, which would not be blurred.
+    pixels[:, :, :85] = 0
+    raster = open_raster(write(tmp_path / "a.tif", pixels, **LOSSY[0]))
+    found = blurred_fill(raster, raster.grid.crop(Window(row=0, col=40, height=200, width=200)))
+    assert found is not None
+    assert found.grid.width < raster.grid.width
+    away = raster.grid.crop(Window(row=0, col=200, height=200, width=100))
+    assert blurred_fill(raster, away) is None

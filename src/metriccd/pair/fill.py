@@ -19,7 +19,8 @@ FLAT, NEAR = 4, 10
 MARGIN = 20
 # How far fill may run on from flat black, nearly black: into corners too narrow for a block.
 CORNER = 48
-# What is no fill is at least this bright as a rule, or black is a value like others.
+# What is no fill is at least this bright somewhere, or black is a value like others: 90 % of it are
+# darker.
 GROUND = 40
 # Side of the look at a whole image; pixels of fill at its border that are no chance.
 SIDE, LEAST = 1024, 8
@@ -30,23 +31,28 @@ PLACES, PLACE = 25, 96
 BLURRED = 0.4
 
 
-def blurred_fill(raster: Raster) -> Raster | None:
+def blurred_fill(raster: Raster, pair: Grid) -> Raster | None:
     """The black collar of an image that lossy compression blurred: 1 where it is; else None.
 
-    Black is flat, without a color and connected to the image's border; it is blurred where what
+    Black is flat, without a color and connected to the border; it is blurred where what
     surrounds it is nearly black. Nothing is looked for where the file or the user says what is
     missing, nor in images of other types than 8 bits, which are not compressed like that. Fill
     narrower than the blocks of a compression leaves no flat black, and is not found.
 
     Args:
         raster: One date.
+        pair: The part that is compared: no more is read.
 
     Raises:
         DataError: The file cannot be read.
     """
     if not raster.zeros_are_fill or any(band.dtype != "uint8" for band in raster.bands):
         return None
-    grid = raster.grid
+    window = raster.grid.overlap(pair)
+    if window is None:
+        return None
+    # A collar may begin just outside.
+    grid = raster.grid.crop(window.padded((CORNER, CORNER), raster.grid.shape))
     step = max(-(-max(grid.shape) // SIDE), 1)
     coarse = Grid(
         height=-(-grid.height // step),
@@ -59,9 +65,9 @@ def blurred_fill(raster: Raster) -> Raster | None:
     collar = _at_border(_flat(look), grid, step)
     top = look.max(axis=0)
     near = top <= NEAR
-    if collar is None or near.all() or np.median(top[~near]) < GROUND:
+    if collar is None or near.all() or np.percentile(top[~near], 90) < GROUND:
         return None
-    if not _is_blurred(raster, collar, step):
+    if not _is_blurred(raster, grid, collar, step):
         return None
     corners = binary_dilation(collar, iterations=max(CORNER // step, 1), mask=near)
     reach = MARGIN if step == 1 else -(-MARGIN // step) + 1
@@ -101,12 +107,12 @@ def _at_border(
     return np.isin(labels, border) if border.size >= LEAST else None
 
 
-def _is_blurred(raster: Raster, collar: Bool[np.ndarray, "row col"], step: int) -> bool:
+def _is_blurred(raster: Raster, grid: Grid, collar: Bool[np.ndarray, "row col"], step: int) -> bool:
     """Whether the rim of the collar is nearly black: all of it, or at places along it."""
     around = binary_dilation(collar)
     near = count = 0
-    with raster.reader(raster.grid, categorical=True) as read:
-        for window in _places(around & ~collar, raster.grid, step):
+    with raster.reader(grid, categorical=True) as read:
+        for window in _places(around & ~collar, grid, step):
             image, _ = read(window)
             rows, cols = (
                 (first + np.arange(length)) // step

@@ -301,7 +301,7 @@ def read_pair(
             cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
             for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
         )
-    fills = blurred_fill(first), blurred_fill(second)
+    fills = blurred_fill(first, grid), blurred_fill(second, grid)
     found += [Mask(source=fill, date="t1") for fill in fills[:1] if fill is not None]
     found += [Mask(source=fill, date="t2") for fill in fills[1:] if fill is not None]
     if area is not None:
