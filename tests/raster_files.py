@@ -17,7 +17,9 @@ FILES = {
     *("change.gpkg", "polygons.qml", "polygons.sld"),
     *("before-view.tif", "after-view.tif", "project.qgz"),
     *("report.html", "preview.png", "preview-large.png", "item.json", "run.json"),
-    *("kind.tif", "kind.tif.aux.xml", "direction.tif", "direction.tif.aux.xml"),
+    *("kind.tif", "kind.qml", "kind.sld", "kind.tif.aux.xml"),
+    *("cluster.tif", "cluster.qml", "cluster.sld", "cluster.tif.aux.xml"),
+    *("direction.tif", "direction.qml", "direction.sld", "direction.tif.aux.xml"),
     "potential.tif",
 }
 UTM = CRS.from_epsg(32632)

@@ -114,7 +114,13 @@ def test_qgis_styles_every_layer_and_draws_the_project(tmp_path: Path, georefere
         assert found["loaded"][name]["color"] == "#f0008c"
     assert found["opened"]
     assert found["tree"] == {
-        "Change": ["change objects", "change map", "change score"],
+        "Change": [
+            "change objects",
+            "change map",
+            "kinds of change",
+            "clusters of change",
+            "change score",
+        ],
         "Images": ["after", "before"],
     }
     assert all(told["valid"] for told in found["project"].values())

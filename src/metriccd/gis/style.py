@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
 NO_CHANGE, CHANGE, NODATA = 0, 1, 255
@@ -55,15 +55,27 @@ SCORE_STOPS = {
     0.75: (252, 137, 97, 255),
     1.0: (252, 253, 191, 255),
 }
-TITLES = {"change": "change map", "score": "change score"}
+TITLES = {
+    "change": "change map",
+    "kind": "kinds of change",
+    "cluster": "clusters of change",
+    "direction": "direction of change",
+    "score": "change score",
+}
+# What a raster of classes holds: value → name and color.
+Classes = Mapping[int, tuple[str, tuple[int, int, int, int]]]
 
 
-def change_qml() -> str:
-    """A QGIS layer style with the two classes of `change.tif` as palette entries."""
+def classes_qml(classes: Classes) -> str:
+    """A QGIS layer style with the classes of a raster as palette entries.
+
+    Args:
+        classes: Value → name and color (red, green, blue, alpha).
+    """
     entries = "\n".join(
         f"        <paletteEntry value={quoteattr(str(value))} label={quoteattr(label)}"
-        f' color="{_hex(COLORS[value])}" alpha="{COLORS[value][3]}"/>'
-        for value, label in LABELS.items()
+        f' color="{_hex(color)}" alpha="{color[3]}"/>'
+        for value, (label, color) in classes.items()
     )
     return _raster_qml(
         f"""    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">
@@ -102,10 +114,15 @@ def image_qml() -> str:
     )
 
 
-def change_sld() -> str:
-    """The same for GeoServer and other servers (SLD 1.0)."""
-    entries = [(value, LABELS[value], COLORS[value]) for value in LABELS]
-    return _raster_sld("change", "values", entries)
+def classes_sld(name: str, classes: Classes) -> str:
+    """The same for GeoServer and other servers (SLD 1.0).
+
+    Args:
+        name: Key of `TITLES`.
+        classes: Value → name and color (red, green, blue, alpha).
+    """
+    entries = [(value, label, color) for value, (label, color) in classes.items()]
+    return _raster_sld(name, "values", entries)
 
 
 def score_sld() -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import sqlite3
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from metriccd.decision import Read
 from metriccd.errors import DataError
 from metriccd.raster import Grid
 from metriccd.result.polygons import Polygons, simplified
-from metriccd.result.rasters import VIEWS
+from metriccd.result.rasters import VIEWS, RasterFile
 from metriccd.result.zones import changed_in, read_zones
 
 # Format → file. The name of the GeoPackage is that of its layer.
@@ -153,26 +153,39 @@ def write_vectors(
     add_styles(package, styles)
 
 
-def write_styles(folder: Path, name: str, grid: Grid, products: Products) -> None:
-    """Writes the styles beside the layers, and the QGIS project of all of them."""
-    for file, text in _styles().items():
-        (folder / file).write_text(text, encoding="utf-8")
-    (folder / "project.qgz").write_bytes(gis.project(name, grid, _layers(products)))
+def write_styles(
+    folder: Path, name: str, grid: Grid, products: Products, rasters: Mapping[str, RasterFile]
+) -> None:
+    """Writes the styles beside the layers, and the QGIS project of all of them.
 
-
-def _styles() -> dict[str, str]:
-    return {
-        "change.qml": gis.change_qml(),
-        "change.sld": gis.change_sld(),
+    Args:
+        folder: Where to.
+        name: Of the project.
+        grid: Where the pixels lie.
+        products: What was written of the polygons.
+        rasters: What was written beside them.
+    """
+    classes = {
+        Path(file).stem: raster.styled for file, raster in rasters.items() if raster.categories
+    }
+    styles = {f"{layer}.qml": gis.classes_qml(found) for layer, found in classes.items()}
+    texts = styles | {
+        f"{layer}.sld": gis.classes_sld(layer, each) for layer, each in classes.items()
+    }
+    texts |= {
         "score.qml": gis.score_qml(),
         "score.sld": gis.score_sld(),
         "polygons.qml": gis.polygons_qml(),
         "polygons.sld": gis.polygons_sld(),
     }
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    layers = _layers(products, {Path(file).stem: text for file, text in styles.items()})
+    (folder / "project.qgz").write_bytes(gis.project(name, grid, layers))
 
 
-def _layers(products: Products) -> list[gis.ProjectLayer]:
-    """The layers of the project, from top to bottom."""
+def _layers(products: Products, classes: Mapping[str, str]) -> list[gis.ProjectLayer]:
+    """The layers of the project, from top to bottom; `classes` are styles of rasters by name."""
     package = FILES["gpkg"]
     layers = [
         gis.ProjectLayer(
@@ -193,15 +206,16 @@ def _layers(products: Products) -> list[gis.ProjectLayer]:
                 kind="vector",
             )
         )
-    rasters = (
-        ("change.tif", gis.TITLES["change"], gis.change_qml()),
-        ("score.tif", gis.TITLES["score"], gis.score_qml()),
-    )
     layers += [
         gis.ProjectLayer(
-            source=file, name=title, group="Change", qml=qml, kind="raster", shown=False
+            source=f"{layer}.tif",
+            name=gis.TITLES[layer],
+            group="Change",
+            qml=qml,
+            kind="raster",
+            shown=False,
         )
-        for file, title, qml in rasters
+        for layer, qml in {**classes, "score": gis.score_qml()}.items()
     ]
     dates = zip(reversed(VIEWS), ("after", "before"), strict=True)
     layers += [

@@ -12,6 +12,7 @@ import numpy as np
 from affine import Affine
 from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8
 
+from metriccd import gis
 from metriccd.gis import (
     APPEARED,
     CHANGE,
@@ -86,6 +87,12 @@ class RasterFile:
     layer: CogLayer
     pixels: Callable[[Part], Shaped[np.ndarray, "band row col"]]
     categories: Sequence[str] = ()
+
+    @property
+    def styled(self) -> gis.Classes:
+        """Value → name and color of each class."""
+        colors = self.layer.colors or {}
+        return {value: (name, colors[value]) for value, name in enumerate(self.categories)}
 
 
 def raster_files(

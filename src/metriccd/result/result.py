@@ -24,6 +24,7 @@ from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (
     Part,
+    RasterFile,
     ReadKinds,
     legend,
     raster_files,
@@ -159,9 +160,10 @@ class Result:
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
-        tally, kinds, clusters, places = self._write_rasters(folder)
+        rasters = self._rasters()
+        tally, kinds, clusters, places = self._write_rasters(folder, rasters)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
-        write_styles(folder, name, self.grid, products)
+        write_styles(folder, name, self.grid, products, rasters)
         with self.stages.stage("report", 2) as advance:
             item = stac_item(
                 name, self.grid, created=created, taken=self._taken(), derived=self._items()
@@ -196,14 +198,11 @@ class Result:
         return summary
 
     def _write_rasters(
-        self, folder: Path
+        self, folder: Path, files: Mapping[str, RasterFile]
     ) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]], Places]:
         """Writes all rasters in one pass; counts pixels, kinds and clusters meanwhile."""
         tally, kinds, clusters = Tally.of(self.grid.shape, self.threshold), Census(), Census()
         places, windows = Places.of(self.grid.shape), list(self.grid.windows(BLOCK))
-        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
-        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
-        files = raster_files(*layers, self._part(windows[0]), meanings)
         with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
             writers = [
                 (file, opened.enter_context(cog_writer(folder / name, self.grid, file.layer)))
@@ -225,6 +224,12 @@ class Result:
             if file.categories:
                 write_categories(folder / name, file.categories)
         return tally, legend(kinds.pixels), self._counted(clusters), places
+
+    def _rasters(self) -> Mapping[str, RasterFile]:
+        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
+        corner = self._part(Window(row=0, col=0, height=1, width=1))
+        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
+        return raster_files(*layers, corner, meanings)
 
     def _part(self, window: Window) -> Part:
         change, score = self.read(window)
