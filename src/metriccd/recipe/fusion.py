@@ -261,48 +261,61 @@ def fit_fusion(
     }
     # Beside each other where all of them fit well into memory: the threads of one wait for nobody.
     pixels = sum(valid.size for _, _, valid in parts)
-    with (
-        recorder.stage("directions", 1 + len(asked)) as advance,
-        workers(1 + len(asked) if pixels <= TOGETHER else 1) as pool,
-    ):
-        first = pool.submit(fit_plain)
-        others = {name: pool.submit(fit_direction, dates) for name, dates in asked.items()}
-        plain, guides, plains = first.result()
-        advance(1)
-        found = {}
-        for name, other in others.items():
-            found[name] = other.result()
+    with workers(1 + len(asked) if pixels <= TOGETHER else 1) as pool:
+        with recorder.stage("directions", 1 + len(asked)) as advance:
+            first = pool.submit(fit_plain)
+            others = {name: pool.submit(fit_direction, dates) for name, dates in asked.items()}
+            plain, guides, plains = first.result()
             advance(1)
-    nothing = (None, [None] * len(parts))
-    (appeared, came), (disappeared, went) = (
-        found.get(name, nothing) for name in ("appeared", "disappeared")
+            found = {}
+            for name, other in others.items():
+                found[name] = other.result()
+                advance(1)
+        nothing = (None, [None] * len(parts))
+        (appeared, came), (disappeared, went) = (
+            found.get(name, nothing) for name in ("appeared", "disappeared")
+        )
+        looks = [Look(*each) for each in zip(came, went, plains, guides, strict=True)]
+        with recorder.stage("scale"):
+            scale, weight, layers = pool.submit(
+                _scaled, looks, appeared, disappeared, ground
+            ).result()
+    return Fusion(
+        plain=plain,
+        appeared=appeared if weight >= NEGLIGIBLE else None,
+        disappeared=disappeared if weight <= 1 - NEGLIGIBLE else None,
+        weight=weight,
+        network=network,
+        plain_features=plain_features,
+        scale=scale,
+        rgb=rgb,
+        whole=None if layers is None else Whole(part=parts[0], layers=layers),
     )
-    looks = [Look(*each) for each in zip(came, went, plains, guides, strict=True)]
-    with recorder.stage("scale"), torch.inference_mode():
+
+
+def _scaled(
+    looks: Sequence[Look],
+    appeared: Direction | None,
+    disappeared: Direction | None,
+    ground: float | None,
+) -> tuple[float, float, Float32[np.ndarray, "2 row col"] | None]:
+    """The scale, the weight of what appeared, and what is measured where one part is all."""
+    with torch.inference_mode():
         logs = [look.logs(1.0) for look in looks]
         weight = weight_of(looks, logs, appeared, disappeared)
         maps = [look.layers(each, 1.0, weight)[0] for look, each in zip(looks, logs, strict=True)]
         scale = scale_of(maps, [look.guides.valid.cpu().numpy() for look in looks], ground)
         logs = [look.logs(scale) for look in looks]
         weight = weight_of(looks, logs, appeared, disappeared)
-        appeared = appeared if weight >= NEGLIGIBLE else None
-        disappeared = disappeared if weight <= 1 - NEGLIGIBLE else None
-        whole = None
-        if len(parts) == 1:
-            one, other_way, flat = logs[0]
-            kept = (one if appeared else None, other_way if disappeared else None, flat)
-            whole = Whole(part=parts[0], layers=looks[0].layers(kept, scale, weight))
-    return Fusion(
-        plain=plain,
-        appeared=appeared,
-        disappeared=disappeared,
-        weight=weight,
-        network=network,
-        plain_features=plain_features,
-        scale=scale,
-        rgb=rgb,
-        whole=whole,
-    )
+        if len(looks) > 1:
+            return scale, weight, None
+        one, other, plain = logs[0]
+        kept = (
+            one if weight >= NEGLIGIBLE else None,
+            other if weight <= 1 - NEGLIGIBLE else None,
+            plain,
+        )
+        return scale, weight, looks[0].layers(kept, scale, weight)
 
 
 def weight_of(
