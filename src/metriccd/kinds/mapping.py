@@ -149,23 +149,22 @@ def map_kinds(
     Raises:
         DataError: The bands do not show a kind that is asked for.
     """
-    parts_of_it = representative(source, seed=seed)
-    rules = KindRules.of(parts_of_it, roles)
-    strength = None
-    if wanted is not None:
-        wanted.require(rules.seen)
-        if wanted.by_evidence:
-            strength = Strength.of(source, rules, wanted, workspace, score)
-    clusters = None
-    if score is not None:
-        changed = partial(_changed, rules, None if strength is not None else wanted)
-        measured = score if strength is None else strength.read
-        pixels = changed_pixels(source, measured, changed, seed=seed)
-        clusters = Clusters.of(parts_of_it, pixels, seed=seed)
-    labels = workspace.layer("kind", source.shape)
-    members = None if clusters is None else workspace.layer("cluster", source.shape)
     parts = list(tiles(source.shape, size=SIZE, halo=HALO))
     with (stages or Stages()).stage("kinds", len(parts)) as advance, source.reader() as read:
+        parts_of_it = representative(source, seed=seed)
+        rules = KindRules.of(parts_of_it, roles)
+        strength = clusters = None
+        if wanted is not None:
+            wanted.require(rules.seen)
+            if wanted.by_evidence:
+                strength = Strength.of(source, rules, wanted, workspace, score)
+        if score is not None:
+            changed = partial(_changed, rules, None if strength is not None else wanted)
+            measured = score if strength is None else strength.read
+            pixels = changed_pixels(source, measured, changed, seed=seed)
+            clusters = Clusters.of(parts_of_it, pixels, seed=seed)
+        labels = workspace.layer("kind", source.shape)
+        members = None if clusters is None else workspace.layer("cluster", source.shape)
         for tile in parts:
             block = read(tile.padded)
             found = rules.label(block)[tile.inner]
