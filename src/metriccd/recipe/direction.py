@@ -23,7 +23,7 @@ from metriccd.recipe.standard import Part, Standard, mean_of
 
 # Mean that is left where nothing changed, of noise of 3 % and half a pixel of misregistration; of
 # the prediction, for each √band. Dates that differ leave more, even where no object changed
-# (docs/decisions/018-nothing-changed.md). Distances are in units of their mean, but of no less
+# (docs/decisions/019-nothing-changed.md). Distances are in units of their mean, but of no less
 # than this: noise is no change for being all that there is.
 NOISE = {"prediction": 0.035, "second level": 0.02, "first level": 0.05}
 

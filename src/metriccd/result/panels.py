@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
 
@@ -30,7 +31,22 @@ from metriccd.result.pictures import (
 DPI = 100
 
 WIDTH = 1600  # pixels of the preview
+# Kinds that the legend of the preview names, in two rows.
+LEGEND = 8
 _MARGIN, _GAP, _HEADER, _LABEL, _FOOTER = 28, 24, 84, 30, 62  # pixels of the preview
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindsDrawn:
+    """Kinds of change as a picture shows them.
+
+    Attributes:
+        labels: Value of each pixel's kind; 0 where nothing changed.
+        colors: Name → value and color.
+    """
+
+    labels: UInt8[np.ndarray, "row col"]
+    colors: Mapping[str, tuple[int, tuple[int, int, int]]]
 
 
 def panels(
@@ -39,6 +55,7 @@ def panels(
     score: Float[np.ndarray, "row col"],
     threshold: float,
     *,
+    kinds: KindsDrawn | None = None,
     title: str,
     caption: str,
 ) -> UInt8[np.ndarray, "3 _row _col"]:
@@ -51,6 +68,7 @@ def panels(
         t2: After, likewise.
         score: Scores in [0, 1], NaN where invalid.
         threshold: Score above which a pixel is change.
+        kinds: Of change, where they are known: the last panel shows them.
         title: First line; taken literally and shortened in its middle if long.
         caption: Second line.
 
@@ -67,15 +85,41 @@ def panels(
         ax.set(xticks=[], yticks=[])
     axes[0].imshow(np.moveaxis(to_uint8(t1), 0, -1))
     axes[1].imshow(np.moveaxis(to_uint8(t2), 0, -1))
-    axes[3].imshow(np.moveaxis(overlay(t2, score > threshold), 0, -1))
     _draw_score(figure, axes[2], score, threshold)
-    axes[3].set_xlabel("tinted: score above the threshold", fontsize=11, labelpad=6)
+    changed = overlay(t2, score > threshold)
+    if kinds is None:
+        axes[3].set_xlabel("tinted: score above the threshold", fontsize=11, labelpad=6)
+    else:
+        axes[3].set_title("Change, by kind", loc="left", fontsize=13)
+        for value, color in kinds.colors.values():
+            changed[:, kinds.labels == value] = np.array(color, np.uint8)[:, None]
+        _kind_legend(axes[3], kinds)
+    axes[3].imshow(np.moveaxis(changed, 0, -1))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves both unannotated
     picture: UInt8[np.ndarray, "3 _row _col"]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     picture = np.moveaxis(pixels[..., :3], -1, 0)
     return picture
+
+
+def _kind_legend(ax: Axes, kinds: KindsDrawn) -> None:
+    """The most frequent kinds, as many as there is room for, under a panel."""
+    handles = [
+        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*color), edgecolor="0.4", label=name)
+        for name, (_, color) in list(kinds.colors.items())[:LEGEND]
+    ]
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        ncols=LEGEND // 2,
+        fontsize=9,
+        frameon=False,
+        borderpad=0.3,
+        handlelength=1.2,
+        columnspacing=1.0,
+    )
 
 
 def error_panel(

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from metriccd.gis import CLUSTER_COLORS
 from metriccd.kinds import KINDS
 from metriccd.result import pictures
-from metriccd.result.panels import panels
+from metriccd.result.panels import KindsDrawn, panels
 from metriccd.result.tally import TOP_LEVEL, quantize
 
 Picture: TypeAlias = UInt8[np.ndarray, "3 row col"]
@@ -52,6 +52,7 @@ class ReportData:
         stages: Stage, seconds, peak memory in MiB.
         warnings: Sentences.
         kinds: Kind of change → changed pixels of it, the most frequent first.
+        kind_map: Kind of every pixel of the arrays, 0 where nothing changed; None where unknown.
         clusters: As in `run.json`, each with its "chips": pictures before and after, or none.
 
     Raises:
@@ -75,6 +76,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     folder: str = "OUT"
     kinds: Mapping[str, int] = field(default_factory=dict)
+    kind_map: UInt8[np.ndarray, "row col"] | None = None
     clusters: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
@@ -201,9 +203,18 @@ def draw_preview(data: ReportData) -> Picture:
         view.t2,
         view.score,
         view.threshold,
+        kinds=_kinds_drawn(view),
         title=view.title,
         caption=f"{sentence} · threshold {view.threshold:.4g} ({view.threshold_rule}, {basis})",
     )
+
+
+def _kinds_drawn(view: ReportData) -> KindsDrawn | None:
+    """The kinds that the preview shows: those that are seen in it."""
+    if view.kind_map is None or view.kind_map.shape != view.score.shape or not view.kinds:
+        return None
+    colors = {name: (KINDS[name].value, KINDS[name].color) for name in view.kinds}
+    return KindsDrawn(labels=view.kind_map, colors=colors)
 
 
 def _overview(data: ReportData) -> ReportData:

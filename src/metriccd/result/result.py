@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
-from metriccd.kinds import shown
 from metriccd.raster import Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
 from metriccd.result.folder import RECORD
@@ -33,7 +32,7 @@ from metriccd.result.rasters import (
 )
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
-from metriccd.result.tally import CELL, Census, Places, Tally
+from metriccd.result.tally import CELL, Accounts, Census, Tally
 from metriccd.stages import Stages
 
 
@@ -155,7 +154,8 @@ class Result:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
         files = self._files()
-        tally, kinds, clusters, places = self._write_rasters(folder, files)
+        accounts = self._write_rasters(folder, files)
+        kinds, clusters = legend(accounts.kinds.pixels), self._counted(accounts.clusters)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
         write_styles(folder, name, self.grid, products, files)
         with self.stages.stage("report", 2) as advance:
@@ -164,11 +164,12 @@ class Result:
             )
             (folder / "item.json").write_text(_json(item), encoding="utf-8")
             data = replace(
-                self._report_data(tally),
+                self._report_data(accounts.tally),
                 folder=name,
                 kinds=kinds,
+                kind_map=accounts.picture,
                 clusters=[
-                    each | {"chips": self._chips(places.densest(each["value"]))}
+                    each | {"chips": self._chips(accounts.places.densest(each["value"]))}
                     for each in clusters
                 ],
             )
@@ -178,7 +179,7 @@ class Result:
             advance(1)
             (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
             advance(1)
-        summary = self.summary(tally)
+        summary = self.summary(accounts.tally)
         record = dict(self.record) | {
             "products": products.record(),
             "valid_pixels": summary["valid_pixels"],
@@ -198,12 +199,10 @@ class Result:
         first = next(iter(self.grid.windows(BLOCK)))
         return raster_files(*layers, self._part(first), meanings)
 
-    def _write_rasters(
-        self, folder: Path, files: Mapping[str, RasterFile]
-    ) -> tuple[Tally, Mapping[str, int], list[dict[str, Any]], Places]:
-        """Writes all rasters in one pass; counts pixels, kinds and clusters meanwhile."""
-        tally, kinds, clusters = Tally.of(self.grid.shape, self.threshold), Census(), Census()
-        places, windows = Places.of(self.grid.shape), list(self.grid.windows(BLOCK))
+    def _write_rasters(self, folder: Path, files: Mapping[str, RasterFile]) -> Accounts:
+        """Writes all rasters in one pass, and counts meanwhile."""
+        accounts = Accounts.of(self.grid.shape, self.threshold)
+        windows = list(self.grid.windows(BLOCK))
         with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
             writers = [
                 (file, opened.enter_context(cog_writer(folder / name, self.grid, file.layer)))
@@ -211,20 +210,14 @@ class Result:
             ]
             for window in windows:
                 part = self._part(window)
-                tally.add(window, part.change, part.score)
-                if part.kinds is not None:
-                    kinds.add(shown(part.kinds, part.change))
-                if part.clusters is not None:
-                    labels = shown(part.clusters, part.change)
-                    clusters.add(labels, self.grid.pixel_areas(window))
-                    places.add(window, labels)
+                accounts.add(window, part, self.grid)
                 for file, write in writers:
                     write(window, file.pixels(part))
                 advance(1)
         for name, file in files.items():
             if file.categories:
                 write_categories(folder / name, file.categories)
-        return tally, legend(kinds.pixels), self._counted(clusters), places
+        return accounts
 
     def _directions(self, window: Window) -> UInt8[np.ndarray, "row col"]:
         """Which way every pixel of a window changed, if it did."""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8, UInt16
 
-from metriccd.kinds import MOST
-from metriccd.raster import Window
+from metriccd.kinds import MOST, NODATA, NONE, shown
+from metriccd.raster import Grid, Window
+from metriccd.result.rasters import Part
 from metriccd.scene import Maximum, factor_of
 
 TOP_LEVEL = 65535
@@ -162,3 +163,53 @@ class Places:
             return None
         row, col = np.unravel_index(int(cells.argmax()), cells.shape)
         return CELL * int(row), CELL * int(col)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """All that is counted of a result while its rasters are written.
+
+    Attributes:
+        tally: Of the scores.
+        kinds: Of kinds of change.
+        clusters: Of clusters.
+        places: Where clusters lie.
+        seen: Kinds as pictures show them.
+    """
+
+    tally: Tally
+    kinds: Census
+    clusters: Census
+    places: Places
+    seen: Maximum
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], threshold: float) -> Accounts:
+        """Empty ones of a scene of `shape` (rows, cols)."""
+        return cls(
+            tally=Tally.of(shape, threshold),
+            kinds=Census(),
+            clusters=Census(),
+            places=Places.of(shape),
+            seen=Maximum.of(shape),
+        )
+
+    def add(self, window: Window, part: Part, grid: Grid) -> None:
+        """Counts a window."""
+        self.tally.add(window, part.change, part.score)
+        if part.kinds is not None:
+            labels = shown(part.kinds, part.change)
+            self.kinds.add(labels)
+            self.seen.add(window, np.where(labels == NODATA, NONE, labels).astype(np.float32))
+        if part.clusters is not None:
+            labels = shown(part.clusters, part.change)
+            self.clusters.add(labels, grid.pixel_areas(window))
+            self.places.add(window, labels)
+
+    @property
+    def picture(self) -> UInt8[np.ndarray, "row col"] | None:
+        """The kinds of the overview, 0 where nothing changed; None where they are not known."""
+        if np.isnan(self.seen.array).all():
+            return None
+        picture: UInt8[np.ndarray, "row col"] = np.nan_to_num(self.seen.array).astype(np.uint8)
+        return picture
