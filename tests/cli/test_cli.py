@@ -86,7 +86,14 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert content["scores"]["auc"] > 0.7
     assert content["basis"]["best_f1"] == "oracle"
     assert content["basis"]["f1"] == "label-free"
-    assert "Against the reference" in Path("out/report.html").read_text()
+    assert content["intervals"]["f1"][0] <= content["scores"]["f1"] <= content["intervals"]["f1"][1]
+    assert {each["iou"] for each in content["objects"]} == {0.1, 0.5}
+    _, words, _ = run("evaluate", "out", "--reference", "../in/truth.tif", capsys=capsys)
+    (touched, _) = content["objects"]
+    assert f"{touched['found']} of {touched['reference']} found" in words
+    report = Path("out/report.html").read_text()
+    assert "Against the reference" in report
+    assert "object F1, IoU above 0.1" in report
     added = {path.name for path in Path("out").iterdir()} - FILES
     assert added == {"evaluation.json", "errors.png", "curves.png"}
 
