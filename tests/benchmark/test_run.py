@@ -152,7 +152,9 @@ def test_a_preset_runs_as_detect_runs_it(name: str, root, scenes, tmp_path, monk
     (entry,) = choose_entries([name])
     found = run(root, tmp_path / "out", [entry], seed=3)
     for pair, scene in scenes.items():
-        change = detect(scene.t1, scene.t2, preset=name, seed=3)
+        # Of the files, which tell how large a pixel is.
+        files = (root / date / f"{pair}.tif" for date in ("t1", "t2"))
+        change = detect(*files, preset=name, seed=3)
         (outcome,) = found.runs[pair][name].rules.values()
         expected = evaluate(change, scene.reference).as_dict()
         expected.pop("best_threshold")  # on the score there, on the difference image here

@@ -398,6 +398,10 @@ def test_help_has_an_example(command: str, capsys) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_is_code_130_and_nothing_left(here: Path, number) -> None:
+    # Large enough that it is not done before the signal comes.
+    scene = land_scene(448, 448, seed=2)
+    write(here / "in/t1.tif", scene.t1)
+    write(here / "in/t2.tif", scene.t2)
     command = [sys.executable, "-m", "metriccd", "detect", "../in/t1.tif", "../in/t2.tif"]
     slow = ["--method", "metric", "--extractor", "embedded", "-o", "out"]
     # A shell in the background starts its jobs with SIGINT ignored; a terminal does not.
