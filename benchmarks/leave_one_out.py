@@ -3,9 +3,9 @@
     python benchmarks/leave_one_out.py benchmarks/sets.toml -o OUT [--seed 0] [--most 35]
 
 Each constant of the score (`settings.SHIPPED`) is tried at .6 and 1.6 times what ships. For each
-set, the other sets choose: first the constant of the score that is moved, by AUC + AP, and then,
-from there, the next one (`--moves`); then the offsets of the three operating points, by F1, F.5 and
-F2 over the best that any threshold reaches. What they choose is measured on the set left out. A
+set, the other sets choose: the constant of the score that is moved, by AUC + AP, or `--moves` of
+them, one after the other; then the offsets of the three operating points, by F1, F.5 and F2 over
+the best that any threshold reaches. What they choose is measured on the set left out. A
 set counts once, whatever its pairs and directions.
 
 Tables of witnesses (OUT/tables, 15 MB a pair) are made first: 40 s a megapixel, a quarter of an

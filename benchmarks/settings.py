@@ -42,7 +42,7 @@ class Figures:
         auc: Area under the ROC curve; NaN where the reference holds no change, as all below.
         ap: Average precision.
         best: The largest F_β of all thresholds, by β; an oracle.
-        reached: F_β by β at each of `OFFSETS`, label-free.
+        reached: F_β by β at each of `OFFSETS`; no reference chose the threshold.
         said: Share of the judged pixels said to be change at each of `OFFSETS`.
     """
 

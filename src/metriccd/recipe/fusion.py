@@ -49,7 +49,7 @@ NEGLIGIBLE = 0.02
 # Most that outlines may add to the logarithm of the distance.
 LIMIT = 1.0
 # Pixels up to which a scene's plain difference and directions are fitted beside each other.
-TOGETHER = 2**20
+TOGETHER = 2**21
 # Levels of the extractor that are seen: deeper ones blur what they see.
 LEVELS = 2
 
