@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +19,16 @@ from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import HALO, KindRules
 from metriccd.pair import Block, ImagePair, Source
 from metriccd.raster import Window
-from metriccd.scene import Layer, Workspace, representative, tiles
+from metriccd.scene import (
+    Layer,
+    Tile,
+    Workspace,
+    map_ahead,
+    read_ahead,
+    representative,
+    tiles,
+    workers,
+)
 from metriccd.stages import Stages
 
 # The rule of a score that is evidence.
@@ -150,7 +160,7 @@ def map_kinds(
         DataError: The bands do not show a kind that is asked for.
     """
     parts = list(tiles(source.shape, size=SIZE, halo=HALO))
-    with (stages or Stages()).stage("kinds", len(parts)) as advance, source.reader() as read:
+    with (stages or Stages()).stage("kinds", len(parts)) as advance:
         parts_of_it = representative(source, seed=seed)
         rules = KindRules.of(parts_of_it, roles)
         strength = clusters = None
@@ -165,16 +175,22 @@ def map_kinds(
             clusters = Clusters.of(parts_of_it, pixels, seed=seed)
         labels = workspace.layer("kind", source.shape)
         members = None if clusters is None else workspace.layer("cluster", source.shape)
-        for tile in parts:
-            block = read(tile.padded)
+
+        def label(item: tuple[Tile, Block]) -> tuple[Tile, np.ndarray, np.ndarray | None]:
+            tile, block = item
             found = rules.label(block)[tile.inner]
             if strength is not None:
                 spoken_for = strength.kinds(tile.core)
                 found = np.where(spoken_for > 0, spoken_for, found)
-            labels.write(tile.core, found.astype(np.float32))
-            if members is not None and clusters is not None:
-                members.write(tile.core, clusters.label(block)[tile.inner].astype(np.float32))
-            advance(1)
+            return tile, found, None if clusters is None else clusters.label(block)[tile.inner]
+
+        blocks = read_ahead(source, [tile.padded for tile in parts])
+        with closing(blocks), workers(len(parts)) as pool:
+            for tile, found, member in map_ahead(label, zip(parts, blocks, strict=True), pool=pool):
+                labels.write(tile.core, found.astype(np.float32))
+                if members is not None and member is not None:
+                    members.write(tile.core, member.astype(np.float32))
+                advance(1)
     return KindMap(
         rules=rules,
         wanted=wanted,

@@ -9,9 +9,9 @@ from metriccd.scene.layer import Layer
 from metriccd.scene.measure import Difference, Fitted, side_of
 from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
 from metriccd.scene.sampling import representative
-from metriccd.scene.scan import block_means, scan
+from metriccd.scene.scan import block_means, read_ahead, scan
 from metriccd.scene.tiles import Tile, map_tiles, tiles
-from metriccd.scene.workers import workers
+from metriccd.scene.workers import map_ahead, workers
 from metriccd.scene.workspace import FINISHED, Files, Memory, Workspace
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "Workspace",
     "block_means",
     "factor_of",
+    "map_ahead",
     "map_tiles",
+    "read_ahead",
     "representative",
     "scan",
     "side_of",

@@ -95,7 +95,7 @@ def scan(
         tile, block = item
         return fitted.layers(block)[:, *tile.inner], _colors(block, tile, rgb, factor)
 
-    blocks = _ahead(source, [tile.padded for _, tile in remaining])
+    blocks = read_ahead(source, [tile.padded for _, tile in remaining])
     with (
         stages.stage("measure", len(numbered)) as advance,
         closing(blocks),
@@ -144,7 +144,7 @@ def _means(images: Float[Tensor, "band row col"], factor: int) -> Float[Tensor, 
     return functional.avg_pool2d(padded, factor)
 
 
-def _ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, None]:
+def read_ahead(source: Source, windows: Iterable[Window]) -> Generator[Block, None, None]:
     """Blocks in order; the next one is read while the last one is worked on.
 
     Files must be read in the thread that opened them, so the reader lives in the other one.
