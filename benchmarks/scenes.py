@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,10 +206,9 @@ def stage_costs() -> dict[str, float]:
         for image in (block.t1, block.t2)
     ]
     valid = np.ones((side, side), bool)
-    fitted = fit_fusion(
-        [(*tiled, valid)],
-        rgb=(0, 1, 2),
-        extractor=load_extractor("embedded"),
+    fitted = replace(
+        fit_fusion([(*tiled, valid)], rgb=(0, 1, 2), extractor=load_extractor("embedded")),
+        whole=None,  # or the tile would not be measured again
     )
     with torch.inference_mode():
         direction = fitted.appeared or fitted.disappeared
