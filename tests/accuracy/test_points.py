@@ -58,3 +58,20 @@ def test_points_beyond_the_result_or_on_nodata_do_not_count(tmp_path: Path) -> N
 def test_what_is_no_point_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"point|coordinates|label"):
         read_points(written(tmp_path / "points.csv", text), GRID)
+
+
+def test_a_place_told_twice_counts_once_and_has_one_label(tmp_path: Path) -> None:
+    rows = ["500015,4999985,1", "500045,4999985,0", "500015,4999985,1"]
+    points = read_points(written(tmp_path / "p.csv", "\n".join(["x,y,label", *rows])), GRID)
+    np.testing.assert_array_equal(points.cols, [0, 1])
+    np.testing.assert_array_equal(points.changed, [True, False])
+    text = "\n".join(["x,y,label", *rows, "500045,4999985,1"])
+    with pytest.raises(DataError, match="one label.*500045, 4999985"):
+        read_points(written(tmp_path / "p.csv", text), GRID)
+
+
+def test_points_that_all_lie_elsewhere_are_said_to(tmp_path: Path) -> None:
+    points = read_points(written(tmp_path / "p.csv", "x,y,label\n0,0,1\n9,9,0"), GRID)
+    all_of_it = np.ones((40, 50), bool)
+    with pytest.raises(DataError, match="none of 2 does"):
+        sampled(points, ~all_of_it, all_of_it, np.array([1.0, 0.0]))

@@ -134,9 +134,10 @@ def test_a_smallest_area_needs_areas() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"min_pixels": -1}, "min_pixels is not negative: got -1"),
-        ({"fill_holes": -3}, "fill_holes is not negative: got -3"),
-        ({"min_area": float("nan")}, "min_area is not negative: got nan"),
+        ({"min_pixels": -1}, "min_pixels is a number of 0 or more: got -1"),
+        ({"fill_holes": -3}, "fill_holes is a number of 0 or more: got -3"),
+        ({"min_area": float("inf")}, "min_area is a number of 0 or more: got inf"),
+        ({"min_area": float("nan")}, "min_area is a number of 0 or more: got nan"),
     ],
 )
 def test_wrong_sizes_are_refused(wrong, message: str) -> None:

@@ -73,7 +73,9 @@ def test_equal_values_hold_no_change() -> None:
 
 def test_it_says_how_sure_it_is() -> None:
     sure = Consensus(votes=np.array([0.04, 0.05, 0.05, 0.06])).sentence()
-    assert sure.startswith("the rules agree: they say 4 % to 6 % changed")
+    assert sure.startswith("the rules agree: alone they say 4 % to 6 % changed")
     assert "anything between 1.9 % and 8.7 %" in sure
     torn = Consensus(votes=np.array([0.002, 0.05, 0.1, 0.3])).sentence()
-    assert torn.startswith("the histogram has no clear corner: they say 0.2 % to 30 % changed")
+    assert torn.startswith(
+        "the histogram has no clear corner: alone they say 0.2 % to 30 % changed"
+    )

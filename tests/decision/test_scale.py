@@ -76,7 +76,7 @@ def test_a_scale_refuses_what_cannot_decide_on_it() -> None:
             scale.check(rule)
     with pytest.raises(ValueError, match="χ² statistic"):
         scale.check("chi2")
-    with pytest.raises(DataError, match="give a score between 0 and 1, or detect again"):
+    with pytest.raises(DataError, match="give a number between 0 and 1"):
         decide(FOUND, VALID, "adaptive").scale.check("otsu")
     scale.check("rosin")
 

@@ -14,6 +14,7 @@ from affine import Affine
 
 import metriccd as mcd
 from metriccd.decision import Cleaning
+from metriccd.errors import DataError
 from metriccd.result.archive import Archive, decide_again
 from metriccd.result.folder import RECORD
 from raster_files import write
@@ -173,3 +174,46 @@ def test_rasters_say_what_they_are(pair, tmp_path: Path) -> None:
         assert change.tags()["THRESHOLD"] == "0.4"
         assert change.tags()["RULE"] == "fixed"
     assert (out / "preview.png").stat().st_size < 300_000
+
+
+def test_what_is_not_given_again_stays_as_it_was(pair, tmp_path: Path) -> None:
+    asked = {"min_pixels": 30, "connectivity": 8, "fill_holes": 50}
+    change = mcd.detect(*pair, method="cva", **asked)
+    change.save(tmp_path / "one", vector=["geojson"], simplify="1px")
+    again = mcd.open(tmp_path / "one").decided("auto")
+    again.save(tmp_path / "two")
+    np.testing.assert_array_equal(again.map, change.map)
+    one, two = (json.loads((tmp_path / name / RECORD).read_text()) for name in ("one", "two"))
+    assert two["cleaning"] == one["cleaning"]
+    assert two["products"] == one["products"]
+    assert (tmp_path / "two/polygons.geojson").is_file()
+    assert mcd.open(tmp_path / "one").decided("auto", min_pixels=1).record["cleaning"] == one[
+        "cleaning"
+    ] | {"min_pixels": 1, "least_pixels": 1}
+
+
+@pytest.mark.parametrize(
+    ("damage", "lack"),
+    [
+        (lambda record: record.pop("inputs"), "inputs in run.json"),
+        (lambda record: record.update(score={"kind": "foo", "level": 1}), "its score and objects"),
+        (lambda record: record["products"].update(stray=1), "its score and objects"),
+    ],
+)
+def test_a_record_of_another_version_is_told_in_one_line(pair, tmp_path, damage, lack) -> None:
+    mcd.detect(*pair, method="cva").save(tmp_path / "out")
+    record = json.loads((tmp_path / "out" / RECORD).read_text())
+    damage(record)
+    (tmp_path / "out" / RECORD).write_text(json.dumps(record))
+    with pytest.raises(DataError, match=f"lacks .*{lack}.*detect again"):
+        Archive.of(tmp_path / "out")
+    (tmp_path / "out" / RECORD).write_text("{")
+    with pytest.raises(DataError, match="must be JSON"):
+        Archive.of(tmp_path / "out")
+
+
+def test_without_its_potential_a_result_cannot_be_decided_again(pair, tmp_path: Path) -> None:
+    mcd.detect(*pair, method="cva").save(tmp_path / "out")
+    (tmp_path / "out/potential.tif").unlink()
+    with pytest.raises(DataError, match=r"lacks potential\.tif"):
+        Archive.of(tmp_path / "out")

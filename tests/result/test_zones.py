@@ -100,3 +100,15 @@ def test_without_georeference_zones_lie_on_the_image_as_programs_draw_it() -> No
     assert found.changed_pixels[0] == (valid & CHANGE[:30, :20]).sum()
     assert found.changed_share[0] == pytest.approx(CHANGE[:30, :20][valid].mean())
     assert found.valid_m2.isna().all()
+
+
+def test_columns_that_ours_would_hide_or_a_file_could_not_hold_are_renamed(tmp_path: Path) -> None:
+    zones = gpd.GeoDataFrame(
+        {"geom": ["a"], "FID": ["x"], "A": [1], "a": [2], "changed_share": [0.5]},
+        geometry=[box(0, -10, 10, 0)],
+        crs=None,
+    )
+    path = tmp_path / "zones.geojson"
+    path.write_text(zones.to_json())
+    found = read_zones(str(path), Grid(height=10, width=10, transform=Affine.identity(), crs=None))
+    assert {"geom_2", "FID_2", "A", "a_2", "changed_share_2"} <= set(found.columns)

@@ -42,16 +42,32 @@ class Evaluation:
         scores: Of its pixels.
         intervals: Figure → both ends of its 95 % interval.
         objects: Of its objects, at each level of overlap.
+        by_hand: Whether the threshold was set by hand: nobody knows what it was chosen with.
     """
 
     scores: Scores
     intervals: Mapping[str, tuple[float, float]]
     objects: tuple[ObjectScores, ...]
+    by_hand: bool = False
+
+    @property
+    def basis(self) -> dict[str, str]:
+        """What the reference was used for, figure by figure."""
+        return {
+            name: "set by hand" if self.by_hand and basis == "label-free" else basis
+            for name, basis in Scores.BASIS.items()
+        }
 
     def figures(self) -> dict[str, tuple[float, str]]:
         """For people: label → value and what it was chosen with; undefined ones left out."""
-        return _labeled(self.scores) | {
-            f"object F1, IoU above {each.iou:g}": (each.f1, "label-free") for each in self.objects
+        found = self.scores.as_dict()
+        return {
+            label: (value, self.basis[name])
+            for name, label in Scores.LABELS.items()
+            if (value := found[name]) is not None
+        } | {
+            f"object F1, IoU above {each.iou:g}": (each.f1, self.basis["f1"])
+            for each in self.objects
         }
 
     def ends(self) -> dict[str, tuple[float, float]]:
@@ -62,7 +78,7 @@ class Evaluation:
         """What JSON can hold of it."""
         return {
             "scores": self.scores.as_dict(),
-            "basis": Scores.BASIS,
+            "basis": self.basis,
             "intervals": self.intervals,
             "objects": [each.as_dict() for each in self.objects],
         }
@@ -117,6 +133,7 @@ def evaluate_folder(
         scores=scores,
         intervals=block_intervals(values, change, changed, judged),
         objects=score_objects(change, changed, judged),
+        by_hand=_threshold(out)["rule"] == "fixed",
     )
     called = name or out.resolve().name
     content = {
@@ -146,7 +163,7 @@ def evaluate_folder(
         report = with_reference(
             (out / REPORT).read_text(encoding="utf-8"),
             found.figures(),
-            threshold=_threshold(out),
+            threshold=float(_threshold(out)["value"]),
             intervals=found.ends(),
             errors=encode(small, "png"),
         )
@@ -186,15 +203,17 @@ def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
     files = {"evaluation.json": json.dumps(content, indent=2).encode()}
     if (out / REPORT).is_file():
         report = (out / REPORT).read_text(encoding="utf-8")
-        files[REPORT] = with_reference(report, figures, threshold=_threshold(out)).encode()
+        files[REPORT] = with_reference(
+            report, figures, threshold=float(_threshold(out)["value"])
+        ).encode()
     write_together(out, files)
     return figures
 
 
-def _threshold(out: Path) -> float:
-    """The threshold of a result on disk."""
-    record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    return float(record["threshold"]["value"])
+def _threshold(out: Path) -> dict[str, Any]:
+    """The threshold of a result on disk, as its record has it."""
+    found: dict[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))["threshold"]
+    return found
 
 
 def score(
@@ -207,14 +226,6 @@ def score(
     ranking = Ranking()
     ranking.update(values, changed, judged)
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
-
-
-def _labeled(scores: Scores) -> dict[str, tuple[float, str]]:
-    return {
-        label: (value, scores.BASIS[name])
-        for name, label in scores.LABELS.items()
-        if (value := scores.as_dict()[name]) is not None
-    }
 
 
 def _read_result(

@@ -53,7 +53,7 @@ def read_points(path: Path, grid: Grid) -> Points:
         raise DataError(f"points must be a CSV file: {path}: {error}; check the file") from None
     columns = next((pair for pair in COLUMNS if rows and {*pair, "label"} <= rows[0].keys()), None)
     if columns is None:
-        got = ", ".join(rows[0]) if rows else "no row"
+        got = ", ".join(rows[0]) if rows else "no points"
         raise DataError(
             f"points must have columns x,y,label or lon,lat,label: {path} has {got}; rename them"
         )
@@ -64,14 +64,40 @@ def read_points(path: Path, grid: Grid) -> Points:
                 f"lon,lat need a CRS to be placed: the result of {path} has none; give x,y"
             )
         x, y = Transformer.from_crs(4326, grid.crs.to_wkt(), always_xy=True).transform(x, y)
-    cols, rows_of = ~grid.transform * (x, y)
+    changed = np.array([_label(row["label"], path) for row in rows])
+    x, y, changed = _distinct(x, y, changed, path)
+    with np.errstate(invalid="ignore"):
+        cols, rows_of = ~grid.transform * (x, y)
     beyond = ~(np.isfinite(cols) & np.isfinite(rows_of))
     cols, rows_of = (np.where(beyond, -1, np.floor(each)) for each in (cols, rows_of))
     return Points(
         rows=rows_of.astype(np.int64),
         cols=cols.astype(np.int64),
-        changed=np.array([_label(row["label"], path) for row in rows]),
+        changed=changed,
     )
+
+
+def _distinct(
+    x: Float64[np.ndarray, " point"],
+    y: Float64[np.ndarray, " point"],
+    changed: Bool[np.ndarray, " point"],
+    path: Path,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each place once: a point that is told twice is one observation.
+
+    Raises:
+        DataError: A place has both labels.
+    """
+    places, first, group = np.unique(
+        np.stack([x, y]), axis=1, return_index=True, return_inverse=True
+    )
+    group = group.ravel()
+    twice = changed != changed[first][group]
+    if twice.any():
+        where = ", ".join(f"{value:.9g}" for value in places[:, group[twice][0]])
+        raise DataError(f"a point has one label: {path} has both at {where}; correct it")
+    kept = np.sort(first)
+    return x[kept], y[kept], changed[kept]
 
 
 def sampled(
@@ -99,6 +125,11 @@ def sampled(
     inside &= points.cols < width
     rows, cols, changed = points.rows[inside], points.cols[inside], points.changed[inside]
     known = valid[rows, cols]
+    if not known.any():
+        raise DataError(
+            f"points must lie on the result: none of {len(points.rows)} does, or all are on "
+            "missing pixels; check their CRS and the order of their columns"
+        )
     said = change[rows[known], cols[known]] * 2 + changed[known]
     counts = np.bincount(said, minlength=4).reshape(2, 2)
     return estimate(counts, mapped), counts

@@ -22,13 +22,18 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
         area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
         typer.echo(
             f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
-            f"threshold {summary['threshold']:.3g} ({summary['rule']}, label-free)"
+            f"threshold {summary['threshold']:.3g} ({_chosen(summary['rule'])})"
         )
         if summary["certainty"] is not None:
             typer.echo(f"{summary['certainty'][0].upper()}{summary['certainty'][1:]}.")
         for warning in summary["warnings"]:
             typer.echo(f"warning: {warning}", err=True)
         typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
+
+
+def _chosen(rule: str) -> str:
+    """What chose a threshold: only a rule is known to have seen no reference."""
+    return "set by hand" if rule == "fixed" else f"{rule}, label-free"
 
 
 def print_checkup(found: Any, costs: Sequence[Any], *, quiet: bool, as_json: bool) -> None:

@@ -58,11 +58,10 @@ def threshold(
     What is not asked for stays as it was. Figures of an evaluation, which were those of the old
     map, are removed.
     """
-    from metriccd.result import Archive, Products, decide_again
+    from metriccd.result import Archive, decide_again
 
     with usage():
         level = level_of(value)
-        asked = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
         archive = Archive.of(out)
         cleaning, products = archive.cleaning, archive.products
         if min_area is not None:
@@ -73,14 +72,12 @@ def threshold(
             cleaning = replace(cleaning, fill_holes=fill_holes)
         if connectivity is not None:
             cleaning = replace(cleaning, connectivity=8 if connectivity == Neighbors.EIGHT else 4)
-        if simplify is not None:
-            products = replace(products, simplify=asked.simplify, unit=asked.unit)
-        if vector is not None:
-            products = replace(products, vector=asked.vector)
-        if zones is not None:
-            products = replace(products, zones=zones)
+        products = products.with_asked(vector=listed(vector), simplify=simplify, zones=zones)
+        judged = (out / "evaluation.json").is_file()
         with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = decide_again(
                 out, level, cleaning=cleaning, products=products, progress=progress
             )
+    if judged and not (quiet or as_json):
+        typer.echo("The evaluation of the old map was removed; evaluate again.")
     summarize(out, summary, quiet=quiet, as_json=as_json)

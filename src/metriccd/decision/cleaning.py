@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,8 +69,8 @@ class Cleaning:
     def __post_init__(self) -> None:
         for name in ("min_pixels", "min_area", "fill_holes"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} is not negative: got {value}; give 0 or more")
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} is a number of 0 or more: got {value}; give one")
         if self.connectivity not in (4, 8):
             raise ValueError(f"connectivity is 4 or 8: got {self.connectivity}; choose one of them")
 

@@ -55,8 +55,8 @@ class Consensus:
         least, most = self.votes.clip(*SHARES).min(), self.votes.clip(*SHARES).max()
         agree = "the rules agree" if most <= APART * least else "the histogram has no clear corner"
         return (
-            f"{agree}: they say {_percent(least)} to {_percent(most)} changed; anything between "
-            f"{low} and {high} may be as good"
+            f"{agree}: alone they say {_percent(least)} to {_percent(most)} changed; of what they "
+            f"say together, anything between {low} and {high} may be as good"
         )
 
 

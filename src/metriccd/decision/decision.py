@@ -28,7 +28,7 @@ class Verdict:
         rule: What chose it; "fixed" for a number.
         level: The threshold on the distances, where it is one.
         warnings: What the user should know, a line each.
-        certainty: How sure the rule is, in a sentence; of a number, the method's own rule.
+        certainty: How sure the rule is, in a sentence; None of a number.
     """
 
     threshold: float
@@ -144,7 +144,7 @@ def judge(
         ValueError: There is no such rule.
     """
     if not isinstance(wanted, str):
-        return Verdict(threshold=float(wanted), rule="fixed", certainty=scale.certainty)
+        return Verdict(threshold=float(wanted), rule="fixed")
     if wanted == scale.rule:
         return Verdict(threshold=0.5, rule=wanted, level=scale.level, certainty=scale.certainty)
     scale.check(wanted)

@@ -75,7 +75,7 @@ class Scale:
             floor=floor,
             chi2_dof=chi2_dof,
             components=components,
-            certainty=certainty(rule, histogram),
+            certainty=None if UNCHANGED in warnings else certainty(rule, histogram),
         )
         return scale, warnings
 
@@ -116,6 +116,8 @@ class Scale:
         level, warnings = level_by(rule, histogram, floor=self.floor, chi2_dof=self.chi2_dof)
         if self.level is None:
             return level, level, warnings
+        # The scale said so already, when it was made.
+        warnings = tuple(line for line in warnings if line != UNCHANGED)
         bounded = min(max(level, 0.0), LARGEST)
         return bounded / (bounded + self._unit), level, warnings
 
@@ -128,8 +130,8 @@ class Scale:
         """
         if self.kind == "rank":
             raise DataError(
-                f"a rule needs distances: this score is the {self.words}; "
-                "give a score between 0 and 1, or detect again"
+                f"a rule needs distances, which this score is not made of ({self.words}): "
+                "give a number between 0 and 1, or auto, or detect again"
             )
         if takes_all(rule, self.components):
             raise DataError(

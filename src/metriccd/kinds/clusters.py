@@ -114,13 +114,13 @@ class Clusters:
         return [
             {
                 "value": value,
-                "meaning": _meaning(center, names),
+                "meaning": meaning,
                 "bands": names,
                 "before": before,
                 "after": after,
             }
-            for value, (center, (before, after)) in enumerate(
-                zip(self.centers, rounded, strict=True), start=1
+            for value, (meaning, (before, after)) in enumerate(
+                zip(_meanings(self.centers, names), rounded, strict=True), start=1
             )
         ]
 
@@ -196,6 +196,15 @@ def _drawn(
     places = (np.arange(CELLS) + random.random()) / CELLS * sums[-1]
     for number in np.searchsorted(sums, places, side="right"):
         yield cells[min(int(number), len(cells) - 1)]
+
+
+def _meanings(centers: Float64[np.ndarray, "cluster band"], bands: Sequence[str]) -> list[str]:
+    """Words for each cluster; those that would be the same are numbered."""
+    words = [_meaning(center, bands) for center in centers]
+    return [
+        f"{each} ({words[:place].count(each) + 1})" if words.count(each) > 1 else each
+        for place, each in enumerate(words)
+    ]
 
 
 def _meaning(center: Float64[np.ndarray, " band"], bands: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +27,11 @@ from metriccd.result.result import Result
 from metriccd.stages import Progress, Stages
 
 Known = Callable[[Window], UInt8[np.ndarray, "row col"]]
+# What a record must say for another threshold.
+NEEDED = (
+    *("score", "threshold", "cleaning", "products", "automatic", "history", "settings"),
+    *("warnings", "inputs"),
+)
 Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
 
 
@@ -56,12 +61,17 @@ class Archive:
             raise DataError(
                 f"a result of metriccd must hold {RECORD}: {folder} does not; check the path"
             )
-        record = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in ("score.tif", "change.tif") if not (folder / name).is_file()]
-        if missing or not {"score", "cleaning", "products"} <= record.keys():
-            lack = missing[0] if missing else "what its score is"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise DataError(
-                f"a result must be of this version of metriccd: {folder} lacks {lack}; detect again"
+                f"{RECORD} must be JSON: that of {folder} is not ({error}); detect again"
+            ) from None
+        lack = _lacking(folder, record if isinstance(record, dict) else {})
+        if lack is not None:
+            raise DataError(
+                f"a result must be whole and of this version of metriccd: {folder} lacks {lack}; "
+                "detect again"
             )
         return cls(folder=folder, record=record, grid=open_raster(folder / "score.tif").grid)
 
@@ -73,14 +83,12 @@ class Archive:
     @property
     def cleaning(self) -> Cleaning:
         """What was asked to happen to the map."""
-        asked = {name: self.record["cleaning"][name] for name in Cleaning.__dataclass_fields__}
-        return Cleaning(**asked)
+        return cleaning_of(self.record)
 
     @property
     def products(self) -> Products:
         """What was written of the polygons."""
-        stored = self.record["products"]
-        return Products(**(stored | {"vector": tuple(stored["vector"])}))
+        return products_of(self.record)
 
     @contextmanager
     def opened(self, stages: Stages | None = None) -> Iterator[Result]:
@@ -126,6 +134,37 @@ class Archive:
                 record=self.record,
                 stages=stages or Stages(),
             )
+
+
+def _lacking(folder: Path, record: Mapping[str, Any]) -> str | None:
+    """What a result cannot be decided again without; None where all is there."""
+    files = ["score.tif", "change.tif", *VIEWS, *([POTENTIAL] if record.get("kinds") else ())]
+    lacks: list[str] = [name for name in files if not (folder / name).is_file()]
+    lacks += [f"{name} in {RECORD}" for name in NEEDED if name not in record]
+    if lacks:
+        return lacks[0]
+    try:
+        Scale.of(record["score"])
+        cleaning_of(record)
+        products_of(record)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return f"what its score and objects are, in {RECORD}"
+    return None
+
+
+def cleaning_of(record: Mapping[str, Any]) -> Cleaning:
+    """What a record says was asked to happen to the map; the defaults where it does not."""
+    stored = record.get("cleaning", {})
+    names = Cleaning.__dataclass_fields__
+    return Cleaning(**{name: value for name, value in stored.items() if name in names})
+
+
+def products_of(record: Mapping[str, Any]) -> Products:
+    """What a record says was written of the polygons; the defaults where it does not."""
+    stored = record.get("products")
+    if stored is None:
+        return Products()
+    return Products(**(stored | {"vector": tuple(stored["vector"])}))
 
 
 def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
@@ -179,7 +218,7 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
         threshold=verdict.threshold,
         rule=verdict.rule,
         record=dict(record)
-        | {"settings": settings, "warnings": [*kept, *verdict.warnings]}
+        | {"settings": settings, "warnings": list(dict.fromkeys((*kept, *verdict.warnings)))}
         | decision_record(scale, verdict, cleaning, least),
     )
 

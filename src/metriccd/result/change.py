@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -16,11 +16,11 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float32, UInt8
 from matplotlib.axes import Axes
 
-from metriccd.decision import Cleaning, Connectivity
+from metriccd.decision import Connectivity
 from metriccd.kinds import shown
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
-from metriccd.result.archive import Archive, decided
+from metriccd.result.archive import Archive, cleaning_of, decided, products_of
 from metriccd.result.folder import output_folder
 from metriccd.result.layers import Products
 from metriccd.result.rasters import direction_of, to_dataset
@@ -115,31 +115,35 @@ class Change:
         self,
         threshold: str | float,
         *,
-        min_area: float = 0.0,
+        min_area: float | None = None,
         min_pixels: int | None = None,
-        fill_holes: int = 0,
-        connectivity: Connectivity = 4,
+        fill_holes: int | None = None,
+        connectivity: Connectivity | None = None,
     ) -> Change:
         """The same score with another threshold, as `detect` gives it, without a new fit.
 
         Args:
             threshold: "auto" (the method's own rule), a rule by name, or a score between 0 and 1.
             min_area: Change objects of fewer square meters are dropped.
-            min_pixels: Change objects of fewer pixels are dropped; None: see `detect`.
+            min_pixels: Change objects of fewer pixels are dropped.
             fill_holes: Holes of at most that many pixels, within objects, become change.
             connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
+
+        What is not given, None, stays as it was.
 
         Raises:
             DataError: The rule cannot decide on this score.
             GridError: Areas are asked for and unknown.
             ValueError: There is no such rule, or the score does not lie in [0, 1].
         """
-        cleaning = Cleaning(
-            min_pixels=min_pixels,
-            min_area=min_area,
-            fill_holes=fill_holes,
-            connectivity=connectivity,
-        )
+        given: dict[str, Any] = {
+            "min_area": min_area,
+            "min_pixels": min_pixels,
+            "fill_holes": fill_holes,
+            "connectivity": connectivity,
+        }
+        asked = {name: value for name, value in given.items() if value is not None}
+        cleaning = replace(cleaning_of(self.record), **asked)
         return Change.of(decided(self._result, threshold, cleaning))
 
     def summary(self) -> dict[str, Any]:
@@ -217,8 +221,8 @@ class Change:
         self,
         out: str | Path,
         *,
-        vector: Sequence[str] = ("gpkg",),
-        simplify: str | float = 0.0,
+        vector: Sequence[str] | None = None,
+        simplify: str | float | None = None,
         zones: str | Path | None = None,
         overwrite: bool = False,
     ) -> Path:
@@ -231,13 +235,17 @@ class Change:
             zones: Polygons in a file, for a table of what changed in each.
             overwrite: Replace an earlier result there.
 
+        Of a result that was opened, what is not given stays as it was.
+
         Raises:
             OutputError: `out` exists, or cannot be written.
             DataError: Zones cannot be read, or a format or a unit cannot be had.
             ValueError: There is no such format, or `simplify` is no length.
         """
         target = Path(out)
-        products = Products.of(vector=vector, simplify=simplify, zones=zones)
+        products = products_of(self.record).with_asked(
+            vector=vector, simplify=simplify, zones=zones
+        )
         inputs = [
             file["path"]
             for date in self.record.get("inputs", {}).values()

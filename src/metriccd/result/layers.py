@@ -86,7 +86,26 @@ class Products:
             vector=tuple(dict.fromkeys(("gpkg", *vector))),
             simplify=float(match[1]),
             unit=match[2] or "px",
-            zones=None if zones is None else str(zones),
+            # Wherever the next command runs.
+            zones=None if zones is None else str(Path(zones).absolute()),
+        )
+
+    def with_asked(
+        self,
+        *,
+        vector: Sequence[str] | None = None,
+        simplify: str | float | None = None,
+        zones: str | Path | None = None,
+    ) -> Products:
+        """The same but for what is given.
+
+        Raises:
+            ValueError: There is no such format, or `simplify` is no length.
+        """
+        return Products.of(
+            vector=self.vector if vector is None else vector,
+            simplify=f"{self.simplify}{self.unit}" if simplify is None else simplify,
+            zones=self.zones if zones is None else zones,
         )
 
     def check(self, grid: Grid) -> None:

@@ -5,7 +5,7 @@ Arrays in, pictures out; nothing here knows about files or pages. No data is pai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any, Literal
 
@@ -199,18 +199,23 @@ def encode(rgb: UInt8[np.ndarray, "3 row col"], file_format: Literal["png", "jpe
     return buffer.getvalue()
 
 
-def thumbnail(rgb: UInt8[np.ndarray, "3 row col"]) -> bytes:
+def thumbnail(
+    rgb: UInt8[np.ndarray, "3 row col"], keep: Sequence[tuple[int, int, int]] = (CHANGE_RGB,)
+) -> bytes:
     """A small PNG file of a picture, of 256 colors and at most `THUMBNAIL_BYTES`.
 
     Args:
         rgb: Red, green and blue.
+        keep: Colors that mean something, and stay what they are.
     """
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
     # The search for colors takes most of the time; a few of the pixels hold them all.
     few = picture.resize(
         (min(picture.width, 256), min(picture.height, 256)), Image.Resampling.NEAREST
     )
-    colors = few.quantize(256, dither=Image.Dither.NONE)
+    found = few.quantize(256 - len(keep), dither=Image.Dither.NONE).getpalette() or []
+    colors = Image.new("P", (1, 1))
+    colors.putpalette([*(value for color in keep for value in color), *found])
     content = b""
     for side in THUMBNAIL_SIDES:
         small = picture.copy()

@@ -38,6 +38,8 @@ KIND_COLORS = {
     NODATA: (0, 0, 0, 0),
     **{kind.value: (*kind.color, 255) for kind in KINDS.values()},
 }
+# Colors of pictures that mean something.
+MEANING = (pictures.CHANGE_RGB, *(kind.color for kind in KINDS.values()))
 # What every pixel would be, had it changed: another threshold needs it.
 POTENTIAL = "potential.tif"
 VIEWS = ("before-view.tif", "after-view.tif")

@@ -63,7 +63,8 @@ def decision_record(
         "threshold": {
             "value": verdict.threshold,
             "rule": verdict.rule,
-            "label_free": True,
+            # Of a number nobody knows what it was chosen with.
+            "label_free": verdict.rule != "fixed",
             "level": verdict.level,
             "warnings": list(verdict.warnings),
         },

@@ -79,6 +79,13 @@ class ReportData:
     kind_map: UInt8[np.ndarray, "row col"] | None = None
     clusters: Sequence[Mapping[str, Any]] = ()
 
+    @property
+    def basis(self) -> str:
+        """What is known of how the threshold was chosen."""
+        if not self.label_free:
+            return "oracle"
+        return "set by hand" if self.threshold_rule == "fixed" else "label-free"
+
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
         if len(set(shapes)) > 1:
@@ -196,7 +203,8 @@ def draw_preview(data: ReportData) -> Picture:
     Returns:
         Picture 1600 pixels wide, for `pictures.encode`.
     """
-    view, basis = _overview(data), "label-free" if data.label_free else "oracle"
+    view = _overview(data)
+    chosen = f"threshold {view.threshold:.4g} ({view.threshold_rule}, {view.basis})"
     sentence = _headline(data, _levels(data))["sentence"]
     return panels(
         view.t1,
@@ -205,7 +213,7 @@ def draw_preview(data: ReportData) -> Picture:
         view.threshold,
         kinds=_kinds_drawn(view),
         title=view.title,
-        caption=f"{sentence} · threshold {view.threshold:.4g} ({view.threshold_rule}, {basis})",
+        caption=f"{sentence} · {chosen}",
     )
 
 

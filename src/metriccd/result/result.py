@@ -22,6 +22,7 @@ from metriccd.result.folder import RECORD
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (
+    MEANING,
     Part,
     RasterFile,
     ReadKinds,
@@ -175,7 +176,7 @@ class Result:
             )
             preview = draw_preview(data)
             (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
-            (folder / "preview.png").write_bytes(pictures.thumbnail(preview))
+            (folder / "preview.png").write_bytes(pictures.thumbnail(preview, keep=MEANING))
             advance(1)
             (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
             advance(1)

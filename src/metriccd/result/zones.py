@@ -13,6 +13,9 @@ from metriccd.decision import BLOCK, Read
 from metriccd.errors import DataError
 from metriccd.raster import Grid, burn
 
+# Columns that are added to those of the file.
+OURS = ("valid_pixels", "changed_pixels", "valid_m2", "changed_m2", "changed_share")
+
 
 def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
     """The polygons of a file in the grid's CRS, with their own columns.
@@ -36,11 +39,28 @@ def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
             f"--zones must hold polygons: {path} holds {', '.join(sorted(kinds)) or 'none'}; "
             "give another file"
         )
+    zones = zones.rename(columns=_renamed(zones))
     if grid.crs is None:
         return zones.set_crs(None, allow_override=True)
     if zones.crs is None:
         raise DataError(f"--zones needs a CRS to lie on the images: {path} has none; set it")
     return zones.to_crs(grid.crs.to_wkt())
+
+
+def _renamed(zones: gpd.GeoDataFrame) -> dict[str, str]:
+    """New names of columns that a table of ours could not hold beside its own, in any case."""
+    taken, new = {*OURS, "fid", "geom", "geometry", "ogc_fid"}, {}
+    for name in zones.columns:
+        if name == zones.geometry.name:
+            continue
+        free, number = str(name), 1
+        while free.lower() in taken:
+            number += 1
+            free = f"{name}_{number}"
+        taken.add(free.lower())
+        if free != name:
+            new[name] = free
+    return new
 
 
 def changed_in(zones: gpd.GeoDataFrame, read: Read, grid: Grid) -> gpd.GeoDataFrame:
