@@ -66,7 +66,7 @@ def test_a_place_told_twice_counts_once_and_has_one_label(tmp_path: Path) -> Non
     np.testing.assert_array_equal(points.cols, [0, 1])
     np.testing.assert_array_equal(points.changed, [True, False])
     text = "\n".join(["x,y,label", *rows, "500045,4999985,1"])
-    with pytest.raises(DataError, match="one label.*500045, 4999985"):
+    with pytest.raises(DataError, match=r"one label.*500045, 4999985"):
         read_points(written(tmp_path / "p.csv", text), GRID)
 
 
