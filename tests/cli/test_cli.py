@@ -630,3 +630,17 @@ def test_kinds_that_were_left_out_are_no_change(capsys) -> None:
     assert run("detect", *pair, "-o", "no", "--kinds", "town", capsys=capsys)[0] == 2
     record = json.loads(Path("some/run.json").read_text())
     assert record["settings"]["kinds"] == ["!built"]
+
+
+def test_check_and_dry_run_say_what_detect_would_refuse(here: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("METRICCD_WEIGHTS", str(here))
+    same = ("../in/t1.tif", "../in/t1.tif")
+    code, out, _ = run("check", *same, capsys=capsys)
+    assert code == 0
+    assert "warning: detect refuses this pair: t1 and t2 must differ" in out
+    code, _, err = run("detect", *same, "-o", "out", "--dry-run", capsys=capsys)
+    assert (code, "must differ" in err) == (3, True)
+    pair = ("../in/t1.tif", "../in/t2.tif")
+    paper = ("-o", "out", "--preset", "paper", "--dry-run")
+    code, _, err = run("detect", *pair, *paper, capsys=capsys)
+    assert (code, "weights fetch" in err) == (3, True)

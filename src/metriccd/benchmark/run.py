@@ -18,15 +18,21 @@ from metriccd.benchmark.sets import PairSet
 from metriccd.benchmark.survey import Survey
 from metriccd.benchmark.trial import Entry, Judge
 from metriccd.errors import DataError, OutputError
-from metriccd.methods import DIRECTED, PRESETS, Direction, choose_device, choose_preset, options_of
+from metriccd.methods import (
+    DEEP,
+    DIRECTED,
+    PRESETS,
+    Direction,
+    choose_device,
+    choose_preset,
+    options_of,
+)
 from metriccd.nets import load_extractor
 from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
 from metriccd.result import code_digest, input_of, versions, weights_of
 from metriccd.stages import Progress, Stages
 
-# Methods that look at features, and so at weights.
-DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
 # Name of a pair → name of an entry → all that decides what it gives.
 Keys = Mapping[str, Mapping[str, Mapping[str, Any]]]
 

@@ -81,6 +81,8 @@ def check(
                 assets=assets_of(stac, assets),
                 clouds="auto" if clouds is Finding.AUTO else None,
             )
-        found = check_up(pair, Stages(progress))
-        found = replace(found, warnings=[*pair.warnings, *found.warnings])
+        stages = Stages(progress)
+        found, refusal = check_up(pair, stages), pair.refusal(stages)
+        refused = [] if refusal is None else [f"detect refuses this pair: {refusal}"]
+        found = replace(found, warnings=[*refused, *pair.warnings, *found.warnings])
     print_checkup(found, costs(pair.grid.shape, len(pair.t1.bands)), as_json=as_json, quiet=quiet)

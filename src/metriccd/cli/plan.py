@@ -23,16 +23,21 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_
         as_json: One JSON object instead of lines.
 
     Raises:
-        DataError: An image or the zones cannot be read.
+        DataError: An image or the zones cannot be read, or the images cannot be compared.
         GridError: The images share no grid.
+        WeightsError: The extractor's weights are not at hand.
     """
     from metriccd.detection import Detection
-    from metriccd.methods import METHODS, WindowedMethod
+    from metriccd.methods import DEEP, METHODS, WindowedMethod
+    from metriccd.nets import load_extractor
     from metriccd.request import Request
 
     detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **asked))
     pair, preset = detection.pair, detection.preset
     products.check(pair.grid)
+    pair.check()
+    if preset.method in DEEP:
+        load_extractor(detection.options.extractor, levels=preset.fit.levels)
     crs = pair.grid.crs
     windowed = isinstance(METHODS[preset.method], WindowedMethod)
     plan = {

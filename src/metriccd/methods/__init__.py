@@ -6,10 +6,11 @@ Out: `METHODS`, each called as `method(t1, t2, valid)` or fitted on a source; `P
 
 from metriccd.methods.about import about_methods, about_presets, about_rules
 from metriccd.methods.method import DIRECTIONS, Direction, Options, WindowedMethod, choose_device
-from metriccd.methods.methods import DIRECTED, METHODS
+from metriccd.methods.methods import DEEP, DIRECTED, METHODS
 from metriccd.methods.preset import PRESETS, Preset, choose_preset, options_of, settings_of
 
 __all__ = [
+    "DEEP",
     "DIRECTED",
     "DIRECTIONS",
     "METHODS",

@@ -159,6 +159,8 @@ def in_one_range(block: Block, options: Options) -> Block:
 
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
+# Methods that look at features, and so at weights.
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
 
 METHODS: dict[str, Method] = {
     "fusion": WindowedMethod(_fit_fusion),

@@ -175,6 +175,14 @@ class ImagePair:
                 advance(1)
         self._refuse(contents)
 
+    def refusal(self, stages: Stages | None = None) -> str | None:
+        """Why `check` refuses the pair; None where it does not."""
+        try:
+            self.check(stages)
+        except DataError as error:
+            return str(error)
+        return None
+
     def _refuse(self, contents: Contents) -> None:
         if contents.count < MIN_VALID:
             raise DataError(
