@@ -21,13 +21,15 @@ def item(crs, left, top, size, height, width) -> dict[str, Any]:
     return stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(None, None))
 
 
-def test_an_item_has_the_times_of_both_images_or_none() -> None:
+def test_an_item_has_the_times_that_are_known_or_none() -> None:
     grid = Grid(height=2, width=2, transform=Affine.identity(), crs=None)
     one, other = datetime(2019, 6, 1, tzinfo=UTC), datetime(2020, 6, 1, tzinfo=UTC)
-    for taken in ((None, None), (one, None)):
-        found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=taken)
-        assert found["properties"]["datetime"] is None
-        assert "start_datetime" not in found["properties"]
+    found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(None, None))
+    assert found["properties"]["datetime"] is None
+    assert "start_datetime" not in found["properties"]
+    found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(None, other))
+    for end in ("start_datetime", "end_datetime"):
+        assert found["properties"][end] == "2020-06-01T00:00:00Z"
     found = stac_item("x", grid, created=datetime(2024, 1, 1, tzinfo=UTC), taken=(other, one))
     assert found["properties"]["start_datetime"] == "2019-06-01T00:00:00Z"
     assert found["properties"]["end_datetime"] == "2020-06-01T00:00:00Z"

@@ -45,12 +45,13 @@ def stac_item(
         name: Item id.
         grid: The result's grid.
         created: When the result was made.
-        taken: When the images were; the item has no time where that is not known of both.
+        taken: When the images were; the item spans what is known of
+            them, and has no time where nothing is.
         derived: Addresses of the items that the images came from.
     """
     geometry, bbox = _footprint(grid) or (None, None)
     times = sorted(time for time in taken if time is not None)
-    dated = len(times) == len(taken)
+    dated = bool(times)
     item = pystac.Item(
         id=name,
         geometry=None if geometry is None else mapping(geometry),
