@@ -31,7 +31,7 @@ WORDS = {
 }
 PRESET_WORDS = {
     "default": "fusion, with deep features in the plain difference",
-    "fast": "fusion without them: faster, a little less accurate",
+    "fast": "fusion whose plain difference is of colors alone: a little faster",
     "paper": "the paper's method and settings; minutes to hours",
     "released": "the settings of the paper's released code",
 }
