@@ -1,6 +1,6 @@
 """What `metriccd check` foretells: seconds and memory of presets, by size and number of bands.
 
-    OMP_NUM_THREADS=1 python benchmarks/costs.py
+    python benchmarks/costs.py
 
 Each run is a process of its own, as `metriccd detect` is one, on synthetic land of 3 and 13 bands,
 600² and 2,000² pixels. Seconds are of the processor, so that other programs do not count, and

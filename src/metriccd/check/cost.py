@@ -14,6 +14,8 @@ from metriccd.pair import MANY_BANDS
 
 # From here on memory does not grow with the scene (docs/performance.md), but by a fifth at most.
 LARGE, MORE = 4.0, 1.2
+# Pixels beyond that cost so much of what those before do, as nothing more is fitted on them.
+LATER = 0.4
 # Bands beyond `MANY_BANDS`, which presets compare as a few components, count for so much: 224 bands
 # of 512² pixels took 1,840 MiB with `fast`.
 BEYOND = 0.25
@@ -34,12 +36,13 @@ class Figures:
     bounded: bool = True
 
 
-# `OMP_NUM_THREADS=1 python benchmarks/costs.py`, on a busy machine: work is known to a third or so.
+# `python benchmarks/costs.py` on a quiet machine of two cores, rounded: 600² of 3 bands took 7 s,
+# 2,000² of 4 bands 24 to 28 s, where these say 7 to 9 and 30 to 40. Memory rounded up.
 # Of the two presets that fit a network to the whole pair: 80 steps on the convolutions of VGG-16's
 # two levels, whose feature maps are kept for the gradient.
 FIGURES = {
-    "fast": Figures(work=(1368, 1003, 15), mib=(978, 40, 54)),
-    "default": Figures(work=(1347, 1020, 25), mib=(901, 22, 42)),
+    "fast": Figures(work=(2200, 370, 600), mib=(850, 60, 70)),
+    "default": Figures(work=(2700, 1900, 450), mib=(850, 60, 70)),
     "paper": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
     "released": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
 }
@@ -63,9 +66,10 @@ class Cost:
 
 
 def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
-    """What each preset takes for a scene of `shape` (rows, cols), on one core as busy as it is."""
+    """What each preset takes for a scene of `shape` (rows, cols), on cores as busy as they are."""
     megapixels = shape[0] * shape[1] / 1e6
     counted = min(bands, MANY_BANDS) + BEYOND * max(bands - MANY_BANDS, 0)
+    later = max(megapixels - LARGE, 0) * (1 - LATER)
     rate, free = convolution_rate(), free_mib()
     found = []
     for name in PRESETS:
@@ -76,7 +80,10 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
         found.append(
             Cost(
                 preset=name,
-                seconds=_sum(figures.work, megapixels, counted) / rate,
+                seconds=_sum(
+                    figures.work, megapixels - later if figures.bounded else megapixels, counted
+                )
+                / rate,
                 mib=needed,
                 fits=None if free is None else needed < free,
             )

@@ -48,8 +48,9 @@ SAMPLE = 4096
 NEGLIGIBLE = 0.02
 # Most that outlines may add to the logarithm of the distance.
 LIMIT = 1.0
-# Pixels up to which a scene's plain difference and directions are fitted beside each other.
-TOGETHER = 2**21
+# Values of a date up to which a scene's plain difference and directions are fitted beside each
+# other: two megapixels of four bands, in 2.4 GB.
+TOGETHER = 2**23
 # Levels of the extractor that are seen: deeper ones blur what they see.
 LEVELS = 2
 
@@ -260,8 +261,8 @@ def fit_fusion(
         if direction in {"both", name}
     }
     # Beside each other where all of them fit well into memory: the threads of one wait for nobody.
-    pixels = sum(valid.size for _, _, valid in parts)
-    with workers(1 + len(asked) if pixels <= TOGETHER else 1) as pool:
+    values = sum(t1.size for t1, _, _ in parts)
+    with workers(1 + len(asked) if values <= TOGETHER else 1) as pool:
         with recorder.stage("directions", 1 + len(asked)) as advance:
             first = pool.submit(fit_plain)
             others = {name: pool.submit(fit_direction, dates) for name, dates in asked.items()}
