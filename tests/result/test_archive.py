@@ -217,3 +217,16 @@ def test_without_its_potential_a_result_cannot_be_decided_again(pair, tmp_path: 
     (tmp_path / "out/potential.tif").unlink()
     with pytest.raises(DataError, match=r"lacks potential\.tif"):
         Archive.of(tmp_path / "out")
+
+
+def test_kinds_are_chosen_again_as_detect_chooses_them(pair, tmp_path: Path) -> None:
+    change = mcd.detect(*pair, method="cva")
+    change.save(tmp_path / "one")
+    expected = mcd.detect(*pair, method="cva", kinds="!darkened")
+    found = mcd.open(tmp_path / "one").decided("auto", kinds="!darkened")
+    np.testing.assert_array_equal(found.map, expected.map)
+    assert found.record["settings"]["kinds"] == expected.record["settings"]["kinds"]
+    np.testing.assert_array_equal(found.decided("auto").map, expected.map)
+    np.testing.assert_array_equal(found.decided("auto", kinds=()).map, change.map)
+    with pytest.raises(DataError, match="detect again with --kinds"):
+        found.decided("auto", kinds="built")

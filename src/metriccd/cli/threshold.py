@@ -45,6 +45,10 @@ def threshold(
     min_pixels: MinPixels = None,
     fill_holes: FillHoles = None,
     connectivity: Connect = None,
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Kinds of change that count: '!seasonal', water-gained,built; all."),
+    ] = None,
     simplify: Simplify = None,
     vector: Vector = None,
     zones: Zones = None,
@@ -76,7 +80,12 @@ def threshold(
         judged = (out / "evaluation.json").is_file()
         with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = decide_again(
-                out, level, cleaning=cleaning, products=products, progress=progress
+                out,
+                level,
+                cleaning=cleaning,
+                kinds=() if kinds == "all" else listed(kinds),
+                products=products,
+                progress=progress,
             )
     if judged and not (quiet or as_json):
         typer.echo("The evaluation of the old map was removed; evaluate again.")

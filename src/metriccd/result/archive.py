@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float32, UInt8
 from metriccd.decision import BLOCK, Cleaning, Scale, judge
 from metriccd.errors import DataError
 from metriccd.gis import APPEARED, CHANGE
-from metriccd.kinds import NODATA, wanted_kinds
+from metriccd.kinds import BY_EVIDENCE, NODATA, wanted_kinds
 from metriccd.raster import Grid, Window, open_raster
 from metriccd.result.folder import RECORD, RESULT, output_folder
 from metriccd.result.layers import Products
@@ -167,7 +167,12 @@ def products_of(record: Mapping[str, Any]) -> Products:
     return Products(**(stored | {"vector": tuple(stored["vector"])}))
 
 
-def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
+def decided(
+    result: Result,
+    wanted: str | float,
+    cleaning: Cleaning,
+    kinds: str | Sequence[str] | None = None,
+) -> Result:
     """The result with another threshold on the same score.
 
     It is what `detect` gives with that threshold, but for the times that it took.
@@ -176,9 +181,10 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
         result: As `detect` made it, or opened again.
         wanted: "auto", a rule, or a score between 0 and 1.
         cleaning: What happens to the map.
+        kinds: Kinds of change that count; None: those that did.
 
     Raises:
-        DataError: The rule cannot decide on this score.
+        DataError: The rule cannot decide on this score, or evidence for kinds is not at hand.
         GridError: Areas are asked for and unknown.
         ValueError: There is no such rule, or the score does not lie in [0, 1].
     """
@@ -194,7 +200,14 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
 
     verdict = judge(scale, rule, score, result.grid.windows(BLOCK))
 
-    asked = wanted_kinds(record["settings"].get("kinds") or ())
+    counted = (record["settings"].get("kinds") or ()) if kinds is None else kinds
+    asked = wanted_kinds(counted)
+    by_evidence = (asked is not None and asked.by_evidence) or automatic == BY_EVIDENCE
+    if kinds is not None and by_evidence:
+        raise DataError(
+            "water and built ground alone are decided by evidence of their own, which a result "
+            "does not keep: detect again with --kinds"
+        )
     if asked is not None and result.kinds is None:
         raise DataError("kinds were asked for, and are not known any more: detect again")
 
@@ -211,7 +224,7 @@ def decided(result: Result, wanted: str | float, cleaning: Cleaning) -> Result:
     of_the_last = record["threshold"]["warnings"]
     kept = [line for line in record["warnings"] if line not in of_the_last]
     settings = record["settings"] | {"asked threshold": wanted, "certainty": verdict.certainty}
-    settings |= cleaning.record()
+    settings |= cleaning.record() | {"kinds": counted}
     return replace(
         result,
         read=cleaned,
@@ -228,6 +241,7 @@ def decide_again(
     wanted: str | float,
     *,
     cleaning: Cleaning | None = None,
+    kinds: str | Sequence[str] | None = None,
     products: Products | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -239,6 +253,7 @@ def decide_again(
         out: Folder of a result.
         wanted: "auto", a rule, or a score between 0 and 1.
         cleaning: What happens to the map; by default what happened before.
+        kinds: Kinds of change that count; by default those that did before.
         products: What to write of the polygons; by default what was written before.
         progress: Called with (stage, done, total) as work goes on.
 
@@ -260,7 +275,7 @@ def decide_again(
             if path.name not in RESULT:
                 _copy(path, folder / path.name)
         with stages.stage("decide"):
-            again = decided(result, wanted, cleaning or archive.cleaning)
+            again = decided(result, wanted, cleaning or archive.cleaning, kinds)
         return again.write(folder, name=out.resolve().name, products=products or archive.products)
 
 

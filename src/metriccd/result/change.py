@@ -119,6 +119,7 @@ class Change:
         min_pixels: int | None = None,
         fill_holes: int | None = None,
         connectivity: Connectivity | None = None,
+        kinds: str | Sequence[str] | None = None,
     ) -> Change:
         """The same score with another threshold, as `detect` gives it, without a new fit.
 
@@ -128,6 +129,7 @@ class Change:
             min_pixels: Change objects of fewer pixels are dropped.
             fill_holes: Holes of at most that many pixels, within objects, become change.
             connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
+            kinds: Kinds of change that count, such as "!seasonal"; () for all.
 
         What is not given, None, stays as it was.
 
@@ -144,7 +146,7 @@ class Change:
         }
         asked = {name: value for name, value in given.items() if value is not None}
         cleaning = replace(cleaning_of(self.record), **asked)
-        return Change.of(decided(self._result, threshold, cleaning))
+        return Change.of(decided(self._result, threshold, cleaning, kinds))
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
