@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -62,21 +61,24 @@ def threshold(
     What is not asked for stays as it was. Figures of an evaluation, which were those of the old
     map, are removed.
     """
+    from metriccd.decision import Connectivity
     from metriccd.result import Archive, decide_again
 
     with usage():
         level = level_of(value)
         archive = Archive.of(out)
-        cleaning, products = archive.cleaning, archive.products
-        if min_area is not None:
-            cleaning = replace(cleaning, min_area=min_area)
-        if min_pixels is not None:
-            cleaning = replace(cleaning, min_pixels=min_pixels)
-        if fill_holes is not None:
-            cleaning = replace(cleaning, fill_holes=fill_holes)
+        neighbors: Connectivity | None = None
         if connectivity is not None:
-            cleaning = replace(cleaning, connectivity=8 if connectivity == Neighbors.EIGHT else 4)
-        products = products.with_asked(vector=listed(vector), simplify=simplify, zones=zones)
+            neighbors = 8 if connectivity == Neighbors.EIGHT else 4
+        cleaning = archive.cleaning.with_asked(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=neighbors,
+        )
+        products = archive.products.with_asked(
+            vector=listed(vector), simplify=simplify, zones=zones
+        )
         judged = (out / "evaluation.json").is_file()
         with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = decide_again(

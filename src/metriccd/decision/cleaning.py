@@ -74,6 +74,26 @@ class Cleaning:
         if self.connectivity not in (4, 8):
             raise ValueError(f"connectivity is 4 or 8: got {self.connectivity}; choose one of them")
 
+    def with_asked(
+        self,
+        *,
+        min_pixels: int | None = None,
+        min_area: float | None = None,
+        fill_holes: int | None = None,
+        connectivity: Connectivity | None = None,
+    ) -> Cleaning:
+        """The same but for what is given.
+
+        Raises:
+            ValueError: A size is negative, or there is no such connectivity.
+        """
+        return Cleaning(
+            min_pixels=self.min_pixels if min_pixels is None else min_pixels,
+            min_area=self.min_area if min_area is None else min_area,
+            fill_holes=self.fill_holes if fill_holes is None else fill_holes,
+            connectivity=self.connectivity if connectivity is None else connectivity,
+        )
+
     def require(self, grid: Grid) -> None:
         """Refuses a grid on which areas are asked for and unknown.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -138,14 +138,12 @@ class Change:
             GridError: Areas are asked for and unknown.
             ValueError: There is no such rule, or the score does not lie in [0, 1].
         """
-        given: dict[str, Any] = {
-            "min_area": min_area,
-            "min_pixels": min_pixels,
-            "fill_holes": fill_holes,
-            "connectivity": connectivity,
-        }
-        asked = {name: value for name, value in given.items() if value is not None}
-        cleaning = replace(cleaning_of(self.record), **asked)
+        cleaning = cleaning_of(self.record).with_asked(
+            min_pixels=min_pixels,
+            min_area=min_area,
+            fill_holes=fill_holes,
+            connectivity=connectivity,
+        )
         return Change.of(decided(self._result, threshold, cleaning, kinds))
 
     def summary(self) -> dict[str, Any]:
