@@ -44,7 +44,9 @@ def part(*, known: bool) -> Part:
 def files(window: Part) -> dict[str, RasterFile]:
     unknown = (np.datetime64("NaT"), np.datetime64("NaT"))
     layers = raster_layers({}, unknown, "irmad", 0.5, "otsu")
-    return dict(raster_files(*layers, window, ["nir down", "red up"]))
+    parts = {"kind": window.kinds, "cluster": window.clusters, "direction": window.lean}
+    known = [name for name, found in parts.items() if found is not None]
+    return dict(raster_files(*layers, known, ["nir down", "red up"]))
 
 
 def test_a_window_becomes_every_raster_and_only_changed_pixels_have_a_class() -> None:

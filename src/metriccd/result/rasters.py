@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -91,14 +91,14 @@ class RasterFile:
 
 
 def raster_files(
-    score: CogLayer, change: CogLayer, like: Part, clusters: Sequence[str]
+    score: CogLayer, change: CogLayer, known: Collection[str], clusters: Sequence[str]
 ) -> Mapping[str, RasterFile]:
     """The rasters of a result, by name; all are written in one pass.
 
     Args:
         score: See `raster_layers`.
         change: Likewise.
-        like: Any window, which tells what is known.
+        known: What is known beside them: "kind", "cluster", "direction".
         clusters: What each cluster is, in words.
     """
     files = {
@@ -109,18 +109,17 @@ def raster_files(
             categories=list(LABELS.values()),
         ),
     }
-    known = {
-        "kind": (_kinds, like.kinds, KIND_COLORS, list(NAMES.values())),
+    classed = {
+        "kind": (_kinds, KIND_COLORS, list(NAMES.values())),
         "cluster": (
             _clusters,
-            like.clusters,
             CLUSTER_COLORS,
             ["no change", *(f"{n}: {words}" for n, words in enumerate(clusters, start=1))],
         ),
-        "direction": (_directions, like.lean, DIRECTION_COLORS, list(DIRECTION_LABELS.values())),
+        "direction": (_directions, DIRECTION_COLORS, list(DIRECTION_LABELS.values())),
     }
-    for name, (pixels, found, colors, categories) in known.items():
-        if found is not None:
+    for name, (pixels, colors, categories) in classed.items():
+        if name in known:
             layer = CogLayer(
                 dtype="uint8",
                 nodata=NODATA,
@@ -130,7 +129,7 @@ def raster_files(
                 tags={f"{name}_{value}": words for value, words in enumerate(categories)},
             )
             files[f"{name}.tif"] = RasterFile(layer=layer, pixels=pixels, categories=categories)
-    told = tuple(name for name, (_, found, _, _) in known.items() if found is not None)
+    told = tuple(name for name in classed if name in known)
     if told:
         every = CogLayer(dtype="uint8", nodata=NODATA, bands=told, overviews="mode")
         files[POTENTIAL] = RasterFile(layer=every, pixels=_potential)

@@ -26,6 +26,7 @@ from metriccd.result.rasters import (
     Part,
     RasterFile,
     ReadKinds,
+    direction_of,
     legend,
     raster_files,
     raster_layers,
@@ -197,8 +198,9 @@ class Result:
         """The rasters of this result."""
         layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
         meanings = [each["meaning"] for each in self.record.get("clusters", ())]
-        first = next(iter(self.grid.windows(BLOCK)))
-        return raster_files(*layers, self._part(first), meanings)
+        reads = {"kind": self.kinds, "cluster": self.clusters, "direction": self.lean}
+        known = [name for name, read in reads.items() if read is not None]
+        return raster_files(*layers, known, meanings)
 
     def _write_rasters(self, folder: Path, files: Mapping[str, RasterFile]) -> Accounts:
         """Writes all rasters in one pass, and counts meanwhile."""
@@ -222,8 +224,10 @@ class Result:
 
     def _directions(self, window: Window) -> UInt8[np.ndarray, "row col"]:
         """Which way every pixel of a window changed, if it did."""
-        part = self._part(window)
-        return part.directions(part.valid)
+        assert self.lean is not None
+        lean = self.lean(window)
+        valid = ~np.isnan(lean)
+        return direction_of(valid, valid, lean)
 
     def _part(self, window: Window) -> Part:
         change, score = self.read(window)
