@@ -21,7 +21,7 @@ LAYERS = [
     {"pair", "scene", "gis"},
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
-    {"result", "request", "check", "detection"},
+    {"result", "check", "detection"},
     {"accuracy", "benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.

@@ -19,7 +19,7 @@ import torch
 import metriccd as mcd
 from metriccd.decision.rules import threshold_of
 from metriccd.demo.synthetic import land_scene
-from metriccd.detection import Detection, detect_into
+from metriccd.detection import Detection, Request, detect_into
 from metriccd.errors import OutputError
 from metriccd.methods.method import Options
 from metriccd.methods.methods import METHODS
@@ -27,7 +27,6 @@ from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
 from metriccd.pair.blocks import ArrayPair, Block
 from metriccd.pair.pair import read_pair
-from metriccd.request import Request
 from metriccd.result.folder import FINISHED, LOCK, WORK, unfinished_path
 from metriccd.scene import measure, sampling
 from metriccd.scene.scan import scan

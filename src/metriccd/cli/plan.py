@@ -27,10 +27,9 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_
         GridError: The images share no grid.
         WeightsError: The extractor's weights are not at hand.
     """
-    from metriccd.detection import Detection
+    from metriccd.detection import Detection, Request
     from metriccd.methods import DEEP, METHODS, WindowedMethod
     from metriccd.nets import load_extractor
-    from metriccd.request import Request
 
     detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **asked))
     pair, preset = detection.pair, detection.preset

@@ -1,0 +1,207 @@
+"""The two calls: a change in memory, or a result in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from metriccd.decision import Connectivity
+from metriccd.detection.request import Request
+from metriccd.detection.run import Detection
+from metriccd.methods import Direction
+from metriccd.pair import BandNames, Dates
+from metriccd.raster import Image, Nodata, bounded_cache
+from metriccd.result import Change, Products, unfinished_folder
+from metriccd.scene import Files, Memory
+from metriccd.stages import Progress
+
+
+def detect(
+    t1: Image,
+    t2: Image,
+    *,
+    preset: str = "default",
+    method: str | None = None,
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
+    dates: Dates | None = None,
+    axes: str | None = None,
+    direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
+    threshold: str | float = "auto",
+    min_area: float = 0.0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
+    kinds: str | Sequence[str] = (),
+    extractor: str | nn.Module | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Change:
+    """Finds what changed between two images of one place, without labels.
+
+    Args:
+        t1: First image: a path, an array (band, row, col) or an xarray DataArray. The result
+            is on its grid.
+        t2: Second image, likewise; resampled to t1's grid where it lies on another.
+        preset: "default", "fast", "paper" or "released".
+        method: A key of `METHODS` instead of the preset's.
+        bands: Bands to compare, by number, name or description.
+        rgb: Which of them are red, green and blue.
+        masks: What is left out: rasters where they are not zero, vector files, or classes as
+            text: "scl.tif:SCL", "QA_PIXEL=cloud,shadow" (docs/masks.md).
+        mask_dilate: Pixels by which masks grow.
+        nodata: Value of missing pixels, instead of what the files declare; "none" if none are.
+        band_names: Names of all bands of an image that does not name them.
+        dates: When the images were taken, two ISO 8601 dates, instead of what their names tell.
+        axes: Order of the axes of NumPy arrays, such as "row,col,band".
+        direction: Of change: "both", "appeared" (in t2) or "disappeared" (from t1); of methods that
+            do not tell them apart, "both" only.
+        bbox: West, south, east, north of the part to compare, in t1's CRS.
+        bbox_crs: Another CRS that the box is in, such as "EPSG:4326".
+        aoi: Vector file of polygons; nothing outside is compared.
+        coregister: "global" removes a shift between the dates, "local" a smooth field of shifts
+            too, where that makes them more alike (docs/coregistration.md).
+        offset: Added to the values of Sentinel-2: "auto" (from baseline 04.00 on −1000, as the
+            product's metadata or name tell), or a number.
+        assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
+        clouds: "auto" leaves out clouds and shadows (extra `clouds`).
+        threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
+        min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
+            would connect somewhere in the scene, 3 to 16 as a rule.
+        fill_holes: Holes of at most that many pixels, within objects, become change.
+        connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
+        kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
+            but one; see docs/kinds.md.
+        extractor: "embedded", "vgg16", a weights file, or a module.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: Same seed, same machine: same result.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Raises:
+        DataError: An image cannot be read or compared.
+        GridError: The images share no grid.
+        WeightsError: The extractor's weights are not at hand.
+        ValueError: No such preset, method or rule.
+    """
+    # All that was said, and nothing else, is local here.
+    request = Request(**locals())
+    return Change.of(Detection.of(request).run(Memory()))
+
+
+def detect_into(
+    out: str | Path,
+    t1: Image,
+    t2: Image,
+    *,
+    preset: str = "default",
+    method: str | None = None,
+    bands: BandNames | None = None,
+    rgb: BandNames | None = None,
+    masks: Image | Sequence[Image] = (),
+    mask_dilate: int = 0,
+    nodata: Nodata = None,
+    band_names: BandNames | None = None,
+    dates: Dates | None = None,
+    axes: str | None = None,
+    direction: Direction = "both",
+    bbox: str | Sequence[float] | None = None,
+    bbox_crs: str | None = None,
+    aoi: Image | None = None,
+    coregister: str | None = None,
+    offset: str | float = "auto",
+    assets: BandNames | None = None,
+    clouds: str | None = None,
+    threshold: str | float = "auto",
+    min_area: float = 0.0,
+    min_pixels: int | None = None,
+    fill_holes: int = 0,
+    connectivity: Connectivity = 4,
+    kinds: str | Sequence[str] = (),
+    extractor: str | nn.Module | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    vector: Sequence[str] = ("gpkg",),
+    simplify: str | float = 0.0,
+    zones: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The same for images of any size: the result goes to files, and memory does not grow with it.
+
+    What `Change.save` writes is written. Methods that need the whole pair at once ("metric",
+    "closed_form", "deep_cva", and the rules "adaptive" and "kmeans" on several bands) take memory
+    for it nevertheless.
+
+    After an interrupt the tiles that are finished are kept beside `out`, and the same call goes on
+    with the rest; the result is that of a run that was not interrupted.
+
+    Args:
+        out: Folder, which appears whole or not at all.
+        t1: As of `detect`, and so are all but the last ones.
+        t2: Second image.
+        preset: Name of a preset.
+        method: Another method.
+        bands: Bands to compare.
+        rgb: Which of them are red, green and blue.
+        masks: What is left out.
+        mask_dilate: Pixels by which masks grow.
+        nodata: Value of missing pixels.
+        band_names: Names of all bands.
+        dates: When the images were taken.
+        axes: Order of the axes of NumPy arrays.
+        direction: Of change.
+        bbox: Part to compare.
+        bbox_crs: CRS of the box.
+        aoi: Polygons to compare within.
+        coregister: Shift to remove.
+        offset: Added to the values of Sentinel-2.
+        assets: Of STAC items.
+        clouds: "auto" leaves out clouds.
+        threshold: "auto", a rule, or a score.
+        min_area: Change objects of fewer square meters are dropped.
+        min_pixels: Change objects of fewer pixels are dropped.
+        fill_holes: Holes of at most that many pixels become change.
+        connectivity: Of objects: 4 or 8.
+        kinds: Kinds of change that count.
+        extractor: Feature extractor.
+        device: Where to compute.
+        seed: Of everything random.
+        vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
+        simplify: How far outlines may move: in pixels, or text such as "10m".
+        zones: Polygons in a file, for a table of what changed in each.
+        overwrite: Replace an earlier result there.
+        progress: Called with (stage, done, total) as work goes on.
+
+    Returns:
+        The result in numbers: share, area, objects, threshold, warnings.
+
+    Raises:
+        OutputError: `out` exists, or cannot be written.
+    """
+    own = ("own", "out", "vector", "simplify", "zones", "overwrite")
+    request = Request(**{name: said for name, said in locals().items() if name not in own})
+    target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
+    with (
+        bounded_cache(),
+        unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
+    ):
+        detection = Detection.of(request)
+        products.check(detection.pair.grid)
+        result = detection.run(Files(partial.work(detection.key())))
+        return result.write(partial.folder, name=target.resolve().name, products=products)
