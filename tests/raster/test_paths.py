@@ -11,6 +11,7 @@ import rasterio
 
 from metriccd.errors import DataError
 from metriccd.raster import open_raster, redacted
+from metriccd.raster.paths import files_of
 from raster_files import image, write
 
 
@@ -47,6 +48,41 @@ def test_masks_archives_and_sources_belong_to_an_input(tmp_path: Path) -> None:
     rasterio.shutil.copy(path, tmp_path / "b.vrt", driver="VRT")
     rasterio.shutil.copy(tmp_path / "b.vrt", tmp_path / "c.vrt", driver="VRT")
     assert {path, tmp_path / "c.vrt"} <= set(open_raster(tmp_path / "c.vrt").files)
+
+
+def vrt(source: object, *, beside: bool = False) -> str:
+    return (
+        '<VRTDataset rasterXSize="50" rasterYSize="40"><VRTRasterBand dataType="UInt16" band="1">'
+        f'<SimpleSource><SourceFilename relativeToVRT="{beside:d}">{source}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+
+
+def test_the_file_behind_a_name_is_found_by_any_spelling(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", image(0))
+    (tmp_path / "sub").mkdir()
+    sub = tmp_path / "sub"
+    (sub / "directory.vrt").write_text(vrt(f"GTIFF_DIR:1:{path}"))
+    (sub / "beside.vrt").write_text(vrt("../a.tif", beside=True))
+    (sub / "chain.xml").write_text(vrt("beside.vrt", beside=True))
+    (sub / "query.vrt").write_text(vrt(f"vrt://{path}?bands=1"))
+    names = [
+        *(str(path), f"file://{path}", f"vrt://{path}?bands=1", f"GTIFF_DIR:1:{path}"),
+        *(f'NETCDF:"{path}":band', f"/vsisubfile/0_9999,{path}", vrt(path)),
+        *(f"/vsicached?chunk_size=16k&file={path}", *map(str, sorted(sub.iterdir()))),
+    ]
+    for name in names:
+        assert path in {file.resolve() for file in files_of(name)}, name
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.write(path, "in/a.tif")
+    archive = f"{tmp_path}/a.zip"
+    for name in (
+        *(f"/vsizip/{archive}/in/a.tif", f"/vsizip/{{{archive}}}/in/a.tif"),
+        *(f"zip+file://{archive}!in/a.tif", f"vrt:///vsizip/{archive}/in/a.tif?bands=1"),
+    ):
+        assert files_of(name) == (Path(archive),), name
+    for name in ("", "https://localhost:1/a.tif", "<VRTDataset", ":", "a" * 5000):
+        assert files_of(name) == (), name
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.sax.saxutils import unescape
 
 import rasterio
 from rasterio._path import _parse_path, _vsi_path
@@ -19,8 +21,19 @@ from metriccd.errors import DataError
 USER = re.compile(r"(?<=://)[^/@\s]+@")
 QUERY = re.compile(r"((?:://|/vsi)[^\s?]*)\?[^\s\"']*")
 SECRET = re.compile(r"\b(password|passwd|token|secret|signature|api_?key)=[^\s&;\"']+", re.I)
-# Files within which GDAL reads others.
-ARCHIVE = re.compile(r"/vsi(?:zip|tar|gzip|7z|rar)/")
+# What a name begins with that says how GDAL reads the file after it.
+VRT = "vrt://"
+WITHIN = re.compile(
+    r"^(?:vrt://|file://|/vsi(?:zip|tar|gzip|7z|rar|crypt)/|/vsisubfile/[\d_]+,"
+    r"|/vsicached\?(?:[^&]*&)*?file=)+",
+    re.I,
+)
+# A source of a VRT, and whether it is named from the VRT's folder.
+SOURCE = re.compile(
+    r"<Source(?:Filename|Dataset)\b(?:[^>]*relativeToVRT=[\"'](\d)[\"'])?[^>]*>([^<]+)<", re.I
+)
+# Characters of a VRT that are looked at, and pieces of a subdataset's name.
+LONGEST, PIECES = 2**26, 8
 
 
 def redacted(text: str) -> str:
@@ -67,7 +80,12 @@ def projection_beside(path: str) -> Path | None:
 
 
 def files_of(path: str) -> tuple[Path, ...]:
-    """Files on this machine that a raster consists of: sources, masks, headers, its archive."""
+    """Files on this machine that a raster consists of: sources, masks, headers, its archive.
+
+    Args:
+        path: Any name that GDAL or rasterio takes: a file, "file://", "vrt://", a subdataset such
+            as "GTIFF_DIR:1:a.tif", a member of an archive, or the text of a VRT.
+    """
     found: dict[Path, None] = {}
     seen: set[str] = set()
     todo = [path]
@@ -77,8 +95,11 @@ def files_of(path: str) -> tuple[Path, ...]:
             continue
         seen.add(name)
         for part in _parts(name):
-            found |= dict.fromkeys(_on_disk(part))
-            todo += [part] if part.lower().endswith(".vrt") else []
+            files = _on_disk(part)
+            found |= dict.fromkeys(files)
+            # GDAL lists the sources of a VRT, but not those of its sources, nor subdatasets.
+            texts = [name] if name.lstrip().startswith("<") else files
+            todo += [source for text in texts for source in _sources(text)]
     return tuple(found)
 
 
@@ -93,13 +114,42 @@ def _parts(path: str) -> list[str]:
         return [gdal_path(path)]
 
 
+def _sources(vrt: str | Path) -> list[str]:
+    """Names in the text or the file of a VRT; none of anything else."""
+    text, folder = (vrt, "") if isinstance(vrt, str) else (_beginning(vrt), str(vrt.parent))
+    if not text.lstrip().startswith("<VRTDataset"):
+        return []
+    named = [(beside, unescape(name.strip())) for beside, name in SOURCE.findall(text)]
+    return [os.path.join(folder, name) if beside == "1" else name for beside, name in named]  # noqa: PTH118  # may be no path
+
+
+def _beginning(file: Path) -> str:
+    """The text of a VRT, as far as it is of any sensible length; "" of other files."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(64)
+            if not start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<VRTDataset"):
+                return ""
+            return (start + stream.read(LONGEST)).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+
+
 def _on_disk(name: str) -> list[Path]:
     """Files behind a name of GDAL: itself, the archive it lies in, or all of a folder."""
-    inside = ARCHIVE.search(name)
-    path = Path(name[inside.end() :].strip("{}") if inside else name)
-    if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.is_file())
-    for each in (path, *path.parents) if inside else (path,):
-        if Path(str(each).rstrip("}")).is_file():
-            return [Path(str(each).rstrip("}"))]
+    bare = WITHIN.sub("", name)
+    bare = bare.partition("?")[0] if name.startswith(VRT) else bare
+    path = bare.replace("{", "").replace("}", "") if bare != name else bare
+    if path and os.path.isdir(path):  # noqa: PTH112  # never raises
+        return sorted(each for each in Path(path).rglob("*") if each.is_file())
+    for each in (Path(path), *Path(path).parents):
+        if os.path.isfile(each):  # noqa: PTH113  # never raises
+            return [each]
+    # NETCDF:"a.nc":band, GTIFF_DIR:1:a.tif, SENTINEL2_L2A:a.xml:10m:EPSG_32632
+    pieces = bare.split(":")[:PIECES]
+    for start in range(len(pieces)):
+        for end in range(len(pieces), start, -1):
+            piece = ":".join(pieces[start:end]).strip('"')
+            if piece and piece != name and os.path.isfile(WITHIN.sub("", piece)):  # noqa: PTH113
+                return [Path(WITHIN.sub("", piece))]
     return []
