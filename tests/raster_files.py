@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp
 
 # All files of a result.
 FILES = {
+    ".metriccd",
     *("score.tif", "score.qml", "score.sld"),
     *("change.tif", "change.qml", "change.sld", "change.tif.aux.xml"),
     *("change.gpkg", "polygons.qml", "polygons.sld"),

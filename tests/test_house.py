@@ -18,7 +18,7 @@ PLAN = REPOSITORY / "docs" / "architecture.md"
 LAYERS = [
     {"errors", "stages"},
     {"raster", "nets", "difference"},
-    {"pair", "scene", "gis"},
+    {"pair", "scene", "gis", "output"},
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
     {"result", "check", "detection"},

@@ -26,7 +26,7 @@ from metriccd.result.panels import error_panel
 from metriccd.result.pictures import ERROR_RGB
 from raster_files import TRANSFORM, UTM, write
 
-FILES = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
+FILES = {".metriccd", "table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
 
 
 @pytest.fixture(scope="session")

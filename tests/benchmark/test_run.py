@@ -35,7 +35,7 @@ from metriccd.pair.pair import read_pair
 from metriccd.stages import Stages, peak_mib, reset_peak
 from raster_files import write
 
-FILES = {"table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
+FILES = {".metriccd", "table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
 SIZES = {"a": (96, 96), "b": (96, 128), "c": (64, 80)}
 TIMES = ("seconds", "total_seconds", "peak_mib")
 
@@ -286,7 +286,7 @@ def test_a_second_run_runs_nothing_and_gives_the_same_bytes(root, tmp_path, coun
     counted.clear()
     run(root, tmp_path / "out", entries)
     assert not counted
-    for name in FILES - {"journal", "run.json"}:
+    for name in FILES - {"journal", "run.json", ".metriccd"}:
         assert (tmp_path / "out" / name).read_bytes() == before[name]
 
 

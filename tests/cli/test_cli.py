@@ -107,7 +107,15 @@ def test_compare_writes_and_prints_a_row_for_each_method_and_rule(monkeypatch, c
     chosen = ("--methods", "irmad_toolbox,cva", "--thresholds", "otsu,kmeans", "-o", "out")
     code, out, err = run(*COMPARE, *chosen, capsys=capsys)
     assert code == 0
-    names = {"table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}
+    names = {
+        ".metriccd",
+        "table.csv",
+        "table.json",
+        "table.md",
+        "curves.png",
+        "panel.png",
+        "run.json",
+    }
     assert {path.name for path in Path("out").iterdir()} == names
     words = ("irmad_toolbox", "cva", "otsu", "kmeans")
     assert [out.count(word) for word in words] == [2, 2, 2, 2]
@@ -172,7 +180,15 @@ def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> No
     chosen = ("--methods", "irmad_toolbox,default,deep_cva", "-o", "out")
     code, out, err = run(*BENCHMARK, *chosen, capsys=capsys)
     assert code == 0
-    names = {"table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
+    names = {
+        ".metriccd",
+        "table.csv",
+        "table.json",
+        "table.md",
+        "curves.png",
+        "run.json",
+        "journal",
+    }
     assert {path.name for path in Path("out").iterdir()} == names
     assert [out.count(word) for word in ("irmad_toolbox", "default", "Means over 2 pairs")] == [
         1
@@ -602,11 +618,12 @@ def test_a_log_file_has_a_dated_line_for_each_stage(capsys) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_resuming_is_said_in_words(capsys) -> None:
-    from metriccd.result import unfinished_path
+    from metriccd.output.place import unfinished_path
 
     work = unfinished_path(Path("out")) / "work"
     work.mkdir(parents=True)
     (work / "finished").write_text("0\n1\n2\n")
+    (work.parent / ".metriccd").write_text('{"metriccd": "unfinished"}')
     code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", *FAST, capsys=capsys)
     assert code == 0
     assert "resuming: 3 tiles of the interrupted run are kept" in err

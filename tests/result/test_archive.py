@@ -15,8 +15,8 @@ from affine import Affine
 import metriccd as mcd
 from metriccd.decision import Cleaning
 from metriccd.errors import DataError
+from metriccd.output import RECORD
 from metriccd.result.archive import Archive, decide_again
-from metriccd.result.folder import RECORD
 from raster_files import write
 
 MAPS = ("score.tif", "change.tif", "before-view.tif", "after-view.tif")

@@ -25,9 +25,11 @@ from metriccd.methods.method import Options
 from metriccd.methods.methods import METHODS
 from metriccd.nets import precision
 from metriccd.nets.features import load_extractor
+from metriccd.output.folder import FINISHED
+from metriccd.output.place import unfinished_path
+from metriccd.output.workshop import WORK
 from metriccd.pair.blocks import ArrayPair, Block
 from metriccd.pair.pair import read_pair
-from metriccd.result.folder import FINISHED, LOCK, WORK, unfinished_path
 from metriccd.scene import measure, sampling
 from metriccd.scene.scan import scan
 from metriccd.scene.workspace import Memory
@@ -306,7 +308,7 @@ def test_a_method_that_needs_the_whole_is_written_the_same_way(files, tmp_path: 
     record = json.loads((tmp_path / "out/run.json").read_text())
     assert record["settings"]["method"] == "closed_form"
     assert {"score.tif", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert LOCK not in {path.name for path in (tmp_path / "out").iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
     with rasterio.open(tmp_path / "out/score.tif") as file:
         change = mcd.detect(*files, method="closed_form", threshold="kmeans")
         np.testing.assert_array_equal(file.read(1), change.score)

@@ -5,7 +5,13 @@ Out: figures that say what the reference was used for, error maps and curves.
 """
 
 from metriccd.accuracy.curves import draw_curves
-from metriccd.accuracy.evaluation import Evaluation, evaluate, evaluate_folder, evaluate_points
+from metriccd.accuracy.evaluation import (
+    Evaluation,
+    evaluate,
+    evaluate_folder,
+    evaluate_points,
+    evaluated,
+)
 from metriccd.accuracy.metrics import Confusion, Ranking, Scores, mean_scores
 from metriccd.accuracy.reference import Known, judged_pixels, read_reference
 
@@ -19,6 +25,7 @@ __all__ = [
     "evaluate",
     "evaluate_folder",
     "evaluate_points",
+    "evaluated",
     "judged_pixels",
     "mean_scores",
     "read_reference",

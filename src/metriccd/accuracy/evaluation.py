@@ -19,19 +19,20 @@ from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.errors import DataError
 from metriccd.gis import CHANGE
+from metriccd.output import RECORD, additions, restored
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
 from metriccd.result import (
-    RECORD,
     Change,
     encode,
     error_map,
     error_panel,
     shrunk,
     with_reference,
-    write_together,
 )
 
 REPORT = "report.html"
+# What an evaluation writes beside a result.
+ADDED = ("evaluation.json", "errors.png", "curves.png", REPORT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,33 @@ def evaluate_folder(
     Raises:
         DataError: `out` is no result, or the reference cannot be read or knows no pixel of it.
         GridError: The reference does not lie on the result's grid.
+        OutputError: `out` holds somebody else's file of such a name, or cannot be written.
+    """
+    _require_result(out)
+    with additions(out, ADDED, edited=(REPORT,)) as add:
+        found, files = evaluated(out, references, name=name, palette=palette)
+        add(files)
+        return found
+
+
+def evaluated(
+    out: Path,
+    references: Sequence[str],
+    *,
+    name: str | None = None,
+    palette: Literal["paper", "colorblind"] = "colorblind",
+) -> tuple[Evaluation, dict[str, bytes]]:
+    """The same, and the files that say it, not written yet.
+
+    Args:
+        out: Folder of a result.
+        references: One reference, or a mask of change and one of no change.
+        name: What the result is called; the folder's name by default.
+        palette: Colors of the error map.
+
+    Raises:
+        DataError: `out` is no result, or the reference cannot be read or knows no pixel of it.
+        GridError: The reference does not lie on the result's grid.
     """
     change, values, valid, grid = _read_result(out)
     reference = references[0] if len(references) == 1 else (references[0], references[1])
@@ -168,8 +196,7 @@ def evaluate_folder(
             errors=encode(small, "png"),
         )
         files[REPORT] = report.encode()
-    write_together(out, files)
-    return found
+    return found, files
 
 
 def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
@@ -187,7 +214,17 @@ def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
 
     Raises:
         DataError: `out` is no result, the points cannot be read, or a class has too few.
+        OutputError: `out` holds somebody else's file of such a name, or cannot be written.
     """
+    _require_result(out)
+    with additions(out, ADDED, edited=(REPORT,)) as add:
+        figures, files = _estimated(out, points)
+        add(files)
+        return figures
+
+
+def _estimated(out: Path, points: Path) -> tuple[dict[str, tuple[float, str]], dict[str, bytes]]:
+    """Figures of a sample, and the files that say them."""
     change, _, valid, grid = _read_result(out)
     areas = grid.pixel_areas(Window.whole(grid.shape))
     size = np.ones(grid.shape) if areas is None else np.asarray(areas) / 1e4
@@ -206,8 +243,7 @@ def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
         files[REPORT] = with_reference(
             report, figures, threshold=float(_threshold(out)["value"])
         ).encode()
-    write_together(out, files)
-    return figures
+    return figures, files
 
 
 def _threshold(out: Path) -> dict[str, Any]:
@@ -228,14 +264,23 @@ def score(
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
 
 
+def _require_result(out: Path) -> None:
+    """Refuses a folder that holds no result.
+
+    Raises:
+        DataError: It does not.
+    """
+    restored(out)
+    if not (out / RECORD).is_file():
+        raise DataError(f"a result of metriccd must hold {RECORD}: {out} does not; check the path")
+
+
 def _read_result(
     out: Path,
 ) -> tuple[
     Bool[np.ndarray, "row col"], Float[np.ndarray, "row col"], Bool[np.ndarray, "row col"], Grid
 ]:
     """Change map, score, valid mask and grid of a result on disk."""
-    if not (out / RECORD).is_file():
-        raise DataError(f"a result of metriccd must hold {RECORD}: {out} does not; check the path")
     layers = []
     for name in ("change.tif", "score.tif"):
         raster = open_raster(out / name)

@@ -18,9 +18,10 @@ from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_tab
 from metriccd.benchmark.trial import Entry, Judge, Measured
 from metriccd.decision import THRESHOLDS
 from metriccd.methods import METHODS, PRESETS, Options, choose_preset, options_of
+from metriccd.output import RECORD, output_folder
 from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
 from metriccd.raster import Image, Nodata, as_raster
-from metriccd.result import RECORD, error_panel, input_of, output_folder, stretched, versions
+from metriccd.result import error_panel, input_of, stretched, versions
 from metriccd.stages import Progress, Stages
 
 # Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
@@ -86,9 +87,16 @@ class Comparison:
             OutputError: `out` exists, or cannot be written.
         """
         target = Path(out)
-        with output_folder(target, overwrite=overwrite) as folder:
+        with output_folder(target, overwrite=overwrite, inputs=self._inputs()) as folder:
             self.write(folder, palette=palette)
         return target
+
+    def _inputs(self) -> list[str]:
+        """Files that the comparison was made of, as far as its record tells."""
+        record = self.record
+        read = [*record.get("inputs", {}).values()]
+        read += [*record.get("masks", ()), *record.get("references", ())]
+        return [file["path"] for each in read for file in each["files"]]
 
     def write(
         self, folder: Path, *, palette: Literal["paper", "colorblind"] = "colorblind"

@@ -19,12 +19,14 @@ import numpy as np
 from metriccd.accuracy import Confusion, Ranking, Scores
 from metriccd.benchmark.trial import Measured
 from metriccd.errors import OutputError
-from metriccd.result import write_together
+from metriccd.output import RECORD, require_ours, write_together
 from metriccd.scene import Histogram
 
 # Bins of a stored ranking: pooled AUC to 1e-5, AP and best F1 to 2e-4.
 BINS = 2**12
 FOLDER = "journal"
+# What a benchmark writes beside it.
+TABLES = frozenset({"table.csv", "table.json", "table.md", "curves.png", RECORD})
 # What reading a file that is missing, cut or changed can raise.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error)
 
@@ -91,6 +93,7 @@ class Journal:
                 f"OUT must be new, or an earlier benchmark to go on with: {out} is neither; "
                 "choose another folder"
             )
+        require_ours(out, TABLES)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -13,7 +13,7 @@ from metriccd.accuracy import Confusion, Ranking, Scores, draw_curves, mean_scor
 from metriccd.benchmark.journal import Run
 from metriccd.benchmark.published import MEASURES, NOTES, published
 from metriccd.benchmark.tables import BASIS, COLUMNS, Column, basis_line, csv_table, markdown_table
-from metriccd.result import RECORD, write_together
+from metriccd.output import RECORD, add_together
 
 COSTS = {
     "seconds": Column("s", digits=2),
@@ -117,7 +117,7 @@ class Leaderboard:
         rows = list(self.rows())
         record = dict(self.record) | {"created": datetime.now(UTC).isoformat()}
         title = f"{self.dataset}, split {self.split}: {len(self.runs)} pairs, pixels pooled"
-        write_together(
+        add_together(
             out,
             {
                 "table.csv": csv_table(rows).encode(),

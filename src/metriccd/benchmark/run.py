@@ -28,6 +28,7 @@ from metriccd.methods import (
     options_of,
 )
 from metriccd.nets import load_extractor
+from metriccd.output import require_ours
 from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
 from metriccd.result import code_digest, input_of, versions, weights_of
@@ -175,6 +176,7 @@ def benchmark_sets(
             f"OUT must be new, or an earlier benchmark of these sets to go on with: {out} is "
             "neither; choose another folder"
         )
+    require_ours(out, Survey.FILES)
     leaderboards = {}
     for each in sets:
         leaderboards[each.name] = benchmark(

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from metriccd.accuracy import Confusion
 from metriccd.benchmark.leaderboard import Leaderboard
 from metriccd.benchmark.tables import Column, markdown_table
-from metriccd.result import write_together
+from metriccd.output import add_together
 
 SURVEY_COLUMNS = {
     "pairs": Column("pairs", digits=0),
@@ -48,7 +48,10 @@ class Survey:
 
     Attributes:
         sets: Name of a set → what entries gave on its pairs.
+        FILES: Names of what is written.
     """
+
+    FILES: ClassVar[tuple[str, ...]] = ("sets.csv", "sets.json", "sets.md")
 
     sets: Mapping[str, Leaderboard] = field(repr=False)
 
@@ -87,7 +90,7 @@ class Survey:
         writer = csv.DictWriter(text, list(names.values()), lineterminator="\n")
         writer.writeheader()
         writer.writerows({names[key]: value for key, value in row.items()} for row in rows)
-        write_together(
+        add_together(
             out,
             {
                 "sets.csv": text.getvalue().encode(),

@@ -28,9 +28,11 @@ from metriccd.cli.arguments import (
     Second,
     Seed,
     guarded,
+    in_place,
     listed,
     missing_value,
     one_or_two,
+    say_restored,
     usage,
 )
 from metriccd.cli.console import (
@@ -56,14 +58,18 @@ def evaluate(
     """Compares a result with a reference; adds figures, maps and curves to OUT and its report."""
     from metriccd.accuracy import evaluate_folder, evaluate_points
 
+    say_restored(out, quiet=quiet)
     if len(reference) == 1 and reference[0].lower().endswith(".csv"):
         figures = evaluate_points(out, Path(reference[0]))
-        print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
+        with in_place(out):
+            print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
         return
     found = evaluate_folder(out, reference, palette=palette.value)
-    print_evaluation(found, {"out": str(out)}, quiet=quiet, as_json=as_json)
-    if not (quiet or as_json):
-        typer.echo(f"Open {out / 'report.html'}, {out / 'errors.png'} and {out / 'curves.png'}.")
+    with in_place(out):
+        print_evaluation(found, {"out": str(out)}, quiet=quiet, as_json=as_json)
+        if not (quiet or as_json):
+            pictures = f"{out / 'errors.png'} and {out / 'curves.png'}"
+            typer.echo(f"Open {out / 'report.html'}, {pictures}.")
 
 
 @guarded
@@ -104,7 +110,8 @@ def compare(
     from metriccd.benchmark import choose_rows
     from metriccd.benchmark import compare as run_methods
     from metriccd.methods import choose_device
-    from metriccd.result import output_folder
+    from metriccd.output import output_folder
+    from metriccd.pair import file_of_mask
 
     with usage():
         names, rules = listed(methods) or [], listed(thresholds) or []
@@ -112,7 +119,8 @@ def compare(
         choose_device(device.value)
         truth = one_or_two(reference)
         missing = missing_value(nodata)
-    inputs = (t1, t2, *reference, *(mask or ()))
+    inputs = [t1, t2, *reference, *map(file_of_mask, mask or ()), *filter(None, [extractor])]
+    say_restored(out, quiet=quiet)
     with (
         output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
         show_progress(quiet) as progress,
@@ -134,7 +142,8 @@ def compare(
             progress=progress,
         )
         comparison.write(folder, palette=palette.value)
-    print_comparison(out, comparison, quiet=quiet, as_json=as_json)
+    with in_place(out):
+        print_comparison(out, comparison, quiet=quiet, as_json=as_json)
 
 
 @guarded

@@ -71,11 +71,30 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 raise
             typer.echo(f"error: {line}", err=True)
             raise typer.Exit(EXIT_DATA) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted: nothing was written", err=True)
+        except KeyboardInterrupt as interrupt:
+            typer.echo(f"interrupted: {interrupt or 'nothing was written'}", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return run
+
+
+@contextmanager
+def in_place(out: Path) -> Iterator[None]:
+    """Says what is true if an interrupt comes once the result has its place."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the result was already in place: {out}") from None
+
+
+def say_restored(out: Path, *, quiet: bool) -> None:
+    """Ends what a killed process had begun, first of all, and says so."""
+    from metriccd.output import restored
+
+    if restored(out) and not quiet:
+        typer.echo(
+            f"restored: the earlier result in {out}, which a killed process was replacing", err=True
+        )
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]

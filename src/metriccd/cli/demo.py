@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metriccd.cli.arguments import Json, Overwrite, Quiet, guarded
+from metriccd.cli.arguments import Json, Overwrite, Quiet, guarded, in_place, say_restored
 from metriccd.cli.console import print_evaluation
 from metriccd.cli.progress import show_progress
 
@@ -26,10 +26,12 @@ def demo(
     """Makes a pair with known changes, detects them, evaluates, and writes the report."""
     from metriccd.demo import make_demo
 
+    say_restored(out, quiet=quiet)
     with show_progress(quiet) as progress:
         found = make_demo(out, size=size, seed=seed, overwrite=overwrite, progress=progress)
     report = out / "report.html"
     places = {"out": str(out), "report": str(report)}
-    print_evaluation(found, places, quiet=quiet, as_json=as_json)
-    if not (quiet or as_json):
-        typer.echo(f"Open {report} in a browser, or {report.with_name('preview.png')}.")
+    with in_place(out):
+        print_evaluation(found, places, quiet=quiet, as_json=as_json)
+        if not (quiet or as_json):
+            typer.echo(f"Open {report} in a browser, or {report.with_name('preview.png')}.")

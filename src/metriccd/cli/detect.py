@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from metriccd.cli.arguments import (
-    EXIT_INTERRUPTED,
     Aoi,
     Assets,
     BandNamesOf,
@@ -49,9 +48,11 @@ from metriccd.cli.arguments import (
     Zones,
     assets_of,
     guarded,
+    in_place,
     level_of,
     listed,
     missing_value,
+    say_restored,
     usage,
 )
 from metriccd.cli.console import summarize
@@ -119,8 +120,9 @@ def detect(
     from metriccd.detection import detect_into
     from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
-    from metriccd.pair import bounds_of
-    from metriccd.result import Products, tiles_kept, unfinished_path
+    from metriccd.output import require_log, tiles_kept
+    from metriccd.pair import bounds_of, file_of_mask
+    from metriccd.result import Products
 
     level = level_of(threshold)
     with usage():
@@ -164,29 +166,24 @@ def detect(
     if dry_run:
         print_plan(t1, t2, asked, products, as_json=as_json)
         return
+    if log_file is not None:
+        files = (t1, t2, *map(file_of_mask, mask or ()), aoi, zones, extractor)
+        require_log(log_file, out, filter(None, files))
+    say_restored(out, quiet=quiet)
     kept = tiles_kept(out)
     if kept and not quiet:
         typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
-    try:
-        with show_progress(quiet, verbose=verbose, log=log_file) as progress:
-            summary = detect_into(
-                out,
-                t1,
-                t2,
-                **asked,
-                vector=products.vector,
-                simplify=f"{products.simplify}{products.unit}",
-                zones=zones,
-                overwrite=overwrite,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        if not unfinished_path(out).exists():
-            raise
-        typer.echo(
-            f"interrupted: what is finished is kept in {unfinished_path(out)}; "
-            "the same command goes on",
-            err=True,
+    with show_progress(quiet, verbose=verbose, log=log_file) as progress:
+        summary = detect_into(
+            out,
+            t1,
+            t2,
+            **asked,
+            vector=products.vector,
+            simplify=f"{products.simplify}{products.unit}",
+            zones=zones,
+            overwrite=overwrite,
+            progress=progress,
         )
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    summarize(out, summary, quiet=quiet, as_json=as_json)
+    with in_place(out):
+        summarize(out, summary, quiet=quiet, as_json=as_json)

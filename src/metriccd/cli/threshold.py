@@ -21,8 +21,10 @@ from metriccd.cli.arguments import (
     Verbose,
     Zones,
     guarded,
+    in_place,
     level_of,
     listed,
+    say_restored,
     usage,
 )
 from metriccd.cli.console import summarize
@@ -62,8 +64,12 @@ def threshold(
     map, are removed.
     """
     from metriccd.decision import Connectivity
+    from metriccd.output import require_log
     from metriccd.result import Archive, decide_again
 
+    if log_file is not None:
+        require_log(log_file, out, () if zones is None else (zones,))
+    say_restored(out, quiet=quiet)
     with usage():
         level = level_of(value)
         archive = Archive.of(out)
@@ -89,6 +95,7 @@ def threshold(
                 products=products,
                 progress=progress,
             )
-    if judged and not (quiet or as_json):
-        typer.echo("The evaluation of the old map was removed; evaluate again.")
-    summarize(out, summary, quiet=quiet, as_json=as_json)
+    with in_place(out):
+        if judged and not (quiet or as_json):
+            typer.echo("The evaluation of the old map was removed; evaluate again.")
+        summarize(out, summary, quiet=quiet, as_json=as_json)

@@ -9,11 +9,11 @@ import numpy as np
 from affine import Affine
 from jaxtyping import Shaped
 
-from metriccd.accuracy import Evaluation, evaluate_folder
+from metriccd.accuracy import Evaluation, evaluated
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.detection import detect
+from metriccd.output import output_folder
 from metriccd.raster import CogLayer, Grid, cog_writer, crs_of
-from metriccd.result import output_folder
 from metriccd.stages import Progress, Stages
 
 # UTM zone 32 north; the scene lies nowhere in particular.
@@ -47,7 +47,9 @@ def make_demo(
             before, after, reference = _write_scene(scene, folder)
         change = detect(before, after, progress=progress)
         change.write(folder, name=out.resolve().name)
-        found = evaluate_folder(folder, [str(reference)], name=out.resolve().name)
+        found, files = evaluated(folder, [str(reference)], name=out.resolve().name)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
         for record in ("run.json", "evaluation.json"):
             _rename(folder / record, folder, out.resolve())
         return found

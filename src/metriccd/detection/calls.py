@@ -12,9 +12,10 @@ from metriccd.decision import Connectivity
 from metriccd.detection.request import Request
 from metriccd.detection.run import Detection
 from metriccd.methods import Direction
+from metriccd.output import unfinished_folder
 from metriccd.pair import BandNames, Dates
 from metriccd.raster import Image, Nodata, bounded_cache
-from metriccd.result import Change, Products, unfinished_folder
+from metriccd.result import Change, Products
 from metriccd.scene import Files, Memory
 from metriccd.stages import Progress
 
@@ -197,11 +198,13 @@ def detect_into(
     own = ("own", "out", "vector", "simplify", "zones", "overwrite")
     request = Request(**{name: said for name, said in locals().items() if name not in own})
     target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
+    inputs = [*request.files, *([] if products.zones is None else [products.zones])]
     with (
         bounded_cache(),
-        unfinished_folder(target, overwrite=overwrite, inputs=request.files) as partial,
+        unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial,
     ):
         detection = Detection.of(request)
+        partial.require_apart(detection.pair.files)
         products.check(detection.pair.grid)
         result = detection.run(Files(partial.work(detection.key())))
         return result.write(partial.folder, name=target.resolve().name, products=products)

@@ -11,7 +11,7 @@ from torch import nn
 
 from metriccd.decision import Cleaning, Connectivity
 from metriccd.methods import Direction
-from metriccd.pair import BandNames, Dates, ImagePair, read_pair, several
+from metriccd.pair import BandNames, Dates, ImagePair, file_of_mask, read_pair, several
 from metriccd.raster import Image, Nodata
 from metriccd.stages import Progress, Stages
 
@@ -70,9 +70,9 @@ class Request:
 
     @property
     def files(self) -> list[str | Path]:
-        """The images and masks that are files or folders."""
-        images = (self.t1, self.t2, *several(self.masks), self.aoi)
-        return [image for image in images if isinstance(image, str | Path)]
+        """The images, masks, polygons and weights that are files or folders, or may be."""
+        read = (self.t1, self.t2, *map(file_of_mask, several(self.masks)), self.aoi, self.extractor)
+        return [each for each in read if isinstance(each, str | Path)]
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from metriccd.pair.color import (
 )
 from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows, shift_of
 from metriccd.pair.dates import Dates
-from metriccd.pair.masks import Mask, several
+from metriccd.pair.masks import Mask, file_of_mask, several
 from metriccd.pair.pair import ImagePair, read_pair
 from metriccd.pair.shift import Shift
 
@@ -41,6 +41,7 @@ __all__ = [
     "bounds_of",
     "colors_of",
     "coregistered",
+    "file_of_mask",
     "on_lattice",
     "polynomial_correction",
     "read_pair",

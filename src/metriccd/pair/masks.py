@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 
 from metriccd.errors import DataError
 from metriccd.pair.alignment import on_lattice
-from metriccd.pair.classes import Classes, looks_like, split_classes
+from metriccd.pair.classes import WRITTEN, Classes, looks_like, split_classes
 from metriccd.pair.registration import Registration
 from metriccd.raster import (
     Grid,
@@ -94,6 +94,12 @@ class Mask:
 def several(masks: Image | Sequence[Image]) -> Sequence[Image]:
     """Masks as a sequence; one alone is a mask too."""
     return masks if isinstance(masks, list | tuple) else (masks,)
+
+
+def file_of_mask(mask: Image) -> Image:
+    """The file of a mask with its classes; any other mask itself."""
+    written = WRITTEN.fullmatch(mask.strip()) if isinstance(mask, str) else None
+    return mask if written is None or written["path"] is None else written["path"]
 
 
 def open_masks(

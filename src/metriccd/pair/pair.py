@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -77,6 +78,12 @@ class ImagePair:
             for raster in (self.t1, self.t2)
             if "zeros" in raster.seen
         ]
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """Files that the images and the masks consist of."""
+        for source in (self.t1, self.t2, *(mask.source for mask in self.masks)):
+            yield from source.files
 
     @property
     def settings(self) -> dict[str, object]:

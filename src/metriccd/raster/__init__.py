@@ -15,7 +15,7 @@ from metriccd.raster.bands import Band
 from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
 from metriccd.raster.items import class_band, open_item
-from metriccd.raster.paths import redacted
+from metriccd.raster.paths import files_of, redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
 from metriccd.raster.shapes import Shapes, burn, is_vector, open_shapes, trace_outlines
@@ -39,6 +39,7 @@ __all__ = [
     "class_band",
     "cog_writer",
     "crs_of",
+    "files_of",
     "from_array",
     "is_vector",
     "open_item",

@@ -6,14 +6,6 @@ Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memo
 
 from metriccd.result.archive import Archive, decide_again
 from metriccd.result.change import Change, open_change
-from metriccd.result.folder import (
-    RECORD,
-    output_folder,
-    tiles_kept,
-    unfinished_folder,
-    unfinished_path,
-    write_together,
-)
 from metriccd.result.layers import Products
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, shrunk, stretched
@@ -31,7 +23,6 @@ from metriccd.result.result import Result
 
 __all__ = [
     "DPI",
-    "RECORD",
     "Archive",
     "Change",
     "Products",
@@ -46,14 +37,9 @@ __all__ = [
     "inputs_of",
     "key_of",
     "open_change",
-    "output_folder",
     "shrunk",
     "stretched",
-    "tiles_kept",
-    "unfinished_folder",
-    "unfinished_path",
     "versions",
     "weights_of",
     "with_reference",
-    "write_together",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,8 @@ from metriccd.decision import BLOCK, Cleaning, Scale, judge
 from metriccd.errors import DataError
 from metriccd.gis import APPEARED, CHANGE
 from metriccd.kinds import BY_EVIDENCE, NODATA, wanted_kinds
+from metriccd.output import RECORD, output_folder, restored
 from metriccd.raster import Grid, Window, open_raster
-from metriccd.result.folder import RECORD, RESULT, output_folder
 from metriccd.result.layers import Products
 from metriccd.result.rasters import POTENTIAL, VIEWS, view_of
 from metriccd.result.record import decision_record
@@ -56,6 +55,7 @@ class Archive:
         Raises:
             DataError: The folder holds none, or one of another version.
         """
+        restored(folder)
         path = folder / RECORD
         if not path.is_file():
             raise DataError(
@@ -271,9 +271,6 @@ def decide_again(
         output_folder(out, keep=True) as folder,
         archive.opened(stages) as result,
     ):
-        for path in out.iterdir():
-            if path.name not in RESULT:
-                _copy(path, folder / path.name)
         with stages.stage("decide"):
             again = decided(result, wanted, cleaning or archive.cleaning, kinds)
         return again.write(folder, name=out.resolve().name, products=products or archive.products)
@@ -292,13 +289,6 @@ def _lean(read: Known, window: Window) -> Float32[np.ndarray, "row col"]:
     ways = read(window)
     leans = np.where(ways == APPEARED, 1, -1)
     return np.where(ways == NODATA, np.nan, leans).astype(np.float32)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
-    else:
-        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _view(path: Path) -> Float32[np.ndarray, "3 _row _col"]:

@@ -18,10 +18,10 @@ from matplotlib.axes import Axes
 
 from metriccd.decision import Connectivity
 from metriccd.kinds import shown
+from metriccd.output import output_folder
 from metriccd.raster import Grid, Window
 from metriccd.result import pictures
 from metriccd.result.archive import Archive, cleaning_of, decided, products_of
-from metriccd.result.folder import output_folder
 from metriccd.result.layers import Products
 from metriccd.result.rasters import direction_of, to_dataset
 from metriccd.result.result import Result
@@ -246,11 +246,9 @@ class Change:
         products = products_of(self.record).with_asked(
             vector=vector, simplify=simplify, zones=zones
         )
-        inputs = [
-            file["path"]
-            for date in self.record.get("inputs", {}).values()
-            for file in date["files"]
-        ]
+        read = (*self.record.get("inputs", {}).values(), *self.record.get("masks", ()))
+        inputs = [file["path"] for each in read for file in each["files"]]
+        inputs += [] if products.zones is None else [products.zones]
         with output_folder(target, overwrite=overwrite, inputs=inputs) as folder:
             self.write(folder, name=target.resolve().name, products=products)
         return target

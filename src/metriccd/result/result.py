@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
+from metriccd.output import RECORD
 from metriccd.raster import Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
-from metriccd.result.folder import RECORD
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (

@@ -1,0 +1,29 @@
+"""The output folder: it appears whole or not at all, and nothing that is not ours is ever lost.
+
+In: where OUT is, what is read meanwhile, and files that a result consists of.
+Out: OUT, with a list of what was written; a hidden folder beside it while it is being made.
+"""
+
+from metriccd.output.additions import add_together, additions, require_ours, write_together
+from metriccd.output.folder import (
+    output_folder,
+    restored,
+    tiles_kept,
+    unfinished_folder,
+)
+from metriccd.output.inputs import require_log
+from metriccd.output.names import RECORD, RESULT
+
+__all__ = [
+    "RECORD",
+    "RESULT",
+    "add_together",
+    "additions",
+    "output_folder",
+    "require_log",
+    "require_ours",
+    "restored",
+    "tiles_kept",
+    "unfinished_folder",
+    "write_together",
+]

@@ -1,0 +1,282 @@
+"""The output folder: it appears whole or not at all, and replaces nothing but what is ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from metriccd.errors import OutputError
+from metriccd.output.exchange import undisturbed
+from metriccd.output.inputs import require_apart, require_files_apart
+from metriccd.output.marker import MARKER, Marker
+from metriccd.output.names import RESULT
+from metriccd.output.place import require_own, resolved, unfinished_path, unwritable
+from metriccd.output.workshop import OLD, WORK, Workshop, is_workshop, workshop
+from metriccd.scene import FINISHED
+
+# Foreign files that a line names, and seconds that an addition waits for another process.
+NAMED, WAIT = 3, 10.0
+
+
+@contextmanager
+def output_folder(
+    out: Path,
+    *,
+    overwrite: bool = False,
+    keep: bool = False,
+    inputs: Sequence[str | Path] = (),
+) -> Iterator[Path]:
+    """Yields an empty folder beside `out` that takes its place when the block ends well.
+
+    Whatever goes wrong in between, also an interrupt, leaves `out` as it was.
+
+    Args:
+        out: Where the result shall be. Missing parent folders are made.
+        overwrite: Replace an earlier result there.
+        keep: Replace the files of a result there; whatever else there is stays.
+        inputs: What is read meanwhile; none of it may lie in `out`.
+
+    Raises:
+        OutputError: `out` exists and may not be replaced, cannot be written, or is being made.
+        KeyboardInterrupt: It says whether the result was already in place.
+    """
+    with _opened(out, overwrite=overwrite, keep=keep, inputs=inputs) as making:
+        yield making.shop.result
+        making.finish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A folder in which a result is made.
+
+    Attributes:
+        shop: Where it is made.
+    """
+
+    shop: Workshop
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.shop.result
+
+    def work(self, key: str) -> Path:
+        """A folder for intermediate files; emptied where it was made for another key."""
+        work = self.shop.work
+        file = work / "key"
+        if not file.is_file() or file.read_text(encoding="ascii") != key:
+            self.shop.clear_work()
+            work.mkdir()
+            file.write_text(key, encoding="ascii")
+        return work
+
+    def require_apart(self, files: Iterable[Path]) -> None:
+        """Refuses inputs in OUT that are known only once the images are open.
+
+        Raises:
+            OutputError: One lies in it.
+        """
+        require_files_apart(self.shop.out, files)
+
+
+@contextmanager
+def unfinished_folder(
+    out: Path, *, overwrite: bool = False, inputs: Sequence[str | Path] = ()
+) -> Iterator[Unfinished]:
+    """Like `output_folder`, but what an interrupt leaves is kept, for the next run to go on with.
+
+    Its intermediate files vanish when the block ends well; a fault leaves nothing, nor does an
+    interrupt before the first tile is finished.
+
+    Args:
+        out: Where the result shall be.
+        overwrite: Replace an earlier result there.
+        inputs: What is read meanwhile; none of it may lie in `out`.
+
+    Raises:
+        OutputError: `out` exists and may not be replaced, cannot be written, or is being made.
+        KeyboardInterrupt: It says what is kept, or whether the result was already in place.
+    """
+    with _opened(out, overwrite=overwrite, inputs=inputs) as making:
+        making.resumes = True
+        yield Unfinished(shop=making.shop)
+        making.finish()
+
+
+class _Making:
+    """A result in the making.
+
+    Attributes:
+        shop: Where it is made.
+        resumes: Whether an interrupt leaves what is finished.
+        placed: Whether it is in place.
+    """
+
+    def __init__(self, shop: Workshop, check: Callable[[], Marker], *, keep: bool) -> None:
+        self.shop, self.resumes, self.placed = shop, False, False
+        self._check, self._keep = check, keep
+
+    def finish(self) -> None:
+        """Puts the result in its place."""
+        out, result = self.shop.out, self.shop.result
+        try:
+            made = Marker.of(result)
+            # Someone else may have put something there in the meantime.
+            stays = self._check()
+            (made | stays if self._keep else made).write(result)
+            with undisturbed():
+                self.shop.place()
+                self.placed = True
+                self.shop.clear_old()
+                if self.resumes:
+                    self.shop.clear_work()
+        except OSError as error:
+            raise OutputError(unwritable(out, error)) from None
+
+    def abandon(self) -> None:
+        """Leaves nothing of it but what is not ours."""
+        if not self.placed:
+            with suppress(OSError, OutputError):
+                self.shop.clear_result()
+                if self.resumes:
+                    self.shop.clear_work()
+
+    def interrupted(self) -> KeyboardInterrupt:
+        """What is true after an interrupt."""
+        if self.placed:
+            return KeyboardInterrupt(f"the result was already in place: {self.shop.out}")
+        if self.resumes and (self.shop.work / FINISHED).exists():
+            with suppress(OSError, OutputError):
+                self.shop.clear_result()
+            return KeyboardInterrupt(
+                f"what is finished is kept in {self.shop.folder}; the same command goes on"
+            )
+        self.abandon()
+        return KeyboardInterrupt()
+
+
+@contextmanager
+def _opened(
+    out: Path, *, overwrite: bool, keep: bool = False, inputs: Sequence[str | Path]
+) -> Iterator[_Making]:
+    """A workshop in which a result is made, and cleaned up whatever happens."""
+    target = resolved(out)
+
+    def check() -> Marker:
+        return _require_kept(target) if keep else _require_replaceable(target, overwrite)
+
+    try:
+        with ExitStack() as opening:
+            opening.enter_context(_parents(target.parent))
+            shop = opening.enter_context(workshop(target))
+            check()
+            require_apart(target, inputs)
+            shop.result.mkdir()
+            opened = opening.pop_all()
+    except OSError as error:
+        raise OutputError(unwritable(target, error)) from None
+    making = _Making(shop, check, keep=keep)
+    with opened:
+        try:
+            yield making
+        except KeyboardInterrupt:
+            raise making.interrupted() from None
+        except BaseException:
+            making.abandon()
+            raise
+
+
+def restored(out: Path) -> bool:
+    """Puts OUT's result back where a process was killed while it replaced it; True if it did.
+
+    Raises:
+        OutputError: It cannot be put back.
+    """
+    folder = unfinished_path(out)
+    if not (is_workshop(folder) and (folder / OLD).is_dir() and not out.exists()):
+        return False
+    target = resolved(out)
+    try:
+        with workshop(target, wait=WAIT) as shop:
+            return shop.restored
+    except OSError as error:
+        raise OutputError(unwritable(target, error)) from None
+
+
+def tiles_kept(out: Path) -> int:
+    """Finished tiles that an interrupted run of `out` left; the same run goes on with them."""
+    folder = unfinished_path(out)
+    journal = folder / WORK / FINISHED
+    found = is_workshop(folder) and journal.is_file()
+    return journal.read_text(encoding="ascii").count("\n") if found else 0
+
+
+def _require_replaceable(out: Path, overwrite: bool) -> Marker:
+    """The list of what OUT holds, all of which may go.
+
+    Raises:
+        OutputError: There is something that is not ours, or nothing may go.
+    """
+    if not out.exists() or not any(out.iterdir()):
+        return Marker({})
+    if not overwrite:
+        raise OutputError(f"OUT must not exist: {out} does; choose another or use --overwrite")
+    marker = _list_of(out, "--overwrite replaces")
+    foreign = marker.foreign(out)
+    if foreign:
+        raise OutputError(
+            f"--overwrite replaces only what metriccd wrote: {out} holds {_named(foreign)} too; "
+            "move it, or choose another folder"
+        )
+    return marker
+
+
+def _require_kept(out: Path) -> Marker:
+    """The list of what OUT holds that stays when its result is replaced.
+
+    Raises:
+        OutputError: A file of a result is not ours, or was changed.
+    """
+    marker = _list_of(out, "threshold replaces")
+    foreign = [each for each in marker.foreign(out) if each.split(" (")[0] in RESULT]
+    if foreign:
+        raise OutputError(
+            f"threshold replaces only what metriccd wrote: {_named(foreign)} in {out} is not; "
+            "move it"
+        )
+    return marker.only(marker.files.keys() - RESULT)
+
+
+def _list_of(out: Path, what: str) -> Marker:
+    """The list of what OUT holds, where it may be replaced at all."""
+    require_own(out, "OUT")
+    if not os.access(out, os.R_OK | os.W_OK | os.X_OK):
+        raise OutputError(f"OUT must be writable: {out} is not; choose another folder")
+    marker = Marker.read(out)
+    if marker is None:
+        raise OutputError(
+            f"{what} only a result of metriccd, known by its list {MARKER}: {out} has none, as "
+            "results of earlier versions; move or remove it, or choose another folder"
+        )
+    return marker
+
+
+def _named(foreign: Sequence[str]) -> str:
+    more = f" and {len(foreign) - NAMED} more" if len(foreign) > NAMED else ""
+    return ", ".join(foreign[:NAMED]) + more
+
+
+@contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """Makes a folder and its parents; those that are empty when the block ends go again."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,224 @@
+"""The workshop: ours by its marker only, one process's at a time, and whole after any kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from folders import contents, dies, everything, fill, result
+from metriccd.errors import OutputError
+from metriccd.output import RECORD, output_folder, restored, unfinished_folder
+from metriccd.output.marker import Marker
+from metriccd.output.place import unfinished_path
+
+OUT = {f"out/{RECORD}", "out/score.tif"}
+
+
+def is_whole(out: Path) -> bool:
+    """Whether all of a result is of one run."""
+    texts = {(out / name).read_text() for name in (RECORD, "score.tif")}
+    marker = Marker.read(out)
+    return len(texts) == 1 and marker is not None and not marker.foreign(out)
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_kill_at_any_call_of_an_overwrite_leaves_a_whole_result(
+    tmp_path: Path, exchanges: bool
+) -> None:
+    out = tmp_path / "out"
+
+    def replace() -> None:
+        with unfinished_folder(out, overwrite=True) as made:
+            (made.work("key") / "finished").write_text("0\n")
+            fill(made.folder)
+
+    found = set()
+    for at in range(200):
+        result(out)
+        killed = dies(replace, at, exchanges=exchanges)
+        if exchanges:
+            assert is_whole(out), at
+        came_back = not out.exists()
+        assert restored(out) == came_back
+        assert is_whole(out), at
+        found.add(((out / RECORD).read_text(), came_back))
+        replace()
+        assert everything(tmp_path) == {"out", *OUT}, at
+        assert (out / RECORD).read_text() == "new"
+        shutil.rmtree(out)
+        if not killed:
+            break
+    assert 15 < at < 199
+    assert found == {("old", False), ("new", False)} | (set() if exchanges else {("old", True)})
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_kill_at_any_call_of_a_decision_keeps_what_is_the_users(
+    tmp_path: Path, exchanges: bool
+) -> None:
+    out = tmp_path / "out"
+
+    def replace() -> None:
+        with output_folder(out, keep=True) as folder:
+            fill(folder)
+
+    for at in range(200):
+        with output_folder(out) as folder:
+            fill(folder, "old")
+            (folder / "before.tif").write_text("image")
+        (out / "notes").mkdir()
+        (out / "notes/a.txt").write_text("mine")
+        killed = dies(replace, at, exchanges=exchanges)
+        replace()
+        assert contents(tmp_path) == {
+            **{f"out/{name}": b"new" for name in (RECORD, "score.tif")},
+            "out/before.tif": b"image",
+            "out/notes/a.txt": b"mine",
+        }, at
+        shutil.rmtree(out)
+        if not killed:
+            break
+    assert 15 < at < 199
+
+
+def foreign_link(place: Path, elsewhere: Path) -> None:
+    place.symlink_to(elsewhere)
+
+
+def foreign_file(place: Path, _elsewhere: Path) -> None:
+    place.write_text("mine")
+
+
+def foreign_folder(place: Path, _elsewhere: Path) -> None:
+    place.mkdir()
+    (place / "finished").write_text("mine")
+
+
+def foreign_marker(place: Path, _elsewhere: Path) -> None:
+    place.mkdir()
+    (place / ".metriccd").write_text("mine")
+
+
+def of_ours(place: Path, what: str) -> Path:
+    """A folder that is marked, with something in it."""
+    (place / what).parent.mkdir(parents=True)
+    (place / ".metriccd").write_text('{"metriccd": "unfinished"}')
+    return place / what
+
+
+def foreign_in_ours(place: Path, _elsewhere: Path) -> None:
+    of_ours(place, "thesis.tex").write_text("mine")
+
+
+def foreign_in_result(place: Path, _elsewhere: Path) -> None:
+    of_ours(place, "result/thesis.tex").write_text("mine")
+
+
+def foreign_in_work(place: Path, _elsewhere: Path) -> None:
+    of_ours(place, "work/thesis.tex").write_text("mine")
+
+
+def linked_result(place: Path, elsewhere: Path) -> None:
+    of_ours(place, "result").symlink_to(elsewhere)
+
+
+def linked_work(place: Path, elsewhere: Path) -> None:
+    of_ours(place, "work").symlink_to(elsewhere)
+
+
+def link_in_work(place: Path, elsewhere: Path) -> None:
+    of_ours(place, "work/distance.f32").symlink_to(elsewhere / "score.tif")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        *(foreign_link, foreign_file, foreign_folder, foreign_marker, foreign_in_ours),
+        *(foreign_in_result, foreign_in_work, linked_result, linked_work, link_in_work),
+    ],
+)
+def test_what_is_not_ours_beside_out_is_neither_followed_nor_removed(
+    tmp_path: Path, put: Callable[[Path, Path], None]
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    fill(elsewhere, "mine")
+    put(unfinished_path(out), elsewhere)
+    before = contents(tmp_path)
+
+    def run() -> None:
+        with unfinished_folder(out) as made:
+            made.work("key")
+            fill(made.folder)
+
+    with pytest.raises(
+        OutputError, match=r"\.out-unfinished is not|/(work|result) is not"
+    ) as caught:
+        run()
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of others")
+def test_folders_of_another_user_are_left_alone(tmp_path: Path) -> None:
+    out = result(tmp_path / "out")
+    os.chown(out, 12345, 12345)
+    with (
+        pytest.raises(OutputError, match="belongs to another user"),
+        output_folder(out, overwrite=True),
+    ):
+        pass
+    of_ours(unfinished_path(tmp_path / "other"), "work/finished").write_text("0\n")
+    os.chown(unfinished_path(tmp_path / "other"), 12345, 12345)
+    with pytest.raises(OutputError, match="belongs to another user"):
+        result(tmp_path / "other")
+    assert (unfinished_path(tmp_path / "other") / "work/finished").exists()
+
+
+def start_together(out: Path, number: int) -> list[str]:
+    """What each of some processes says that begin to write one OUT at the same time."""
+    go, say = os.pipe(), os.pipe()
+    processes = []
+    for _ in range(number):
+        process = os.fork()
+        if not process:
+            os.close(go[1])
+            os.read(go[0], 1)
+            try:
+                with output_folder(out) as folder:
+                    fill(folder)
+                    time.sleep(0.3)
+                line = "made"
+            except OutputError as error:
+                line = str(error)
+            os.write(say[1], f"{line}\n".encode())
+            os._exit(0)
+        processes.append(process)
+    for each in (*go, say[1]):
+        os.close(each)
+    for process in processes:
+        os.waitpid(process, 0)
+    with os.fdopen(say[0]) as stream:
+        return sorted(stream.read().splitlines())
+
+
+def test_of_processes_that_start_together_one_works(tmp_path: Path) -> None:
+    for _ in range(5):
+        *refused, made = start_together(tmp_path / "out", 4)
+        assert made == "made"
+        assert all("OUT must not be in the making: process" in line for line in refused)
+        assert everything(tmp_path) == {"out", *OUT}
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_one_process_has_it_once(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "out") as folder:
+        fill(folder)
+        with pytest.raises(OutputError, match=f"process {os.getpid()} writes"):
+            result(tmp_path / "out")
+    assert is_whole(tmp_path / "out")
