@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from metriccd.errors import OutputError
 
+MOUNTS, OCTAL = Path("/proc/self/mountinfo"), re.compile(rb"\\([0-7]{3})")
 # Names of OUT longer than that many bytes are shortened beside it.
 LONGEST = 120
 
@@ -20,11 +22,14 @@ def resolved(out: Path) -> Path:
         OutputError: It is a link to nothing, a file, or the place of a mount; or it may not be
             looked at.
     """
-    place = Path(os.path.realpath(out))
+    try:
+        place = Path(os.path.realpath(out))
+    except (OSError, ValueError) as error:
+        raise OutputError(unwritable(out, error)) from None
     try:
         out.lstat()
         there = place.exists()
-        mounted = place.is_mount() or place.parent == place
+        mounted = place.is_mount() or os.fsencode(place) in _mounts()
     except FileNotFoundError:
         return place
     except (OSError, ValueError) as error:
@@ -39,6 +44,16 @@ def resolved(out: Path) -> Path:
             "mounted; choose a folder in it"
         )
     return place
+
+
+def _mounts() -> set[bytes]:
+    """Where file systems are mounted, also parts of one at another place, as far as is told."""
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return set()
+    # A blank in a name is written as \040.
+    return {OCTAL.sub(lambda code: bytes([int(code[1], 8)]), line.split()[4]) for line in lines}
 
 
 def unfinished_path(out: Path) -> Path:
