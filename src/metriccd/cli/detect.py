@@ -8,6 +8,7 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    AllowRemote,
     Aoi,
     Assets,
     BandNamesOf,
@@ -28,6 +29,7 @@ from metriccd.cli.arguments import (
     LogFile,
     Mask,
     MaskDilate,
+    MaxPixels,
     MinArea,
     MinPixels,
     MissingValue,
@@ -56,6 +58,7 @@ from metriccd.cli.arguments import (
 )
 from metriccd.cli.console import summarize
 from metriccd.cli.progress import show_progress
+from metriccd.trust import MAX_PIXELS
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -105,6 +108,8 @@ def detect(
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
+    allow_remote: AllowRemote = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
@@ -160,6 +165,8 @@ def detect(
         "extractor": extractor,
         "device": device.value,
         "seed": seed,
+        "allow_remote": allow_remote,
+        "max_pixels": max_pixels,
     }
     if dry_run:
         print_plan(t1, t2, asked, products, as_json=as_json)
