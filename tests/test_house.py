@@ -16,7 +16,7 @@ PLAN = REPOSITORY / "docs" / "architecture.md"
 # From the ground up, as docs/architecture.md has it: rooms, and files beside them. A room imports
 # from its own layer or below, never in a circle.
 LAYERS = [
-    {"errors", "stages"},
+    {"errors", "stages", "trust"},
     {"raster", "nets", "difference"},
     {"pair", "scene", "gis", "output"},
     {"decision", "kinds"},

@@ -20,6 +20,7 @@ from metriccd.cli.app import main
 from metriccd.errors import DataError
 from metriccd.pair.pair import read_pair
 from metriccd.raster.items import open_item
+from metriccd.trust import Trust
 from raster_files import TRANSFORM, UTM, image
 
 COLORS = {"B04": "red", "B03": "green", "B02": "blue", "B08": "nir"}
@@ -156,7 +157,10 @@ def test_from_a_url_only_the_windows_of_the_box_are_read(tmp_path: Path, server)
     urls = [f"{root}/d{k}/item.json" for k in (0, 1)]
     left, top = TRANSFORM @ (512, 512)
     box = (left, top - 1280, left + 1280, top)
-    pair = read_pair(*urls, assets=["red", "green", "blue", "nir"], bbox=box)
+    with pytest.raises(DataError, match=r"item\.json names .*B04\.tif.*--allow-remote"):
+        read_pair(*urls, assets=["red"])
+    with Trust(allow_remote=True).applied():
+        pair = read_pair(*urls, assets=["red", "green", "blue", "nir"], bbox=box)
     pixels = pair.load().t2
     np.testing.assert_array_equal(
         pixels, image(1, bands=4, height=SIDE, width=SIDE)[:, 512:640, 512:640]

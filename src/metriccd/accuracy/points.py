@@ -14,6 +14,7 @@ from pyproj import Transformer
 from metriccd.accuracy.sample import SampleEstimates, estimate
 from metriccd.errors import DataError
 from metriccd.raster import Grid
+from metriccd.trust import require_file
 
 # Names of the columns: coordinates of the grid, or degrees of WGS 84.
 COLUMNS = (("x", "y"), ("lon", "lat"))
@@ -43,6 +44,7 @@ def read_points(path: Path, grid: Grid) -> Points:
     Raises:
         DataError: The file cannot be read, has other columns, or a value means nothing.
     """
+    require_file(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = [

@@ -11,6 +11,7 @@ from metriccd.errors import DataError
 from metriccd.pair import on_lattice
 from metriccd.raster import Grid, Image, Raster, Window, as_raster
 from metriccd.scene import Histogram
+from metriccd.trust import require_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +208,7 @@ def _labels(
     reference: Image, grid: Grid
 ) -> tuple[Float[np.ndarray, "row col"], Bool[np.ndarray, "row col"]]:
     raster = on_lattice(as_raster(reference, "reference"), grid, "a reference")
+    require_size(*raster.grid.shape, raster.label)
     with raster.reader(grid, categorical=True) as read:
         labels, valid = read(Window.whole(grid.shape))
     return labels[0], valid

@@ -25,6 +25,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from metriccd.errors import DataError
 from metriccd.methods import Preset, choose_preset
 from metriccd.nets import GENERATORS
+from metriccd.trust import require_file
 
 # The paper's ablations, ready to run.
 READY = ("table2", "table3", "table4")
@@ -99,6 +100,7 @@ def _content(source: str | Path) -> dict[str, Any]:
             "utf-8"
         )
         return tomllib.loads(text)
+    require_file(source)
     try:
         return tomllib.loads(Path(source).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from typing import Any
 from metriccd.benchmark.datasets import DATASETS, Pair, find_pairs
 from metriccd.errors import DataError
 from metriccd.methods import DIRECTIONS, Direction
+from metriccd.trust import require_file
 
 KEYS = ("name", "dataset", "root", "split", "bands", "skip", "directions")
 
@@ -50,6 +51,7 @@ def read_sets(path: Path) -> list[PairSet]:
     Raises:
         DataError: The file cannot be read, a key of it is wrong, or a data set is not there.
     """
+    require_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch.nn import functional
 
 from metriccd.methods import PRESETS
 from metriccd.pair import MANY_BANDS
+from metriccd.trust import free_mib
 
 # From here on memory does not grow with the scene (docs/performance.md), but by a fifth at most.
 LARGE, MORE = 4.0, 1.2
@@ -93,16 +93,6 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
 
 def _sum(terms: tuple[float, float, float], megapixels: float, bands: float) -> float:
     return terms[0] + megapixels * (terms[1] + terms[2] * bands)
-
-
-def free_mib() -> float | None:
-    """Memory that is free, in MiB; None where the system does not say."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    rows = dict(line.split(":") for line in text.splitlines())
-    return float(rows["MemAvailable"].split()[0]) / 1024 if "MemAvailable" in rows else None
 
 
 def convolution_rate() -> float:

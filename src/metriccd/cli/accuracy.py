@@ -9,6 +9,7 @@ import typer
 
 from metriccd.cli.arguments import (
     EXIT_INTERRUPTED,
+    AllowRemote,
     BandNamesOf,
     Bands,
     Device,
@@ -16,6 +17,7 @@ from metriccd.cli.arguments import (
     First,
     Json,
     Mask,
+    MaxPixels,
     MissingValue,
     OnDevice,
     Out,
@@ -43,6 +45,7 @@ from metriccd.cli.console import (
     print_survey,
 )
 from metriccd.cli.progress import show_progress
+from metriccd.trust import MAX_PIXELS, Trust
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -52,6 +55,8 @@ def evaluate(
     out: Annotated[Path, typer.Argument(help="Folder that detect wrote.")],
     reference: Reference,
     palette: PaletteOf = Palette.COLORBLIND,
+    allow_remote: AllowRemote = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +69,8 @@ def evaluate(
         with in_place(out):
             print_sample(figures, {"out": str(out)}, quiet=quiet, as_json=as_json)
         return
-    found = evaluate_folder(out, reference, palette=palette.value)
+    with Trust(allow_remote=allow_remote, max_pixels=max_pixels).applied():
+        found = evaluate_folder(out, reference, palette=palette.value)
     with in_place(out):
         print_evaluation(found, {"out": str(out)}, quiet=quiet, as_json=as_json)
         if not (quiet or as_json):
@@ -102,6 +108,8 @@ def compare(
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
+    allow_remote: AllowRemote = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -122,6 +130,7 @@ def compare(
     inputs = [t1, t2, *reference, *map(file_of_mask, mask or ()), *filter(None, [extractor])]
     say_restored(out, quiet=quiet)
     with (
+        Trust(allow_remote=allow_remote, max_pixels=max_pixels).applied(),
         output_folder(out, overwrite=overwrite, inputs=inputs) as folder,
         show_progress(quiet) as progress,
     ):

@@ -177,6 +177,14 @@ Clouds = Annotated[
     typer.Option("--clouds", help="auto leaves out clouds and their shadows (extra 'clouds')."),
 ]
 Aoi = Annotated[str | None, typer.Option(help="Only within these polygons: a vector file.")]
+AllowRemote = Annotated[
+    bool,
+    typer.Option(
+        "--allow-remote",
+        help="Open what VRTs and STAC items name out of their folders and on other machines too.",
+    ),
+]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse to compare more pixels than these.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metriccd.cli.arguments import (
+    AllowRemote,
     Aoi,
     Assets,
     BandNamesOf,
@@ -18,6 +19,7 @@ from metriccd.cli.arguments import (
     Json,
     Mask,
     MaskDilate,
+    MaxPixels,
     MissingValue,
     Offset,
     Quiet,
@@ -32,6 +34,7 @@ from metriccd.cli.arguments import (
 )
 from metriccd.cli.console import print_checkup
 from metriccd.cli.progress import show_progress
+from metriccd.trust import MAX_PIXELS, Trust
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -54,6 +57,8 @@ def check(
     band_names: BandNamesOf = None,
     dates: DatesOf = None,
     offset: Offset = "auto",
+    allow_remote: AllowRemote = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +68,8 @@ def check(
     from metriccd.stages import Stages
 
     with show_progress(quiet or as_json) as progress:
-        with usage():
+        trust = Trust(allow_remote=allow_remote, max_pixels=max_pixels)
+        with usage(), trust.applied():
             pair = read_pair(
                 t1,
                 t2,

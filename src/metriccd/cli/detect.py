@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from metriccd.cli.arguments import (
+    AllowRemote,
     Aoi,
     Assets,
     BandNamesOf,
@@ -27,6 +28,7 @@ from metriccd.cli.arguments import (
     LogFile,
     Mask,
     MaskDilate,
+    MaxPixels,
     MinArea,
     MinPixels,
     MissingValue,
@@ -57,6 +59,7 @@ from metriccd.cli.arguments import (
 )
 from metriccd.cli.console import summarize
 from metriccd.cli.progress import show_progress
+from metriccd.trust import MAX_PIXELS
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -106,6 +109,8 @@ def detect(
     extractor: Extractor = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
+    allow_remote: AllowRemote = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
@@ -162,6 +167,8 @@ def detect(
         "extractor": extractor,
         "device": device.value,
         "seed": seed,
+        "allow_remote": allow_remote,
+        "max_pixels": max_pixels,
     }
     if dry_run:
         print_plan(t1, t2, asked, products, as_json=as_json)

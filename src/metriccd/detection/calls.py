@@ -18,6 +18,7 @@ from metriccd.raster import Image, Nodata, bounded_cache
 from metriccd.result import Change, Products
 from metriccd.scene import Files, Memory
 from metriccd.stages import Progress
+from metriccd.trust import MAX_PIXELS
 
 
 def detect(
@@ -51,6 +52,8 @@ def detect(
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
+    allow_remote: bool = False,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Change:
     """Finds what changed between two images of one place, without labels.
@@ -92,6 +95,9 @@ def detect(
         extractor: "embedded", "vgg16", a weights file, or a module.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
+        allow_remote: What VRTs and STAC items name may lie out of their folders, and on other
+            machines; what is given here always may (docs/security.md).
+        max_pixels: Larger pairs are refused.
         progress: Called with (stage, done, total) as work goes on.
 
     Raises:
@@ -137,6 +143,8 @@ def detect_into(
     extractor: str | nn.Module | None = None,
     device: str = "auto",
     seed: int = 0,
+    allow_remote: bool = False,
+    max_pixels: int = MAX_PIXELS,
     vector: Sequence[str] = ("gpkg",),
     simplify: str | float = 0.0,
     zones: str | Path | None = None,
@@ -183,6 +191,8 @@ def detect_into(
         extractor: Feature extractor.
         device: Where to compute.
         seed: Of everything random.
+        allow_remote: Names in files may lead elsewhere.
+        max_pixels: Larger pairs are refused.
         vector: Formats of the polygons: "gpkg" and any of "geojson", "parquet", "fgb".
         simplify: How far outlines may move: in pixels, or text such as "10m".
         zones: Polygons in a file, for a table of what changed in each.
@@ -200,6 +210,7 @@ def detect_into(
     target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
     inputs = [*request.files, *([] if products.zones is None else [products.zones])]
     with (
+        request.trust.applied(),
         bounded_cache(),
         unfinished_folder(target, overwrite=overwrite, inputs=inputs) as partial,
     ):

@@ -14,6 +14,7 @@ from metriccd.methods import Direction
 from metriccd.pair import BandNames, Dates, ImagePair, file_of_mask, read_pair, several
 from metriccd.raster import Image, Nodata
 from metriccd.stages import Progress, Stages
+from metriccd.trust import MAX_PIXELS, Trust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,18 @@ class Request:
     fill_holes: int = 0
     connectivity: Connectivity = 4
     direction: Direction = "both"
+    allow_remote: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         # What happens to the map is checked before anything is opened.
         self.cleaning.record()
+        _ = self.trust
+
+    @property
+    def trust(self) -> Trust:
+        """What may be opened, and how much of it read."""
+        return Trust(allow_remote=self.allow_remote, max_pixels=self.max_pixels)
 
     @property
     def cleaning(self) -> Cleaning:
@@ -90,22 +99,23 @@ class Request:
 
     def opened(self, stages: Stages | None = None) -> ImagePair:
         """The images on one grid."""
-        return read_pair(
-            self.t1,
-            self.t2,
-            bands=self.bands,
-            rgb=self.rgb,
-            masks=self.masks,
-            mask_dilate=self.mask_dilate,
-            nodata=self.nodata,
-            band_names=self.band_names,
-            dates=self.dates,
-            axes=self.axes,
-            bbox=self.bbox,
-            bbox_crs=self.bbox_crs,
-            aoi=self.aoi,
-            offset=self.offset,
-            assets=self.assets,
-            clouds=self.clouds,
-            stages=stages,
-        )
+        with self.trust.applied():
+            return read_pair(
+                self.t1,
+                self.t2,
+                bands=self.bands,
+                rgb=self.rgb,
+                masks=self.masks,
+                mask_dilate=self.mask_dilate,
+                nodata=self.nodata,
+                band_names=self.band_names,
+                dates=self.dates,
+                axes=self.axes,
+                bbox=self.bbox,
+                bbox_crs=self.bbox_crs,
+                aoi=self.aoi,
+                offset=self.offset,
+                assets=self.assets,
+                clouds=self.clouds,
+                stages=stages,
+            )

@@ -28,6 +28,7 @@ from metriccd.raster import (
     is_vector,
     open_shapes,
 )
+from metriccd.trust import require_size
 
 # Side of the look at a plain raster that may be one of classes, and values of it that are named.
 LOOK, SHOWN = 256, 6
@@ -131,6 +132,7 @@ def _opened(mask: Image, images: tuple[Image, Image], grid: Grid, dilation: int)
         return
     path, classes = (mask, Classes()) if written is None else written
     raster = on_lattice(classes.of_bands(as_raster(path, "mask")), grid, "a mask")
+    require_size(*raster.grid.shape, raster.label)
     if written is None:
         _refuse_classes(raster)
     yield Mask(source=raster, classes=classes, dilation=dilation)

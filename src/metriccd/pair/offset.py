@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from metriccd.raster import Grid, Raster, Window
+from metriccd.trust import require_file
 
 OFFSET = -1000.0
 # …_N0400_…: the processing baseline in the name of a product.
@@ -61,6 +62,7 @@ def _told(raster: Raster) -> Offset | None:
     products = [part for part in parts if BASELINE.search(part.name)]
     for place in products or [folder]:
         for file in sorted(place.glob("MTD_MSIL*.xml")) if place.is_dir() else ():
+            require_file(file)
             found = WRITTEN.findall(file.read_text(encoding="utf-8", errors="replace"))
             value = float(found[0]) if found else 0.0
             return Offset(value=value, source=f"its metadata, {file.name}")

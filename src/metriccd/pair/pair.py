@@ -34,8 +34,11 @@ from metriccd.raster import (
     open_shapes,
 )
 from metriccd.stages import Stages
+from metriccd.trust import require_memory, require_size
 
 READ_SIZE = 1024
+# Bytes of a value, and values held for each of a window: as stored, as measured, of both dates.
+SIZE, COPIES = np.dtype(np.float32).itemsize, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +156,11 @@ class ImagePair:
             DataError: Too few valid pixels, identical images, or an image without contrast.
         """
         bands, grid = len(self.t1.bands), self.grid
+        require_memory(
+            2.0 * SIZE * bands * grid.height * grid.width,
+            f"all of a pair of {grid.height:,} × {grid.width:,} pixels of {bands:,} bands",
+            "compare a part with --bbox, or choose a preset that reads tile by tile",
+        )
         t1 = np.empty((bands, *grid.shape), np.float32)
         whole = Block(t1, np.empty_like(t1), np.empty(grid.shape, np.bool_))
         windows = list(grid.windows(READ_SIZE))
@@ -302,6 +310,7 @@ def read_pair(
         )
     area = None if aoi is None else open_shapes(aoi)
     grid = cropped(common_grid(first, second), bbox, bbox_crs, area)
+    _require_bounds(grid, first, second)
     offsets = offsets_asked(offset, first, second)
     first, second, moved = about_zero(first, second, grid)
     positions, guess = find_rgb(first, rgb)
@@ -341,6 +350,26 @@ def read_pair(
         offsets=offsets,
         dates=when,
         notes=tuple(dict.fromkeys(note for note in said if note)),
+    )
+
+
+def _require_bounds(grid: Grid, *rasters: Raster) -> None:
+    """Refuses a pair of which more must be read than is allowed, or more at once than memory holds.
+
+    Raises:
+        DataError: It is.
+    """
+    require_size(*grid.shape, f"what {' and '.join(raster.label for raster in rasters)} share")
+    bands = len(rasters[0].bands)
+    for raster in rasters:
+        part = raster.grid.overlap(grid)
+        if part is not None:
+            require_size(part.height, part.width, raster.label)
+    rows, cols = (min(side, READ_SIZE) for side in grid.shape)
+    require_memory(
+        float(rows) * cols * bands * SIZE * COPIES,
+        f"a window of {rows:,} × {cols:,} pixels of {bands:,} bands of two dates",
+        "compare fewer with --bands",
     )
 
 

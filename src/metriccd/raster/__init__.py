@@ -6,8 +6,9 @@ Out: `Raster` and its readers; `Grid`, `Window`; GeoTIFFs and outlines.
 
 from metriccd.raster import settings
 
-# Before rasterio is imported, which reads them.
+# Before rasterio is imported, which reads them, and before GDAL starts.
 STRANGERS = settings.without_strangers()
+settings.without_drivers()
 
 # ruff: noqa: E402
 from metriccd.raster.arrays import Image, as_raster, from_array
@@ -15,7 +16,7 @@ from metriccd.raster.bands import Band
 from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
 from metriccd.raster.items import class_band, open_item
-from metriccd.raster.paths import files_of, redacted
+from metriccd.raster.paths import files_of, gdal_path, redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
 from metriccd.raster.shapes import Shapes, burn, is_vector, open_shapes, trace_outlines
@@ -41,6 +42,7 @@ __all__ = [
     "crs_of",
     "files_of",
     "from_array",
+    "gdal_path",
     "is_vector",
     "open_item",
     "open_raster",

@@ -4,26 +4,75 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pystac
+from pystac.stac_io import DefaultStacIO
 
 from metriccd.errors import DataError
 from metriccd.raster.arrays import Image, as_raster
 from metriccd.raster.bands import Band, identified
 from metriccd.raster.opening import bands_of
 from metriccd.raster.paths import redacted
+from metriccd.raster.settings import patience
 from metriccd.raster.source import BAND_SUFFIXES, Origin, Raster, open_raster
+from metriccd.trust import require_file
 
 # Assets that are pictures of the image, not the image.
 PICTURES = {"thumbnail", "overview", "visual"}
 # From this baseline on Sentinel-2 products hold 1000 more, unless the catalog took it off.
 BASELINE, OFFSET = "04.00", -1000.0
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError)
+UNREADABLE = (
+    *(OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    *(pystac.STACError, pystac.STACTypeError),
+)
+# An item is a page of text.
+MAX_BYTES, CHUNK = 2**24, 2**16
+
+
+class _Patient(DefaultStacIO):
+    """Reads text from files, and from servers that answer in time."""
+
+    def read_text_from_href(self, href: str) -> str:
+        """The text behind a path or an address.
+
+        Raises:
+            DataError: It is neither a file nor an address, or longer than an item is.
+            OSError: It cannot be read, or not in time.
+        """
+        local = href.removeprefix("file://")
+        if "://" not in local:
+            require_file(local)
+            with Path(local).open("rb") as stream:
+                return _text(stream.read(MAX_BYTES + 1), href)
+        if not href.lower().startswith(("http://", "https://")):
+            raise DataError(f"a STAC item is a file or at http: got {redacted(href)}; save it")
+        stall, whole = patience()
+        end, found = time.monotonic() + whole, b""
+        with urlopen(Request(href, headers=self.headers or {}), timeout=stall) as reply:
+            while chunk := reply.read1(CHUNK):
+                found += chunk
+                if time.monotonic() > end:
+                    raise TimeoutError(f"no end within {whole:g} s")
+                if len(found) > MAX_BYTES:
+                    break
+        return _text(found, href)
+
+
+def _text(found: bytes, href: str) -> str:
+    if len(found) > MAX_BYTES:
+        raise DataError(
+            f"a STAC item must be of at most {MAX_BYTES >> 20} MiB: {redacted(href)} is larger; "
+            "give its own address, not that of a collection"
+        )
+    return found.decode()
 
 
 def open_item(source: str | os.PathLike[str], assets: Sequence[str]) -> Raster:
@@ -48,7 +97,7 @@ def open_item(source: str | os.PathLike[str], assets: Sequence[str]) -> Raster:
 
 def _item(href: str) -> pystac.Item:
     try:
-        return pystac.Item.from_file(href)
+        return pystac.Item.from_file(href, stac_io=_Patient())
     except UNREADABLE as error:
         if "://" not in href and not Path(href).exists():
             raise DataError(f"a STAC item must exist: {redacted(href)} was not found") from None
@@ -65,7 +114,7 @@ def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
     """The bands that a key or a common name stands for."""
     for key, asset in item.assets.items():
         if key.lower() == name.lower():
-            bands = _bands_in(asset)
+            bands = _bands_in(asset, href)
             if len(bands) == 1:
                 return [_called(bands[0], name)]
             names = [_names(entry)[:1] or [str(n)] for n, entry in enumerate(_entries(asset), 1)]
@@ -78,7 +127,7 @@ def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
             continue
         for place, entry in enumerate(_entries(asset)):
             if name.lower() in _names(entry):
-                return [_called(_bands_in(asset)[place], name)]
+                return [_called(_bands_in(asset, href)[place], name)]
     raise DataError(
         f"no asset {name!r} in {redacted(href)}: choose from {', '.join(item.assets) or 'none'}, "
         "or common names of their bands"
@@ -97,8 +146,8 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
     return [str(name).lower() for name in found if name]
 
 
-def _bands_in(asset: pystac.Asset) -> tuple[Band, ...]:
-    return bands_of(asset.get_absolute_href() or asset.href).bands
+def _bands_in(asset: pystac.Asset, href: str) -> tuple[Band, ...]:
+    return bands_of(asset.get_absolute_href() or asset.href, item=href).bands
 
 
 def _called(band: Band, name: str) -> Band:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 
@@ -28,6 +28,14 @@ from metriccd.raster.paths import (
     reason,
     redacted,
     require_text,
+)
+from metriccd.trust import (
+    admit,
+    admit_named,
+    admit_parts,
+    is_remote,
+    require_memory,
+    trusted,
 )
 
 # Alpha of more different values than these in its overview is measured rather than painted.
@@ -64,18 +72,32 @@ def open_file(path: str) -> File:
     return replace(found, bands=bands, notes=(*found.notes, *([note] if note else [])))
 
 
-def bands_of(path: str) -> File:
+def bands_of(path: str, item: str | None = None) -> File:
     """The bands of one file by the names it gives them.
 
+    Args:
+        path: Its name.
+        item: The STAC item that gives the name, if it is not the user who does.
+
     Raises:
-        DataError: Not found, not a raster, or a container without bands of its own.
+        DataError: Not found, not a raster, a container without bands of its own, or what may not be
+            opened, never ends or takes too much memory.
         GridError: Nothing places its pixels on a grid.
     """
     require_text(path)
+    name = gdal_path(path)
+    if item is None:
+        maybe_vrt = admit(name)
+    else:
+        folder = None if is_remote(gdal_path(item)) else Path(gdal_path(item)).absolute().parent
+        maybe_vrt = admit_named(name, item, folder)
     try:
-        with opened(path) as dataset:
+        with opened(path, maybe_vrt=maybe_vrt) as dataset:
+            if dataset.driver != "VRT":
+                admit_parts(name, [*dataset.files, *_overviews(dataset)])
             if dataset.count == 0:
                 raise container(path, dataset.subdatasets)
+            _require_blocks(dataset, path)
             pages = _pages(dataset, path)
             if pages is not None:
                 return pages
@@ -89,11 +111,34 @@ def bands_of(path: str) -> File:
         raise not_a_raster(path, reason(error)) from None
 
 
+def _overviews(dataset: DatasetReader) -> list[str]:
+    """The file that holds smaller copies of an image, where a tag names it."""
+    named = dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+    return [] if named is None or named.startswith(":::BASE:::") else [named]
+
+
+def _require_blocks(dataset: DatasetReader, path: str) -> None:
+    """Refuses blocks, which must be decoded at once, that memory does not hold.
+
+    Raises:
+        DataError: It does not.
+    """
+    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    for (rows, cols), kind in zip(dataset.block_shapes, dataset.dtypes, strict=True):
+        size = 8 if kind.startswith("complex_int") else np.dtype(kind).itemsize
+        require_memory(
+            float(rows) * cols * size * together,
+            f"one block of {redacted(path)}, of {rows:,} × {cols:,} pixels,",
+            "write it in smaller ones: gdal_translate -co TILED=YES",
+        )
+
+
 def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
     bands = [_band(dataset, index, grid, path) for index in range(1, dataset.count + 1)]
     alpha = tuple(band for band in bands if band.color == "alpha")
     rest = tuple(band for band in bands if band.color != "alpha")
-    notes = [_measured_alpha(dataset, band, path) for band in alpha if rest]
+    small = dataset.height * dataset.width <= trusted().max_pixels
+    notes = [_measured_alpha(dataset, band, path) for band in alpha if rest and small]
     notes += [_times(dataset, path), _turned(dataset, path)]
     if not rest:
         rest, alpha = alpha, ()

@@ -12,10 +12,13 @@ from xml.sax.saxutils import unescape
 
 import rasterio
 from rasterio._path import _parse_path, _vsi_path
+from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from metriccd.errors import DataError
+from metriccd.raster.settings import without_drivers
+from metriccd.trust import admit, is_remote
 
 # What a URL or a connection string holds that is nobody else's business.
 USER = re.compile(r"(?<=://)[^/@\s]+@")
@@ -47,12 +50,26 @@ def gdal_path(path: str) -> str:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[DatasetReader]:
-    """Opens a raster without a word on georeference that it lacks."""
-    with warnings.catch_warnings():
+def opened(path: str, *, maybe_vrt: bool = True) -> Iterator[DatasetReader]:
+    """Opens a raster that was admitted, without a word on georeference that it lacks.
+
+    Args:
+        path: Its name.
+        maybe_vrt: Whether it may be a VRT; False where nobody knows what that would name.
+    """
+    # Servers are asked for the files beside an image one by one, not for lists of all they have.
+    beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"} if is_remote(gdal_path(path)) else {}
+    with warnings.catch_warnings(), rasterio.Env(**beside):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as dataset:
+        drivers = without_drivers()
+        with _reader(path, list(drivers if maybe_vrt else drivers[1:])) as dataset:
             yield dataset
+
+
+@ensure_env_with_credentials  # type: ignore[untyped-decorator]
+def _reader(path: str, drivers: list[str]) -> DatasetReader:
+    """What `rasterio.open` returns, which itself takes no list of drivers."""
+    return DatasetReader(_parse_path(path), driver=drivers)
 
 
 def reason(error: BaseException) -> str:
@@ -106,11 +123,12 @@ def files_of(path: str) -> tuple[Path, ...]:
 def _parts(path: str) -> list[str]:
     """What GDAL reads for a raster, first of all the file itself."""
     try:
+        admit(gdal_path(path))
         with opened(path) as dataset:
             beside = projection_beside(path)
             told = [str(beside)] if beside is not None and dataset.crs is None else []
             return [gdal_path(path), *dataset.files, *told]
-    except RasterioError:
+    except (DataError, RasterioError):
         return [gdal_path(path)]
 
 

@@ -23,7 +23,8 @@ from shapely.geometry import shape
 
 from metriccd.errors import DataError, GridError
 from metriccd.raster.grid import Grid, Window
-from metriccd.raster.paths import redacted
+from metriccd.raster.paths import gdal_path, redacted
+from metriccd.trust import admit
 
 VECTOR_SUFFIXES = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml", ".gml", ".gpx"}
 
@@ -133,6 +134,7 @@ def open_shapes(source: Any) -> Shapes:
     path = os.fspath(source)
     if "://" not in path and not Path(path).exists():
         raise DataError(f"the polygons must exist: {path} was not found; check the path")
+    admit(gdal_path(path))
     try:
         parts = [pyogrio.raw.read(path, layer=name, columns=[]) for name in _layers(path)]
     except DataSourceError as error:

@@ -11,7 +11,8 @@ from jaxtyping import Float64, Int32, Int64
 
 from metriccd.decision import BLOCK, Read
 from metriccd.errors import DataError
-from metriccd.raster import Grid, burn
+from metriccd.raster import Grid, burn, gdal_path
+from metriccd.trust import admit
 
 # Columns that are added to those of the file.
 OURS = ("valid_pixels", "changed_pixels", "valid_m2", "changed_m2", "changed_share")
@@ -27,6 +28,7 @@ def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
         raise DataError(
             f"--zones must be a file of polygons: {path} does not exist; check the path"
         )
+    admit(gdal_path(path))
     try:
         zones = gpd.read_file(path, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
