@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from metriccd.cli.arguments import (
-    EXIT_INTERRUPTED,
     Aoi,
     Assets,
     BandNamesOf,
@@ -55,7 +54,9 @@ from metriccd.cli.arguments import (
     usage,
 )
 from metriccd.cli.console import summarize
+from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
+from metriccd.errors import EXIT_INTERRUPTED
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
@@ -166,7 +167,7 @@ def detect(
         return
     kept = tiles_kept(out)
     if kept and not quiet:
-        typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
+        say(f"resuming: {kept} tiles of the interrupted run are kept")
     try:
         with show_progress(quiet, verbose=verbose, log=log_file) as progress:
             summary = detect_into(
@@ -183,10 +184,9 @@ def detect(
     except KeyboardInterrupt:
         if not unfinished_path(out).exists():
             raise
-        typer.echo(
+        say(
             f"interrupted: what is finished is kept in {unfinished_path(out)}; "
-            "the same command goes on",
-            err=True,
+            "the same command goes on"
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None
     summarize(out, summary, quiet=quiet, as_json=as_json)
