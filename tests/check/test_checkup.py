@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter, shift
 
 from metriccd.check.checkup import check_up
 from metriccd.check.cost import costs
-from metriccd.cli.app import main
+from metriccd.cli import main
 from metriccd.pair.pair import read_pair
 from raster_files import TRANSFORM, write
 

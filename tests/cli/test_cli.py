@@ -17,7 +17,8 @@ import rasterio
 from affine import Affine
 from rio_cogeo import cog_validate
 
-from metriccd.cli.app import SPINS, main
+from metriccd.cli import main
+from metriccd.cli.program import SPINS
 from metriccd.demo.synthetic import land_scene
 from metriccd.kinds import KINDS
 from raster_files import FILES, TRANSFORM, image, write

@@ -16,7 +16,7 @@ import rasterio
 from affine import Affine
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
-from metriccd.cli.app import main
+from metriccd.cli import main
 from metriccd.errors import DataError
 from metriccd.pair.pair import read_pair
 from metriccd.raster.items import open_item

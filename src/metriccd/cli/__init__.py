@@ -4,6 +4,6 @@ In: what people type.
 Out: text on the terminal, and an exit code.
 """
 
-from metriccd.cli.app import main
+from metriccd.cli.program import main
 
 __all__ = ["main"]

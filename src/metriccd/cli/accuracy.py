@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from metriccd.cli.arguments import (
-    EXIT_INTERRUPTED,
     AllowRemote,
     BandNamesOf,
     Bands,
@@ -44,7 +43,9 @@ from metriccd.cli.console import (
     print_sample,
     print_survey,
 )
+from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
+from metriccd.errors import EXIT_INTERRUPTED
 from metriccd.trust import MAX_PIXELS, Trust
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
@@ -245,6 +246,6 @@ def benchmark(
             )
     except KeyboardInterrupt:
         found = f"interrupted: {kept(out)} runs are kept in {out}; the same command goes on"
-        typer.echo(found, err=True)
+        say(found)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     print_leaderboard(out, leaderboard, quiet=quiet, as_json=as_json)

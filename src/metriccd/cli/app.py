@@ -1,29 +1,22 @@
-"""The command line as a whole: its commands, signals and exit codes."""
+"""The commands, and what is said of wrong usage."""
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
 from collections.abc import Sequence
 from importlib.metadata import version
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from metriccd.cli.accuracy import benchmark, compare, evaluate
+from metriccd.cli.arguments import UsageError, wrong_usage
 from metriccd.cli.check import check
 from metriccd.cli.demo import demo
 from metriccd.cli.detect import detect
 from metriccd.cli.methods import methods
+from metriccd.cli.program import end
 from metriccd.cli.threshold import threshold
 from metriccd.cli.weights import fetch_weights, import_weights, list_weights
-
-# Rounds, some tens of microseconds, that a thread of torch waits for another one before it sleeps.
-# By default it is fifteen times that: beside another busy program a detection took ten times as
-# long, because threads spun on the cores that those they waited for needed.
-SPINS = "20000"
 
 
 def show_version(asked: bool) -> bool:
@@ -75,25 +68,13 @@ weights_app.command("import", epilog="Example: metriccd weights import vgg16 vgg
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    # No window is opened: whatever else the shell has set for notebooks would fail at import.
-    os.environ["MPLBACKEND"] = "agg"
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # Whoever started us with a signal ignored, as nohup does, wants it ignored.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code.
+
+    Args:
+        arguments: What was typed; None: what the process was given.
+    """
     try:
-        app(args=arguments)
-    except SystemExit as finished:
-        return int(finished.code or 0)
-    finally:
-        # At exit Python searches for garbage what a dozen libraries have made: half a second.
-        gc.freeze()
-    return 0
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        return app(args=arguments, standalone_mode=False) or 0
+    except UsageError as error:
+        return end(wrong_usage(error))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from metriccd.errors import MetricCDError
+from metriccd.cli.program import end, fault, require_surroundings, say
+from metriccd.errors import EXIT_BUG, EXIT_USAGE, Fault, one_line
 
 # Only plain libraries at the top: the command line must open at once.
 
-EXIT_DATA, EXIT_INTERRUPTED = 3, 130
-NO_MEMORY = (
-    "memory must suffice for the images: it gave out; compare fewer bands with --bands, a part "
-    "of the images, or choose --preset fast"
-)
+# Of a wrong option, argument or command.
+UsageError: Any = typer.BadParameter.__base__
+# Of the lines in a log file.
+TIME = "%Y-%m-%d %H:%M:%S"
 Nodata = float | Literal["none"] | None
 P = ParamSpec("P")
 
@@ -56,24 +58,24 @@ class Palette(StrEnum):
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose faults become one line and the exit code of design.md, section 2."""
+    """A command that ends with one line and an exit code, whatever goes wrong in it.
+
+    The log file, where there is one, tells it too; of a bug, also where it was.
+    """
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> None:
         try:
+            require_surroundings()
             command(*arguments, **options)
-        except MetricCDError as error:
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(EXIT_DATA) from None
-        except (MemoryError, RuntimeError, UnicodeEncodeError) as error:
-            line = line_of(error)
-            if line is None:
-                raise
-            typer.echo(f"error: {line}", err=True)
-            raise typer.Exit(EXIT_DATA) from None
-        except KeyboardInterrupt as interrupt:
-            typer.echo(f"interrupted: {interrupt or 'nothing was written'}", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except typer.Exit:
+            raise
+        except BaseException as error:
+            found = wrong_usage(error) if isinstance(error, UsageError) else fault(error)
+            log = options.get("log_file")
+            if isinstance(log, Path):
+                _log_fault(log, found, error)
+            raise typer.Exit(end(found)) from None
 
     return run
 
@@ -92,9 +94,20 @@ def say_restored(out: Path, *, quiet: bool) -> None:
     from metriccd.output import restored
 
     if restored(out) and not quiet:
-        typer.echo(
-            f"restored: the earlier result in {out}, which a killed process was replacing", err=True
-        )
+        say(f"restored: the earlier result in {out}, which a killed process was replacing")
+
+
+def wrong_usage(error: Any) -> Fault:
+    """How a usage error ends a command: in one line, without the whole usage."""
+    hint = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
+    return Fault(f"error: {one_line(error.format_message())}{hint}", EXIT_USAGE)
+
+
+def _log_fault(path: Path, found: Fault, error: BaseException) -> None:
+    """Adds to a log file why a command ended, if that can be written."""
+    traced = traceback.format_exception(error) if found.code == EXIT_BUG else []
+    with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(f"{time.strftime(TIME)} {found.line}\n{''.join(traced)}")
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
@@ -266,16 +279,6 @@ def missing_value(text: str | None) -> Nodata:
         return float(text)
     except ValueError:
         raise ValueError(f"--nodata must be a number or none: got {text}") from None
-
-
-def line_of(error: Exception) -> str | None:
-    """What to say where memory gave out or a name is no text; None of any other error."""
-    if isinstance(error, UnicodeEncodeError):
-        shown = error.object.encode("utf-8", "backslashreplace").decode()
-        return f"names must be UTF-8: got {shown}; rename the file or folder"
-    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
-    gave_out = isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
-    return NO_MEMORY if gave_out else None
 
 
 def listed(text: str | None) -> list[str] | None:

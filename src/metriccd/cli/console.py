@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from metriccd.cli.program import say
+
 # Only plain libraries at the top: the command line must open at once.
 
 
@@ -27,7 +29,7 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
         if summary["certainty"] is not None:
             typer.echo(f"{summary['certainty'][0].upper()}{summary['certainty'][1:]}.")
         for warning in summary["warnings"]:
-            typer.echo(f"warning: {warning}", err=True)
+            say(f"warning: {warning}")
         typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
 
 
@@ -125,7 +127,7 @@ def print_leaderboard(out: Path, leaderboard: Any, *, quiet: bool, as_json: bool
         print_json({"out": str(out), "rows": list(leaderboard.rows()), "basis": BASIS})
     elif not quiet:
         for warning in leaderboard.record["warnings"]:
-            typer.echo(f"warning: {warning}", err=True)
+            say(f"warning: {warning}")
         _print_rows(list(leaderboard.mean()))
         typer.echo(f"Means over {len(leaderboard.runs)} pairs. {basis_line()}")
         typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")

@@ -58,6 +58,7 @@ from metriccd.cli.arguments import (
     usage,
 )
 from metriccd.cli.console import summarize
+from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
 from metriccd.trust import MAX_PIXELS
 
@@ -179,7 +180,7 @@ def detect(
     say_restored(out, quiet=quiet)
     kept = tiles_kept(out)
     if kept and not quiet:
-        typer.echo(f"resuming: {kept} tiles of the interrupted run are kept", err=True)
+        say(f"resuming: {kept} tiles of the interrupted run are kept")
     with show_progress(quiet, verbose=verbose, log=log_file) as progress:
         summary = detect_into(
             out,

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from metriccd.cli.program import say
 from metriccd.errors import OutputError
 
 # Only plain libraries at the top: the command line must open at once.
@@ -68,7 +68,7 @@ def show_progress(
         if log is not None:
             shows.append(_Lines(stack.enter_context(_log_file(log)), verbose=True, dated=True))
         if not quiet and (verbose or not sys.stderr.isatty()):
-            shows.append(_Lines(lambda line: typer.echo(line, err=True), verbose=verbose))
+            shows.append(_Lines(say, verbose=verbose))
         elif not quiet:
             shows.append(stack.enter_context(_bar()))
 
