@@ -22,12 +22,13 @@ LAYERS = [
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
     {"result", "check", "detection"},
-    {"accuracy", "benchmark", "demo", "cli"},
+    {"accuracy", "batch", "benchmark", "demo", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
 OWNERS = {
     "rasterio": {"raster"},
-    "geopandas": {"result"},
+    "geopandas": {"result", "batch"},
+    "distributed": {"batch"},
     "pystac": {"raster", "result"},
     "matplotlib": {"result", "accuracy"},
     "typer": {"cli"},
