@@ -33,6 +33,10 @@ class OutputError(MetricCDError):
     """The result cannot be written: the folder exists, or may not be written to."""
 
 
+class ClusterError(MetricCDError):
+    """Workers cannot be had: none answer, or they are not like the machine that asks."""
+
+
 def choices(value: str, names: Iterable[str]) -> str:
     """The end of a message about a wrong name: what there is, and the one that was meant."""
     known = list(names)

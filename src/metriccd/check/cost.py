@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch.nn import functional
@@ -70,7 +71,7 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
     megapixels = shape[0] * shape[1] / 1e6
     counted = min(bands, MANY_BANDS) + BEYOND * max(bands - MANY_BANDS, 0)
     later = max(megapixels - LARGE, 0) * (1 - LATER)
-    rate, free = convolution_rate(), free_mib()
+    rate, free = _rate(), free_mib()
     found = []
     for name in PRESETS:
         figures = FIGURES[name]
@@ -93,6 +94,12 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
 
 def _sum(terms: tuple[float, float, float], megapixels: float, bands: float) -> float:
     return terms[0] + megapixels * (terms[1] + terms[2] * bands)
+
+
+@cache
+def _rate() -> float:
+    """The rate of this process: workers ask for each of thousands of pairs."""
+    return convolution_rate()
 
 
 def convolution_rate() -> float:

@@ -10,6 +10,7 @@ import typer
 
 from metriccd.cli.accuracy import benchmark, compare, evaluate
 from metriccd.cli.arguments import UsageError, wrong_usage
+from metriccd.cli.batch import batch
 from metriccd.cli.check import check
 from metriccd.cli.demo import demo
 from metriccd.cli.detect import detect
@@ -50,6 +51,7 @@ weights_app = typer.Typer(help="Network weights: list, fetch, import.", no_args_
 app.add_typer(weights_app, name="weights")
 
 app.command(epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out")(detect)
+app.command(epilog="Example: metriccd batch pairs.csv -o out --workers 8 --preset fast")(batch)
 app.command(epilog="Example: metriccd threshold out 0.4")(threshold)
 app.command(epilog="Example: metriccd check before.tif after.tif")(check)
 app.command(epilog="Example: metriccd evaluate out --reference truth.tif")(evaluate)

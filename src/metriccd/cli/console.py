@@ -15,6 +15,9 @@ from metriccd.cli.program import say
 
 # Only plain libraries at the top: the command line must open at once.
 
+# Failures of a batch that are told; the others are in its files.
+SHOWN = 10
+
 
 def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Says what `detect` found and where to look."""
@@ -59,16 +62,81 @@ def print_checkup(found: Any, costs: Sequence[Any], *, quiet: bool, as_json: boo
     for each in costs:
         room = "" if each.fits is None else " (fits)" if each.fits else " (more than is free)"
         size = f"{each.mib / 1024:.1f} GiB{room}"
-        typer.echo(f"{each.preset:>18}  about {_duration(each.seconds)} here, {size}")
+        typer.echo(f"{each.preset:>18}  about {duration(each.seconds)} here, {size}")
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds, minutes or hours, whichever reads well."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def print_batch(out: Path, standing: Any, *, quiet: bool, as_json: bool) -> None:
+    """Says how many pairs are done, which failed and why, and where to look."""
+    from metriccd.batch import INDEX, SUMMARY
+
+    counts = {name: getattr(standing, name) for name in ("kept", "done", "failed", "left")}
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "pairs": standing.total,
+                **counts,
+                "seconds": round(standing.seconds, 1),
+                "summary": str(out / SUMMARY),
+                "index": str(out / INDEX),
+                "failures": [{"id": name, "error": line} for name, line in standing.failures],
+            }
+        )
+        return
+    for name, line in standing.failures[:SHOWN]:
+        typer.echo(f"failed: {name}: {line}", err=True)
+    if quiet:
+        return
+    if standing.failed > SHOWN:
+        typer.echo(f"failed: {standing.failed - SHOWN:,} more; see {out / INDEX}", err=True)
+    kept = f", {counts['kept']:,} of them by an earlier run" if counts["kept"] else ""
+    rest = "".join(
+        f"; {counts[name]:,} {word}"
+        for name, word in (("failed", "failed"), ("left", "left"))
+        if counts[name]
+    )
+    typer.echo(
+        f"{counts['kept'] + counts['done']:,} of {standing.total:,} pairs are done{kept}{rest}; "
+        f"{duration(standing.seconds)}"
+    )
+    if counts["failed"] or counts["left"]:
+        typer.echo("The same command goes on with what is not done.")
+    typer.echo(f"Open {out / INDEX} in a browser, or {out / SUMMARY} in QGIS.")
+
+
+def print_batch_plan(plan: Any, *, quiet: bool, as_json: bool) -> None:
+    """Says what a batch would be, and what of it cannot be done."""
+    if as_json:
+        print_json(
+            {
+                "pairs": plan.pairs,
+                "ready": plan.ready,
+                "workers": plan.workers,
+                "seconds": round(plan.seconds),
+                "refused": [{"id": name, "error": line} for name, line in plan.refused],
+            }
+        )
+        return
+    for name, line in plan.refused[:SHOWN]:
+        typer.echo(f"refused: {name}: {line}", err=True)
+    if quiet:
+        return
+    if len(plan.refused) > SHOWN:
+        typer.echo(f"refused: {len(plan.refused) - SHOWN:,} more", err=True)
+    typer.echo(
+        f"{plan.ready:,} of {plan.pairs:,} pairs can be opened; they would take about "
+        f"{duration(plan.seconds)} on {plan.workers:,} workers"
+    )
+    typer.echo("Nothing was written: leave out --dry-run to do it.")
 
 
 def print_evaluation(found: Any, places: dict[str, str], *, quiet: bool, as_json: bool) -> None:

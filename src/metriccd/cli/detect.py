@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,7 +32,6 @@ from metriccd.cli.arguments import (
     MinArea,
     MinPixels,
     MissingValue,
-    Neighbors,
     Offset,
     OnDevice,
     Out,
@@ -48,16 +47,13 @@ from metriccd.cli.arguments import (
     Verbose,
     Way,
     Zones,
-    assets_of,
     guarded,
     in_place,
-    level_of,
-    listed,
-    missing_value,
     say_restored,
     usage,
 )
 from metriccd.cli.console import summarize
+from metriccd.cli.options import READERS, SAFEGUARDS, arguments_of
 from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
 from metriccd.trust import MAX_PIXELS
@@ -122,57 +118,17 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
+    said = {name: value for name, value in locals().items() if name in (*READERS, *SAFEGUARDS)}
+
     from metriccd.cli.plan import print_plan
     from metriccd.detection import detect_into
-    from metriccd.kinds import wanted_kinds
-    from metriccd.methods import choose_device, choose_preset
     from metriccd.output import require_log, tiles_kept
-    from metriccd.pair import bounds_of, file_of_mask
-    from metriccd.result import Products
+    from metriccd.pair import file_of_mask
 
-    level = level_of(threshold)
     with usage():
-        choose_preset(preset, method, level, direction.value)
-        choose_device(device.value)
-        missing = missing_value(nodata)
-        wanted_kinds(listed(kinds) or ())
-        if bbox is not None:
-            bounds_of(bbox)
-        if offset != "auto":
-            float(offset)
-        products = Products.of(vector=listed(vector) or (), simplify=simplify or 0.0, zones=zones)
-    asked: dict[str, Any] = {
-        "preset": preset,
-        "method": method,
-        "bands": listed(bands),
-        "rgb": listed(rgb),
-        "masks": mask or (),
-        "mask_dilate": mask_dilate,
-        "bbox": bbox,
-        "bbox_crs": bbox_crs,
-        "aoi": aoi,
-        "coregister": "local" if coregister_local else "global" if coregister else None,
-        "offset": offset,
-        "assets": assets_of(stac, assets),
-        "clouds": "auto" if clouds is Finding.AUTO else None,
-        "nodata": missing,
-        "band_names": listed(band_names),
-        "dates": dates,
-        "direction": direction.value,
-        "threshold": level,
-        "min_area": min_area or 0.0,
-        "min_pixels": min_pixels,
-        "fill_holes": fill_holes or 0,
-        "connectivity": 8 if connectivity == Neighbors.EIGHT else 4,
-        "kinds": listed(kinds) or (),
-        "extractor": extractor,
-        "device": device.value,
-        "seed": seed,
-        "allow_remote": allow_remote,
-        "max_pixels": max_pixels,
-    }
+        asked = arguments_of(said)
     if dry_run:
-        print_plan(t1, t2, asked, products, as_json=as_json)
+        print_plan(t1, t2, asked, as_json=as_json)
         return
     if log_file is not None:
         files = (t1, t2, *map(file_of_mask, mask or ()), aoi, zones, extractor)
@@ -187,9 +143,6 @@ def detect(
             t1,
             t2,
             **asked,
-            vector=products.vector,
-            simplify=f"{products.simplify}{products.unit}",
-            zones=zones,
             overwrite=overwrite,
             progress=progress,
         )

@@ -12,14 +12,13 @@ from metriccd.cli.console import print_json
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
 
-def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_json: bool) -> None:
+def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> None:
     """Opens the images as `detect` does, and says what it would do with them.
 
     Args:
         t1: First image.
         t2: Second image.
-        asked: The other attributes of a `Request`.
-        products: What is written of the polygons.
+        asked: The other arguments of `detect_into`.
         as_json: One JSON object instead of lines.
 
     Raises:
@@ -30,8 +29,12 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], products: Any, *, as_
     from metriccd.detection import Detection, Request
     from metriccd.methods import DEEP, METHODS, WindowedMethod
     from metriccd.nets import load_extractor
+    from metriccd.result import Products
 
-    detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **asked))
+    written = ("vector", "simplify", "zones")
+    products = Products.of(**{name: asked[name] for name in written})
+    rest = {name: value for name, value in asked.items() if name not in written}
+    detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **rest))
     pair, preset = detection.pair, detection.preset
     products.check(pair.grid)
     pair.check()

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Table
 
+from metriccd.cli.console import duration
 from metriccd.cli.program import say
 from metriccd.errors import OutputError
 
@@ -45,6 +49,8 @@ SENTENCES = {
     "runs": "running methods",
 }
 Show = Callable[[str, int, int], None]
+# Seconds between two lines on a batch, and pairs of it that a table lists.
+EVERY, LISTED = 30.0, 16
 
 
 @contextmanager
@@ -112,6 +118,68 @@ class _Lines:
 
     def _line(self, text: str) -> None:
         self._write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}" if self._dated else text)
+
+
+@contextmanager
+def show_standing(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Yields a function that is called with how a batch stands, a few times a second.
+
+    A terminal gets a live table; anything else a line every half a minute, or when much is done.
+
+    Args:
+        quiet: Nothing on standard error.
+    """
+    if quiet:
+        yield lambda _: None
+    elif not sys.stderr.isatty():
+        yield _standing_lines()
+    else:
+        with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
+            yield lambda standing: live.update(_standing_table(standing))
+
+
+def _standing_lines() -> Callable[[Any], None]:
+    last, told = time.monotonic(), 0
+
+    def show(standing: Any) -> None:
+        nonlocal last, told
+        now, ended = time.monotonic(), standing.total - standing.left
+        if now - last > EVERY or ended >= told + max(standing.total // 10, 1):
+            last, told = now, ended
+            say(_standing_line(standing))
+
+    return show
+
+
+def _standing_line(standing: Any) -> str:
+    rest = standing.seconds_left
+    parts = [
+        f"{standing.total - standing.left:,} of {standing.total:,} pairs",
+        *([f"{standing.kept:,} of an earlier run"] if standing.kept else []),
+        *([f"{standing.failed:,} failed"] if standing.failed else []),
+        f"{standing.per_minute:.1f} a minute",
+        "" if rest is None else f"{duration(rest)} left",
+    ]
+    ending = "; ending: no new ones are begun" if standing.draining else ""
+    return ", ".join(part for part in parts if part) + ending
+
+
+def _standing_table(standing: Any) -> Table:
+    """The pairs that workers have, the longest first, under one line of counts."""
+    table = Table(
+        title=_standing_line(standing), title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
+    for title in ("pair", "worker", "seconds", "attempt"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "pair" else "right")
+    running = sorted(standing.running.values(), key=lambda each: each.since)
+    for each in running[:LISTED]:
+        seconds = f"{time.monotonic() - each.since:.0f}"
+        table.add_row(escape(each.id), each.worker, seconds, str(each.attempt))
+    if len(running) > LISTED:
+        table.add_row(f"… and {len(running) - LISTED:,} more")
+    if standing.draining:
+        table.add_row("Ctrl-C again ends at once; either way the same command goes on.")
+    return table
 
 
 @contextmanager

@@ -1,0 +1,205 @@
+"""The cluster: processes of this machine, or workers that a Dask scheduler has."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dask
+import torch
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin
+from distributed.system import MEMORY_LIMIT
+
+from metriccd.batch.journal import software
+from metriccd.batch.work import warm
+from metriccd.errors import ClusterError
+
+# Seconds in which a scheduler must answer, and its first worker be there.
+ANSWERS, COMES = 10.0, 60.0
+# Rounds that a thread of OpenMP waits for another: few, as every core has other work.
+SPINS = "1000"
+# The address of this machine alone: no port is open to others.
+HERE = "127.0.0.1"
+CONFIG = {
+    # A worker gets a pair when it is free: one that dies takes no others with it.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Memory is what one pair takes, not data of Dask that could be written to disk.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.admin.tick.limit": "1h",
+    "distributed.worker.multiprocessing-method": "spawn",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where pairs are measured.
+
+    Attributes:
+        workers: Processes of this machine; None for as many as it has cores, or GPUs.
+        scheduler: Address of a Dask scheduler whose workers are taken instead.
+        device: Where they compute: "auto", "cpu", "cuda" or "mps".
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    device: str = "auto"
+
+    @contextlib.contextmanager
+    def opened(self, out: Path) -> Iterator[Client]:
+        """Yields a client of workers that are there and see OUT.
+
+        Raises:
+            ClusterError: There are none, or they run other software or do not see OUT.
+        """
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with dask.config.set(CONFIG), contextlib.ExitStack() as stack:
+            if self.scheduler is None:
+                client = stack.enter_context(_embedded(self.workers, self.device))
+            else:
+                client = stack.enter_context(_existing(self.scheduler))
+                _require_alike(client, self.scheduler, out)
+            yield client
+
+
+class Warm(WorkerPlugin):
+    """What a worker of ours does first: it leaves Ctrl-C to the command, and imports."""
+
+    name = "metriccd"
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002 — as Dask calls it
+        """Called when the worker starts, in its main thread."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        warm()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    # Not all systems tell which; all of them then.
+    own = getattr(os, "sched_getaffinity", None)
+    return len(own(0)) if own else os.cpu_count() or 1
+
+
+def gpus(device: str) -> list[str]:
+    """Names of the GPUs that CUDA would use, as CUDA_VISIBLE_DEVICES has them."""
+    if device not in {"auto", "cuda"} or not torch.cuda.is_available():
+        return []
+    named = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
+
+
+@contextlib.contextmanager
+def _embedded(workers: int | None, device: str) -> Iterator[Client]:
+    """Processes of this machine."""
+    cards = gpus(device)
+    count = workers or len(cards) or cores()
+    threads = max(cores() // count, 1)
+    security = Security.temporary() if find_spec("cryptography") else None
+    specs = {
+        number: {
+            "cls": Nanny,
+            "options": {
+                "nthreads": 1,
+                "memory_limit": max(int(MEMORY_LIMIT / count), 2 << 30),
+                "env": _environment(threads, cards[number % len(cards)] if cards else None),
+                "host": HERE,
+                "plugins": (Warm(),),
+                "silence_logs": logging.CRITICAL,
+                "dashboard": False,
+            },
+        }
+        for number in range(count)
+    }
+    scheduler = {
+        "cls": Scheduler,
+        "options": {"host": HERE, "port": 0, "dashboard": False, "allowed_failures": 0},
+    }
+    with (
+        SpecCluster(
+            specs, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        try:
+            yield client
+        except KeyboardInterrupt:
+            # Closing would wait for what they do.
+            for nanny in cluster.workers.values():
+                if nanny.pid is not None:
+                    os.kill(nanny.pid, signal.SIGKILL)
+            raise
+
+
+def _environment(threads: int, card: str | None) -> Mapping[str, str]:
+    """What a worker finds in its environment when it starts."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    found = dict.fromkeys(names, str(threads)) | {
+        "GOMP_SPINCOUNT": SPINS,
+        "MPLBACKEND": "agg",
+        # GDAL would take all cores for each file.
+        "GDAL_NUM_THREADS": str(threads),
+    }
+    return found if card is None else found | {"CUDA_VISIBLE_DEVICES": card}
+
+
+@contextlib.contextmanager
+def _existing(address: str) -> Iterator[Client]:
+    """The workers of a scheduler that others started."""
+    try:
+        client = Client(address, timeout=ANSWERS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, ImportError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ClusterError(
+            f"--scheduler must answer within {ANSWERS:.0f} s: {address}: {reason}; check the "
+            "address, that it runs, and that its version of distributed is near to this one's"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=COMES)
+        except TimeoutError:
+            raise ClusterError(
+                f"the scheduler must have workers: {address} had none for {COMES:.0f} s; "
+                "start some: dask worker ADDRESS --nthreads 1"
+            ) from None
+        yield client
+
+
+def _require_alike(client: Client, address: str, out: Path) -> None:
+    """Refuses workers that could not do, or would do something else.
+
+    Raises:
+        ClusterError: They lack metriccd, run another, or do not see OUT.
+    """
+    try:
+        told = client.run(_account, str(out))
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ClusterError(
+            f"workers must run the metriccd of this machine, on this Python: those of {address} "
+            f"do not: {type(error).__name__}: {reason}"
+        ) from None
+    for worker, (theirs, sees) in told.items():
+        if theirs != software():
+            raise ClusterError(
+                f"workers must run the metriccd of this machine, with the same libraries: {worker} "
+                "does not; install the same versions there"
+            )
+        if not sees:
+            raise ClusterError(
+                f"workers must see OUT where this machine does: {worker} does not find {out}; "
+                "choose a folder on a disk that all share"
+            )
+
+
+def _account(out: str) -> tuple[str, bool]:
+    """What a worker says of itself: its software, and whether it sees a folder."""
+    return software(), Path(out).is_dir()

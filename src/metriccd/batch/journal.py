@@ -1,0 +1,120 @@
+"""The journal of a batch: which pairs are finished and which failed, a line each.
+
+A benchmark keeps its runs by settings, a file each, because runs of many settings stay beside one
+another. A batch keeps the last word on each pair, of which there may be a hundred thousand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from metriccd.errors import OutputError
+from metriccd.result import code_digest, versions
+
+JOURNAL = "journal.jsonl"
+# What may lie beside an image and be read with it: added to its name, or in place of its suffix.
+ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
+
+
+class Journal:
+    """What is known of each pair: the last line on it. Lines that are cut or spoiled do not count.
+
+    Only places in the file are held in memory.
+    """
+
+    def __init__(self, out: Path) -> None:
+        """Opens the journal in OUT, or begins one.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._places: dict[str, int] = {}
+        try:
+            self._stream: BinaryIO = (out / JOURNAL).open("a+b")
+            self._read()
+        except OSError as error:
+            raise OutputError(f"OUT must be writable: {out / JOURNAL}: {error.strerror}") from None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """The last word on a pair."""
+        if name not in self._places:
+            return None
+        self._stream.seek(self._places[name])
+        found: dict[str, Any] = json.loads(self._stream.readline())
+        return found
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Adds a line on the pair `entry["id"]`, on disk as soon as this returns.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        line = json.dumps(entry, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        place = self._stream.seek(0, 2)
+        try:
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+        except OSError as error:
+            raise OutputError(f"OUT must be writable: the journal: {error.strerror}") from None
+        self._places[str(entry["id"])] = place
+
+    def _read(self) -> None:
+        self._stream.seek(0)
+        place, last = 0, b"\n"
+        for line in self._stream:
+            with suppress(ValueError, TypeError, KeyError):
+                name = json.loads(line)["id"]
+                # A line without an end was cut off.
+                if line.endswith(b"\n"):
+                    self._places[str(name)] = place
+            place, last = place + len(line), line
+        if not last.endswith(b"\n"):
+            self._stream.write(b"\n")
+            self._stream.flush()
+
+
+def key_of(t1: str, t2: str, arguments: Mapping[str, Any], files: Iterable[str | Path]) -> str:
+    """What a result was made of: settings, software, and the sizes and dates of files.
+
+    Pixels are not read, and nothing is opened: 100,000 keys take seconds.
+
+    Args:
+        t1: First image.
+        t2: Second image.
+        arguments: Of `detect_into`.
+        files: All files that were read; what lies beside them and would be read counts, too.
+    """
+    asked = json.dumps([t1, t2, arguments], sort_keys=True, default=str)
+    stats = [_stat(path) for file in sorted(map(str, files)) for path in _beside(file)]
+    return hashlib.sha256(repr((asked, stats, software())).encode()).hexdigest()
+
+
+@cache
+def software() -> str:
+    """What tells this software from another that may find something else."""
+    return f"{versions()} {code_digest()}"
+
+
+def _beside(file: str) -> Sequence[str]:
+    stem = file[: -len(suffix)] if (suffix := Path(file).suffix) else file
+    return [file, *(file + each for each in ADDED), *(stem + each for each in INSTEAD)]
+
+
+def _stat(path: str) -> tuple[str, int, int] | None:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return path, found.st_size, found.st_mtime_ns

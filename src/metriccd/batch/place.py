@@ -1,0 +1,74 @@
+"""OUT of a batch: where each thing is, and that one batch at a time writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from metriccd.errors import OutputError
+from metriccd.output import RECORD
+
+# The file by which a folder is known as a batch, which may be gone on with.
+MARKER = "batch.json"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A folder of results.
+
+    Attributes:
+        out: The folder.
+    """
+
+    out: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, out: Path) -> Iterator[Place]:
+        """Yields OUT, made if it is not there, while no other batch may write it.
+
+        Raises:
+            OutputError: It holds something else, cannot be written, or another batch writes it.
+        """
+        out = out.absolute()
+        known = (out / MARKER).is_file()
+        if not known and out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise OutputError(
+                f"OUT must be new, or an earlier batch to go on with: {out} is neither; "
+                "choose another folder"
+            )
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            lock = (out / LOCK).open("a")
+        except OSError as error:
+            raise OutputError(f"OUT must be writable: {out}: {error.strerror}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(
+                    f"one batch at a time writes a folder: another one writes {out}; wait for it, "
+                    "or choose another folder"
+                ) from None
+            if not known:
+                content = {"metriccd": version("metriccd")}
+                (out / MARKER).write_text(json.dumps(content), encoding="utf-8")
+            yield cls(out=out)
+
+    def result(self, name: str) -> Path:
+        """Where the result of a pair is."""
+        return self.out / "pairs" / name
+
+    def whole(self, name: str) -> bool:
+        """Whether the result of a pair is there: it appears whole or not at all."""
+        return (self.result(name) / RECORD).is_file()
+
+    def thumbnail(self, name: str) -> Path:
+        """Where the small picture of a pair is."""
+        return self.out / "thumbnails" / f"{name}.jpg"

@@ -1,0 +1,352 @@
+"""A batch: pairs are handed to workers as these get free, and what comes back is written down."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distributed import CancelledError, Client, Future, KilledWorker
+
+from metriccd.batch.cluster import Cluster
+from metriccd.batch.journal import Journal, key_of
+from metriccd.batch.manifest import Manifest, Row
+from metriccd.batch.place import Place
+from metriccd.batch.standing import Running, Show, Standing
+from metriccd.batch.summary import write_summary
+from metriccd.batch.work import BEGINS, Task, detect_pair
+from metriccd.errors import ClusterError
+
+# Seconds between two looks at what is going on, and between two counts of workers.
+TICK, RECOUNT = 0.25, 5.0
+# The summary is written when that much time has passed, and that many times what writing takes.
+OFTEN, SHARE = 60.0, 50.0
+# Seconds for a worker to end that does not answer.
+RESTART = 20.0
+# Seconds without a scheduler after which it is lost.
+LOST = 30.0
+# Seconds to fetch what a worker found, a few hundred bytes.
+FETCH = 30.0
+# Topic on which Dask tells that it ended a worker for want of memory.
+MEMORY = "worker-restart-memory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """What a batch puts up with.
+
+    Attributes:
+        retries: How often a pair is tried again whose worker died or whose disk failed.
+        timeout: Seconds for a pair; None for what is foretold of it, generously.
+    """
+
+    retries: int = 2
+    timeout: float | None = None
+
+
+def run_batch(
+    manifest: Manifest,
+    out: Path,
+    *,
+    cluster: Cluster | None = None,
+    patience: Patience | None = None,
+    show: Show = lambda _: None,
+) -> Standing:
+    """Detects change in many pairs; what OUT holds of an earlier run is not done again.
+
+    The first interrupt lets the running pairs end and begins no others; the second ends at once.
+    The same call goes on after either, and after any crash.
+
+    Args:
+        manifest: The pairs.
+        out: Folder: new, or a batch to go on with.
+        cluster: Where they are measured; processes of this machine by default.
+        patience: What is put up with.
+        show: Called with how the batch stands, a few times a second.
+
+    Returns:
+        How it stands at the end: all pairs are done or have failed unless it was interrupted.
+
+    Raises:
+        OutputError: OUT holds something else, cannot be written, or another batch writes it.
+        ClusterError: There are no workers.
+        KeyboardInterrupt: The second interrupt.
+    """
+    rows = manifest.rows
+    with Place.opened(out) as place, Journal(out) as journal:
+        manifest.write_items()
+        batch = _Batch(
+            place=place,
+            journal=journal,
+            patience=patience or Patience(),
+            show=show,
+            standing=Standing(total=len(rows)),
+        )
+        tasks = batch.tasks(rows)
+        # A cluster takes seconds to start: not where nothing is left to do.
+        first = next(tasks, None)
+        try:
+            if first is not None:
+                with (cluster or Cluster()).opened(out) as client, _draining(batch.standing):
+                    batch.run(client, first, tasks, rows)
+        finally:
+            write_summary(rows, journal, place)
+        return batch.standing
+
+
+@dataclass
+class _Batch:
+    """The state of a run.
+
+    Attributes:
+        place: OUT.
+        journal: What is known of each pair.
+        patience: What is put up with.
+        show: Who watches.
+        standing: How it stands.
+        pending: Tasks that the cluster has.
+        ended: Futures that are finished, in whatever way.
+        told: What workers said: topic and message.
+        starved: Workers that were ended for want of memory → bytes they had.
+    """
+
+    place: Place
+    journal: Journal
+    patience: Patience
+    show: Show
+    standing: Standing
+    pending: dict[str, tuple[Task, Future[Any]]] = field(default_factory=dict)
+    ended: queue.SimpleQueue[Future[Any] | None] = field(default_factory=queue.SimpleQueue)
+    told: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
+    starved: dict[str, int] = field(default_factory=dict)
+
+    def tasks(self, rows: Sequence[Row]) -> Iterator[Task]:
+        """What is left to do, in the order of the manifest."""
+        for row in rows:
+            if self.finished(row):
+                self.standing.kept += 1
+                continue
+            yield Task(
+                id=row.id,
+                t1=row.t1,
+                t2=row.t2,
+                arguments=row.arguments,
+                folder=str(self.place.result(row.id)),
+                thumbnail=str(self.place.thumbnail(row.id)),
+                timeout=self.patience.timeout,
+            )
+
+    def finished(self, row: Row) -> bool:
+        """Whether a pair is done, of the same images and settings, and its result is there."""
+        entry = self.journal.find(row.id)
+        return (
+            entry is not None
+            and entry.get("status") == "done"
+            and self.place.whole(row.id)
+            and entry.get("key") == key_of(row.t1, row.t2, row.arguments, entry["files"])
+        )
+
+    def run(self, client: Client, first: Task, tasks: Iterator[Task], rows: Sequence[Row]) -> None:
+        """Keeps the workers busy until nothing is left.
+
+        A scene above a limit could be split here, in place of its one task: into that of its fit,
+        those of its windows, and that of its decision.
+        """
+        self.subscribe(client)
+        self.submit(client, first)
+        counted = written = time.monotonic()
+        cost, more = 0.0, True
+        self.standing.workers = len(client.nthreads())
+        while self.pending or (more and not self.standing.draining):
+            if client.status != "running":
+                self.wait_for_scheduler(client)
+            now = time.monotonic()
+            if now - counted > RECOUNT:
+                counted, self.standing.workers = now, self.count(client)
+            # Twice as many as there are workers: a free one never waits for this loop.
+            while more and not self.standing.draining and self.room():
+                task = next(tasks, None)
+                more = task is not None
+                if task is not None:
+                    self.submit(client, task)
+            if self.standing.draining:
+                self.withdraw()
+            self.listen()
+            self.collect(client)
+            self.end_hung(client)
+            self.show(self.standing)
+            if now - written > max(OFTEN, SHARE * cost):
+                write_summary(rows, self.journal, self.place)
+                written = time.monotonic()
+                cost = written - now
+
+    def subscribe(self, client: Client) -> None:
+        """Listens to what workers say."""
+        for topic in (BEGINS, MEMORY):
+            client.subscribe_topic(topic, lambda event, topic=topic: self.told.put((topic, event)))
+
+    def wait_for_scheduler(self, client: Client) -> None:
+        """Waits until the scheduler is there again; what it had is lost to it, and tried again.
+
+        Raises:
+            ClusterError: It is not there for too long.
+        """
+        since = time.monotonic()
+        while client.status != "running":
+            if time.monotonic() - since > LOST or client.status == "closed":
+                raise ClusterError(
+                    "the scheduler must stay: it is gone; what is finished is kept, and the same "
+                    "command goes on when it is back"
+                )
+            self.show(self.standing)
+            time.sleep(TICK)
+        self.standing.running.clear()
+        self.subscribe(client)
+
+    def room(self) -> bool:
+        """Whether another task may be handed over."""
+        return len(self.pending) < 2 * max(self.standing.workers, 1) + 2
+
+    def count(self, client: Client) -> int:
+        """Workers that are there now; as many as before where nobody answers."""
+        try:
+            return len(client.nthreads())
+        except (OSError, TimeoutError, ValueError):
+            return self.standing.workers
+
+    def submit(self, client: Client, task: Task) -> None:
+        """Hands a task to the cluster."""
+        key = f"{task.id}-{task.attempt}-{time.monotonic_ns()}"
+        future = client.submit(detect_pair, task, key=key, pure=False)
+        self.pending[task.id] = (task, future)
+        future.add_done_callback(self.ended.put)
+
+    def withdraw(self) -> None:
+        """Takes back what no worker has begun."""
+        for name, (_, future) in list(self.pending.items()):
+            if name not in self.standing.running:
+                del self.pending[name]
+                future.cancel()
+
+    def listen(self) -> None:
+        """Notes what workers said."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                topic, (_, said) = self.told.get_nowait()
+                if topic == MEMORY:
+                    self.starved[said["worker"]] = said.get("rss", 0)
+                elif said["id"] in self.pending:
+                    known = self.standing.running.get(said["id"])
+                    since = time.monotonic()
+                    if known is not None and known.attempt == said["attempt"]:
+                        # Its images are open, and what it takes is foretold.
+                        since = known.since
+                    self.standing.running[said["id"]] = Running(
+                        id=said["id"],
+                        attempt=said["attempt"],
+                        worker=said["worker"],
+                        since=since,
+                        limit=said["limit"],
+                    )
+
+    def collect(self, client: Client) -> None:
+        """Writes down what has ended, or tries it again."""
+        future = self.ended_soon(TICK)
+        while future is not None:
+            found = [task for task, known in self.pending.values() if known.key == future.key]
+            if found:
+                self.settle(client, found[0], future)
+            future = self.ended_soon(0)
+
+    def ended_soon(self, seconds: float) -> Future[Any] | None:
+        try:
+            return self.ended.get(timeout=seconds) if seconds else self.ended.get_nowait()
+        except queue.Empty:
+            return None
+
+    def settle(self, client: Client, task: Task, future: Future[Any]) -> None:
+        """What became of a task is its last word, or it is tried again."""
+        # The begin of a short pair may be told after its end.
+        self.listen()
+        del self.pending[task.id]
+        self.standing.running.pop(task.id, None)
+        entry = self.outcome(task, future)
+        again = entry.pop("again", False)
+        if again and task.attempt <= self.patience.retries and not self.standing.draining:
+            self.submit(client, _another(task))
+            return
+        self.journal.add(entry | {"attempts": task.attempt})
+        if entry["status"] == "done":
+            self.standing.done += 1
+        else:
+            self.standing.fail(task.id, entry["error"])
+
+    def outcome(self, task: Task, future: Future[Any]) -> dict[str, Any]:
+        """The entry of the journal on a task that has ended."""
+        failed = {"id": task.id, "status": "failed", "again": True}
+        if future.status == "finished":
+            try:
+                entry: dict[str, Any] = future.result(timeout=FETCH)
+            except (OSError, TimeoutError, CancelledError):
+                return failed | {"error": "its worker died before it told what it found"}
+            return entry
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, KilledWorker):
+            had = self.starved.pop(error.last_worker.address, None)
+            if had:
+                return failed | {
+                    "error": f"its worker was ended at {had / 2**30:.1f} GiB, its share of this "
+                    "machine's memory; fewer --workers leave more for each"
+                }
+            return failed | {
+                "error": "its worker died: ended by the system, perhaps for want of memory"
+            }
+        if error is None:
+            return failed | {"error": "the scheduler lost it"}
+        line = f"{type(error).__name__}: {error}".splitlines()[0][:400]
+        return failed | {"error": f"the worker could not run it: {line}"}
+
+    def end_hung(self, client: Client) -> None:
+        """Ends workers whose pair takes too long: nothing else interrupts a read that hangs."""
+        now = time.monotonic()
+        for running in list(self.standing.running.values()):
+            if now - running.since <= running.limit or running.id not in self.pending:
+                continue
+            task, future = self.pending.pop(running.id)
+            del self.standing.running[running.id]
+            future.cancel()
+            client.restart_workers([running.worker], timeout=RESTART, raise_for_error=False)
+            line = f"took more than {running.limit:,.0f} s; allow it more with --timeout"
+            entry = {"id": task.id, "status": "failed", "error": line, "attempts": task.attempt}
+            self.journal.add(entry)
+            self.standing.fail(task.id, line)
+
+
+def _another(task: Task) -> Task:
+    return Task(**{**vars(task), "attempt": task.attempt + 1})
+
+
+@contextlib.contextmanager
+def _draining(standing: Standing) -> Iterator[None]:
+    """Turns the first interrupt into a wish, and leaves the second one what it is."""
+
+    def interrupted(_number: int, _frame: Any) -> None:
+        if standing.draining:
+            raise KeyboardInterrupt
+        standing.draining = True
+
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {}
+    with contextlib.suppress(ValueError):
+        # Only the main thread hears signals.
+        before = {name: signal.signal(name, interrupted) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

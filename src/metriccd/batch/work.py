@@ -1,0 +1,198 @@
+"""The work of one task: a pair is opened, detected, and told of in a few hundred bytes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from distributed import get_worker
+from shapely.geometry import shape
+
+from metriccd.batch.journal import key_of, software
+from metriccd.batch.thumbnail import draw_thumbnail
+from metriccd.check import costs
+from metriccd.detection import Request, detect_into
+from metriccd.errors import MetricCDError
+from metriccd.methods import PRESETS, choose_preset
+from metriccd.pair import ImagePair
+from metriccd.result import Products
+
+# Topic of the scheduler on which a worker tells that it begins a pair.
+BEGINS = "metriccd-begins"
+# Digits of degrees in the journal: a centimeter.
+DIGITS = 7
+# What a pair may take: so many seconds, and so many times what is foretold of it. Foretold is a
+# quiet machine, and a disk that answers.
+PATIENCE, TIMES = 600.0, 20.0
+# Arguments of `detect_into` that are no part of the request.
+PRODUCTS = ("vector", "simplify", "zones")
+# A process measures one pair at a time, on all its threads, however many tasks it is given.
+_alone = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A pair for a worker.
+
+    Attributes:
+        id: Its name.
+        t1: First image.
+        t2: Second image.
+        arguments: Of `detect_into`.
+        folder: Where the result goes.
+        thumbnail: Where its small picture goes.
+        attempt: From 1.
+        timeout: Seconds it may take; None for what is foretold, generously.
+    """
+
+    id: str
+    t1: str
+    t2: str
+    folder: str
+    thumbnail: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 1
+    timeout: float | None = None
+
+
+def detect_pair(task: Task) -> dict[str, Any]:
+    """Detects change in a pair, and returns the entry of the journal on it."""
+    with _alone:
+        started = time.monotonic()
+        found = _guarded(lambda: _detected(task))
+        return {"id": task.id, **found, "seconds": round(time.monotonic() - started, 3)}
+
+
+def foretell(task: Task) -> dict[str, Any]:
+    """What a pair would take: its images are opened and nothing is read of them."""
+    with _alone:
+        found = _guarded(lambda: {"status": "ready", "seconds": seconds_of(task, _opened(task))})
+        return {"id": task.id, **found}
+
+
+def seconds_of(task: Task, pair: ImagePair) -> float:
+    """How long a pair takes on a machine as this one is."""
+    preset = task.arguments.get("preset", "default")
+    known = {cost.preset: cost.seconds for cost in costs(pair.grid.shape, len(pair.t1.bands))}
+    return known.get(preset, max(known.values()))
+
+
+def _detected(task: Task) -> dict[str, Any]:
+    if task.timeout is not None:
+        _tell(task, task.timeout)
+        pair = _opened(task)
+    else:
+        _tell(task, PATIENCE)
+        pair = _opened(task)
+        _tell(task, PATIENCE + TIMES * seconds_of(task, pair))
+    files = _files(task, pair)
+    # Before the images are read: one that is replaced meanwhile makes the result an old one.
+    key = key_of(task.t1, task.t2, task.arguments, files)
+    summary = detect_into(task.folder, task.t1, task.t2, **task.arguments, overwrite=True)
+    folder = Path(task.folder)
+    draw_thumbnail(folder, Path(task.thumbnail))
+    return {
+        "status": "done",
+        "key": key,
+        "files": files,
+        "summary": summary,
+        "footprint": _footprint(folder),
+    }
+
+
+def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the work returns, or how it failed, and whether another attempt may help."""
+    try:
+        return work()
+    except (MetricCDError, ValueError) as error:
+        return _failed(str(error), again=False)
+    except MemoryError:
+        return _failed("memory gave out; fewer --workers leave more for each", again=True)
+    except OSError as error:
+        return _failed(f"{type(error).__name__}: {error}", again=True)
+    except Exception as error:
+        # One pair must not end the others.
+        if any(word in str(error).lower() for word in ("out of memory", "not enough memory")):
+            return _failed("memory gave out; fewer --workers leave more for each", again=True)
+        fault = _failed(
+            f"a fault of metriccd, please report it: {type(error).__name__}: {error}", again=False
+        )
+        return fault | {"traceback": traceback.format_exc()}
+
+
+def _failed(line: str, *, again: bool) -> dict[str, Any]:
+    return {"status": "failed", "error": " ".join(line.split())[:600], "again": again}
+
+
+def _tell(task: Task, limit: float) -> None:
+    """Says that this worker has a pair, and how long it may take from now on."""
+    try:
+        worker = get_worker()
+    except ValueError:
+        # Called without a cluster.
+        return
+    worker.log_event(
+        BEGINS,
+        {
+            "id": task.id,
+            "attempt": task.attempt,
+            "worker": worker.address,
+            "process": os.getpid(),
+            "limit": limit,
+        },
+    )
+
+
+def _opened(task: Task) -> ImagePair:
+    """The pair of a task, after all that can be refused before pixels are read."""
+    asked = {name: said for name, said in task.arguments.items() if name not in PRODUCTS}
+    request = Request(t1=task.t1, t2=task.t2, progress=None, **(_defaults() | asked))
+    choose_preset(request.preset, request.method, request.threshold, request.direction)
+    pair = request.opened()
+    products = {name: said for name, said in task.arguments.items() if name in PRODUCTS}
+    Products.of(**products).check(pair.grid)
+    return pair
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """What a request is told of what nobody asks for."""
+    known = Request.__dataclass_fields__.keys() - {"t1", "t2", "progress"}
+    parameters = inspect.signature(detect_into).parameters
+    return {name: parameters[name].default for name in known}
+
+
+def _files(task: Task, pair: ImagePair) -> list[str]:
+    """All files that a pair is made of: those that are named, and those that these name."""
+    sources = (pair.t1, pair.t2, *(mask.source for mask in pair.masks))
+    others = (task.arguments.get(name) for name in ("aoi", "zones", "extractor"))
+    known = {str(file) for source in sources for file in source.files}
+    known |= {
+        name
+        for name in (task.t1, task.t2, *others)
+        if isinstance(name, str) and Path(name).exists()
+    }
+    return sorted(known)
+
+
+def _footprint(folder: Path) -> str | None:
+    """Where a result lies, as WKT in longitude and latitude; None where nobody knows."""
+    item = json.loads((folder / "item.json").read_text(encoding="utf-8"))
+    outline = item.get("geometry")
+    return None if outline is None else shape(outline).wkt
+
+
+def warm() -> None:
+    """Pays once for what every pair needs."""
+    software()
+    costs((1, 1), 1)
+    assert PRESETS
