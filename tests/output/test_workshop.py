@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,29 +181,36 @@ def test_folders_of_another_user_are_left_alone(tmp_path: Path) -> None:
 
 def start_together(out: Path, number: int) -> list[str]:
     """What each of some processes says that begin to write one OUT at the same time."""
-    go, say = os.pipe(), os.pipe()
+    go, say, end = os.pipe(), os.pipe(), os.pipe()
     processes = []
     for _ in range(number):
         process = os.fork()
         if not process:
             os.close(go[1])
+            os.close(end[1])
             os.read(go[0], 1)
             try:
                 with output_folder(out) as folder:
                     fill(folder)
-                    time.sleep(0.3)
+                    # Until all others were refused.
+                    os.read(end[0], 1)
                 line = "made"
             except OutputError as error:
                 line = str(error)
             os.write(say[1], f"{line}\n".encode())
             os._exit(0)
         processes.append(process)
-    for each in (*go, say[1]):
-        os.close(each)
+    os.close(go[1])
+    os.close(say[1])
+    with os.fdopen(say[0]) as stream:
+        said = [stream.readline() for _ in range(number - 1)]
+        os.close(end[1])
+        said.append(stream.readline())
     for process in processes:
         os.waitpid(process, 0)
-    with os.fdopen(say[0]) as stream:
-        return sorted(stream.read().splitlines())
+    for each in (go[0], end[0]):
+        os.close(each)
+    return sorted(line.strip() for line in said)
 
 
 def test_of_processes_that_start_together_one_works(tmp_path: Path) -> None:

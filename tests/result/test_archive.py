@@ -15,7 +15,7 @@ from affine import Affine
 import metriccd as mcd
 from metriccd.decision import Cleaning
 from metriccd.errors import DataError
-from metriccd.output import RECORD
+from metriccd.output import RECORD, add_together
 from metriccd.result.archive import Archive, decide_again
 from raster_files import write
 
@@ -118,7 +118,7 @@ def test_files_of_others_stay_and_figures_of_the_old_map_go(pair, tmp_path: Path
     (out / "notes.txt").write_text("mine")
     (out / "more").mkdir()
     (out / "more/a.txt").write_text("mine too")
-    (out / "evaluation.json").write_text("{}")
+    add_together(out, {"evaluation.json": b"{}"})
     decide_again(out, 0.3)
     assert (out / "notes.txt").read_text() == "mine"
     assert (out / "more/a.txt").read_text() == "mine too"

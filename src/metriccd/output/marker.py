@@ -12,6 +12,8 @@ from pathlib import Path
 
 MARKER = ".metriccd"
 KIND = "result"
+# Bytes of a list: one of ours has some thousands.
+LONGEST = 2**24
 # Bytes at each end of a file that are looked at: all of most files. An edit of a large raster in
 # place changes its directory, at the start, or its size.
 END = 2**25
@@ -49,7 +51,8 @@ class Marker:
         """The list in a folder; None where there is none that this program wrote."""
         path = folder / MARKER
         try:
-            content = json.loads(path.read_bytes()) if _is_file(path) else None
+            small = _is_file(path) and path.stat().st_size < LONGEST
+            content = json.loads(path.read_bytes()) if small else None
         except (OSError, ValueError, RecursionError):
             return None
         if not isinstance(content, dict) or content.get("metriccd") != KIND:

@@ -88,7 +88,12 @@ class Workshop:
             _flush(self.result)
             # As long as OUT is there, `old` is what can go.
             self.result.rename(self.old)
-            if not exchange(self.old, self.out):
+            try:
+                exchanged = exchange(self.old, self.out)
+            except OSError:
+                self.old.rename(self.result)
+                raise
+            if not exchanged:
                 self.old.rename(self.result)
                 self.out.rename(self.old)
                 try:
@@ -255,7 +260,7 @@ def _is_ours(text: str) -> bool:
 
 
 def _holder(text: str) -> str:
-    return f"process {json.loads(text)['process']}" if _is_ours(text) else "another process"
+    return f"process {json.loads(text).get('process')}" if _is_ours(text) else "another process"
 
 
 def _is_folder(path: Path) -> bool:
