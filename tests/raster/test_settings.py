@@ -106,5 +106,5 @@ def test_slow_servers_are_given_up_in_one_line(slow: str) -> None:
         start = time.monotonic()
         with pytest.raises(DataError, match=r"127\.0\.0\.1") as refused:
             read()
-        assert time.monotonic() - start < 15
+        assert time.monotonic() - start < 60
         assert "\n" not in str(refused.value)

@@ -13,7 +13,7 @@ from metriccd.accuracy.points import read_points
 from metriccd.errors import DataError
 from metriccd.pair import read_pair
 from metriccd.raster import open_item, open_raster, open_shapes
-from metriccd.trust import Trust, admit, require_local
+from metriccd.trust import Trust, admit
 from raster_files import image, write
 
 PLACE = (
@@ -238,17 +238,6 @@ def test_an_items_assets_lie_in_its_folder(place: Path) -> None:
     item.write_text(text.replace("HREF", "../a.tif"))
     with Trust(allow_remote=True).applied():
         assert open_item(item, ["red"]).bands
-
-
-def test_a_row_of_a_list_may_name_any_file_of_this_machine_and_no_other(place: Path) -> None:
-    require_local(str(place / "a.tif"), "pairs.csv")
-    for name in ("https://host/a.tif", "/vsis3/bucket/a.tif", "s3://bucket/a.tif"):
-        with pytest.raises(DataError, match=r"pairs\.csv names .*--allow-remote"):
-            require_local(name, "pairs.csv")
-        with Trust(allow_remote=True).applied():
-            require_local(name, "pairs.csv")
-    with pytest.raises(DataError, match="is a named pipe"):
-        require_local("pipe.tif", "pairs.csv")
 
 
 def test_polygons_are_read_from_files_only(place: Path) -> None:

@@ -10,7 +10,6 @@ from metriccd.errors import DataError
 from metriccd.trust.files import kind_of, require_file, strangers_in
 from metriccd.trust.names import (
     MADE_UP,
-    elsewhere,
     files_behind,
     is_remote,
     require_name,
@@ -81,21 +80,6 @@ def admit_parts(name: str, parts: list[str]) -> None:
         # What lies beside the image by its own name may be a link; whoever made it chose so.
         if not Path(os.path.normpath(part)).is_relative_to(os.path.normpath(homes[0])):
             require_within(part, name, homes[0], [Path()])
-
-
-def require_local(name: str, by: str) -> None:
-    """What a list of the user's own names, such as a row of a manifest: files of this machine.
-
-    Args:
-        name: As GDAL spells it.
-        by: The list.
-
-    Raises:
-        DataError: It leads to another machine without leave, or is as `admit` refuses.
-    """
-    if is_remote(name) and not trusted().allow_remote:
-        raise elsewhere(name, by)
-    admit(name)
 
 
 @dataclass(kw_only=True)

@@ -82,15 +82,15 @@ def require_within(
         return found
     special = ":" in name or MADE_UP.match(name) is not None
     if home is None or is_remote(name) or (special and not found):
-        raise elsewhere(name, by)
+        raise _elsewhere(name, by)
     root = os.path.join(real(home), "")  # noqa: PTH118  # a hundred thousand times
     for path in found or [base / name for base in bases]:
         if not real(path).startswith(root):
-            raise elsewhere(name, by)
+            raise _elsewhere(name, by)
     return found
 
 
-def elsewhere(name: str, by: str) -> DataError:
+def _elsewhere(name: str, by: str) -> DataError:
     """The error for a name that nobody asked for."""
     return DataError(
         "what a file names is opened unasked only within its own folder: "
