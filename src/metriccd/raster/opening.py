@@ -124,8 +124,8 @@ def _require_blocks(dataset: DatasetReader, path: str) -> None:
         DataError: It does not.
     """
     together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
-    for (rows, cols), kind in zip(dataset.block_shapes, dataset.dtypes, strict=True):
-        size = 8 if kind.startswith("complex_int") else np.dtype(kind).itemsize
+    for (rows, cols), kind in set(zip(dataset.block_shapes, dataset.dtypes, strict=True)):
+        size = 8 if kind == "complex_int16" else np.dtype(kind).itemsize
         require_memory(
             float(rows) * cols * size * together,
             f"one block of {redacted(path)}, of {rows:,} × {cols:,} pixels,",
@@ -134,7 +134,7 @@ def _require_blocks(dataset: DatasetReader, path: str) -> None:
 
 
 def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
-    bands = [_band(dataset, index, grid, path) for index in range(1, dataset.count + 1)]
+    bands = _bands(dataset, grid, path)
     alpha = tuple(band for band in bands if band.color == "alpha")
     rest = tuple(band for band in bands if band.color != "alpha")
     small = dataset.height * dataset.width <= trusted().max_pixels
@@ -145,29 +145,38 @@ def _opened(dataset: DatasetReader, path: str, grid: Grid) -> File:
     return File(bands=rest, alpha=alpha, notes=tuple(note for note in notes if note))
 
 
-def _band(dataset: DatasetReader, index: int, grid: Grid, path: str) -> Band:
-    if dataset.dtypes[index - 1].startswith("complex"):
-        raise DataError(
-            f"bands must be real numbers: band {index} of {redacted(path)} is complex; "
-            "take its magnitude first"
+def _bands(dataset: DatasetReader, grid: Grid, path: str) -> list[Band]:
+    # Of thousands of bands, what each is asked for is told of all at once.
+    kinds, texts, colors = dataset.dtypes, dataset.descriptions, dataset.colorinterp
+    nodata, scales, offsets = dataset.nodatavals, dataset.scales, dataset.offsets
+    masks = _masks_of(dataset)
+    found = []
+    for place, index in enumerate(dataset.indexes):
+        if kinds[place].startswith("complex"):
+            raise DataError(
+                f"bands must be real numbers: band {index} of {redacted(path)} is complex; "
+                "take its magnitude first"
+            )
+        description = texts[place] or ""
+        tags = dataset.tags(index) | dataset.tags(index, ns="IMAGERY")
+        length = wavelength_in(description)
+        found.append(
+            Band(
+                path=path,
+                index=index,
+                name=description or str(index),
+                description=description,
+                color=colors[place].name,
+                wavelength=wavelength_tagged(tags) if length is None else length,
+                grid=grid,
+                dtype=kinds[place],
+                nodata=nodata[place],
+                mask=masks[place],
+                scale=_finite(scales[place]) or 1.0,
+                offset=_finite(offsets[place]),
+            )
         )
-    description = dataset.descriptions[index - 1] or ""
-    tags = dataset.tags(index) | dataset.tags(index, ns="IMAGERY")
-    length = wavelength_in(description)
-    return Band(
-        path=path,
-        index=index,
-        name=description or str(index),
-        description=description,
-        color=dataset.colorinterp[index - 1].name,
-        wavelength=wavelength_tagged(tags) if length is None else length,
-        grid=grid,
-        dtype=dataset.dtypes[index - 1],
-        nodata=dataset.nodatavals[index - 1],
-        mask=_mask_of(dataset, index),
-        scale=_finite(dataset.scales[index - 1]) or 1.0,
-        offset=_finite(dataset.offsets[index - 1]),
-    )
+    return found
 
 
 def _finite(number: float) -> float:
@@ -175,15 +184,19 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _mask_of(dataset: DatasetReader, index: int) -> str | None:
+def _masks_of(dataset: DatasetReader) -> list[str | None]:
     """What a VRT calls the band that says where pixels are: alpha, or else a mask band."""
-    if ColorInterp.alpha in dataset.colorinterp:
-        return str(dataset.colorinterp.index(ColorInterp.alpha) + 1)
-    flags = set(dataset.mask_flag_enums[index - 1])
-    # Nodata is read as such.
-    if flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
-        return None
-    return "mask,1" if MaskFlags.per_dataset in flags else f"mask,{index}"
+    colors = dataset.colorinterp
+    if ColorInterp.alpha in colors:
+        return [str(colors.index(ColorInterp.alpha) + 1)] * len(colors)
+    found: list[str | None] = []
+    for index, flags in enumerate(dataset.mask_flag_enums, start=1):
+        # Nodata is read as such.
+        if {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(flags):
+            found.append(None)
+        else:
+            found.append("mask,1" if MaskFlags.per_dataset in flags else f"mask,{index}")
+    return found
 
 
 def _times(dataset: DatasetReader, path: str) -> str | None:
@@ -242,7 +255,7 @@ def _pages(dataset: DatasetReader, path: str) -> File | None:
                     f"taken; GTIFF_DIR:2:{redacted(path)} is the second"
                 )
                 return replace(first, notes=(*first.notes, note))
-            band = _band(part, 1, grid, page)
+            (band,) = _bands(part, grid, page)
             named = band.description and not NO_NAME.fullmatch(band.description)
             bands.append(band if named else replace(band, name=str(number)))
     note = (

@@ -122,9 +122,11 @@ def files_of(path: str) -> tuple[Path, ...]:
 
 def _parts(path: str) -> list[str]:
     """What GDAL reads for a raster, first of all the file itself."""
+    if is_remote(gdal_path(path)):
+        # None of it is on this machine, and nobody may have asked for it.
+        return [gdal_path(path)]
     try:
-        admit(gdal_path(path))
-        with opened(path) as dataset:
+        with opened(path, maybe_vrt=admit(gdal_path(path))) as dataset:
             beside = projection_beside(path)
             told = [str(beside)] if beside is not None and dataset.crs is None else []
             return [gdal_path(path), *dataset.files, *told]

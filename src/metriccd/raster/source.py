@@ -22,6 +22,7 @@ from metriccd.raster.grid import Grid, Window
 from metriccd.raster.opening import bands_of, open_file
 from metriccd.raster.paths import files_of, redacted, require_text
 from metriccd.raster.reading import file_reader
+from metriccd.trust import admit
 
 # _B04, _B8A, _B02_10m: how Sentinel-2 and Landsat name single-band files.
 BAND_FILE = re.compile(r"(?:^|[_.-])B(\d{1,2})(A?)(?:[_.-]\d+m)?$", re.IGNORECASE | re.ASCII)
@@ -225,6 +226,7 @@ def open_raster(source: str | os.PathLike[str]) -> Raster:
         files = band_files(folder)
         if files.bands:
             return _open_folder(folder, files)
+        admit(path)
         try:
             found = open_file(path)
         except DataError as error:

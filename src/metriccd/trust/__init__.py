@@ -5,7 +5,7 @@ Out: nothing where they may be; else one line that says why not and what allows 
 """
 
 from metriccd.trust.files import require_file
-from metriccd.trust.looking import admit, admit_named, admit_parts, require_local
+from metriccd.trust.looking import admit, admit_named, admit_parts
 from metriccd.trust.names import is_remote
 from metriccd.trust.policy import MAX_PIXELS, Trust, trusted
 from metriccd.trust.sizes import free_mib, require_memory, require_size
@@ -19,7 +19,6 @@ __all__ = [
     "free_mib",
     "is_remote",
     "require_file",
-    "require_local",
     "require_memory",
     "require_size",
     "trusted",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from metriccd.errors import DataError
 
-# Folders whose files are made up by the kernel; some of them block whoever reads them.
-UNREAL = (Path("/proc"), Path("/sys"))
+# Folders whose files are made up by the kernel, of no size; some block whoever reads them.
+UNREAL = ("/proc", "/sys")
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -21,12 +21,14 @@ KINDS = {
 def kind_of(path: Path) -> str | None:
     """What something is that is neither a file nor a folder; None of these and of nothing."""
     try:
-        kind = KINDS.get(stat.S_IFMT(path.stat().st_mode))
-        real = Path(os.path.realpath(path))
+        found = path.stat()
     except (OSError, ValueError):
         return None
-    unreal = any(real.is_relative_to(root) for root in UNREAL)
-    return kind or ("made up by the system" if unreal else None)
+    kind = KINDS.get(stat.S_IFMT(found.st_mode))
+    if kind is None and found.st_size == 0 and stat.S_ISREG(found.st_mode):
+        real = Path(os.path.realpath(path))
+        kind = "made up by the system" if any(map(real.is_relative_to, UNREAL)) else None
+    return kind
 
 
 def require_file(path: str | os.PathLike[str], shown: str | None = None) -> None:

@@ -10,7 +10,6 @@ from metriccd.errors import DataError
 from metriccd.trust.files import kind_of, require_file, strangers_in
 from metriccd.trust.names import (
     MADE_UP,
-    elsewhere,
     files_behind,
     is_remote,
     require_name,
@@ -83,21 +82,6 @@ def admit_parts(name: str, parts: list[str]) -> None:
             require_within(part, name, homes[0], [Path()])
 
 
-def require_local(name: str, by: str) -> None:
-    """What a list of the user's own names, such as a row of a manifest: files of this machine.
-
-    Args:
-        name: As GDAL spells it.
-        by: The list.
-
-    Raises:
-        DataError: It leads to another machine without leave, or is as `admit` refuses.
-    """
-    if is_remote(name) and not trusted().allow_remote:
-        raise elsewhere(name, by)
-    admit(name)
-
-
 @dataclass(kw_only=True)
 class _Look:
     """A look through the files of one input.
@@ -106,17 +90,27 @@ class _Look:
         name: What the user calls it.
         known: Files that were looked at, and sources that each counts for.
         within: VRTs that name each other, from the outermost on.
+        folders: Folders that were seen, without links.
         strangers: Pipes and devices in the folders that were seen.
     """
 
     name: str
     known: dict[str, int] = field(default_factory=dict)
     within: list[str] = field(default_factory=list)
+    folders: dict[Path, str] = field(default_factory=dict)
     strangers: dict[Path, list[str]] = field(default_factory=dict)
+
+    def real(self, path: Path) -> str:
+        """A path without links; of many files in one folder at little cost."""
+        if path.name in {"", ".."} or path.is_symlink():
+            return os.path.realpath(path)
+        if path.parent not in self.folders:
+            self.folders[path.parent] = os.path.realpath(path.parent)
+        return os.path.join(self.folders[path.parent], path.name)  # noqa: PTH118
 
     def at(self, path: Path) -> int:
         """Looks at a file and at all that it names; returns how many sources it counts for."""
-        real = os.path.realpath(path)
+        real = self.real(path)
         if real in self.within:
             raise DataError(f"a VRT must not name itself: {self.name} does, by way of {path}")
         if real not in self.known:
@@ -130,14 +124,16 @@ class _Look:
         return self.known[real]
 
     def _sources(self, path: Path, real: str, named: list[Source]) -> int:
-        home, count = Path(real).parent, 0
+        home, count, counts = Path(real).parent, 0, dict[Source, int]()
         self.within.append(real)
         if len(self.within) > DEEP:
             raise DataError(f"VRTs must name each other at most {DEEP} deep: {self.name} is deeper")
         for source in named:
             bases = [home] if source.relative else [home, Path()]
-            found = require_within(source.name, str(path), home, bases)
-            count += sum(map(self.at, found)) or 1
+            if source not in counts:
+                found = require_within(source.name, str(path), home, bases, self.real)
+                counts[source] = sum(map(self.at, found)) or 1
+            count += counts[source]
             if count > MAX_SOURCES:
                 raise too_many(Path(self.name))
         self.within.pop()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -57,7 +57,13 @@ def require_name(name: str) -> None:
         )
 
 
-def require_within(name: str, by: str, home: Path | None, bases: Iterable[Path]) -> list[Path]:
+def require_within(
+    name: str,
+    by: str,
+    home: Path | None,
+    bases: Sequence[Path],
+    real: Callable[[Path], str] = os.path.realpath,
+) -> list[Path]:
     """Files that a name leads to, which a file gives: within the folder of that file, if any are.
 
     Args:
@@ -65,6 +71,7 @@ def require_within(name: str, by: str, home: Path | None, bases: Iterable[Path])
         by: The file that gives it.
         home: The folder of that file; None where it lies on another machine.
         bases: What the name may be relative to.
+        real: From a path to the one without links.
 
     Raises:
         DataError: It leads elsewhere without leave, or to no file.
@@ -75,15 +82,15 @@ def require_within(name: str, by: str, home: Path | None, bases: Iterable[Path])
         return found
     special = ":" in name or MADE_UP.match(name) is not None
     if home is None or is_remote(name) or (special and not found):
-        raise elsewhere(name, by)
-    real = os.path.realpath(home)
+        raise _elsewhere(name, by)
+    root = os.path.join(real(home), "")  # noqa: PTH118  # a hundred thousand times
     for path in found or [base / name for base in bases]:
-        if not Path(os.path.realpath(path)).is_relative_to(real):
-            raise elsewhere(name, by)
+        if not real(path).startswith(root):
+            raise _elsewhere(name, by)
     return found
 
 
-def elsewhere(name: str, by: str) -> DataError:
+def _elsewhere(name: str, by: str) -> DataError:
     """The error for a name that nobody asked for."""
     return DataError(
         "what a file names is opened unasked only within its own folder: "

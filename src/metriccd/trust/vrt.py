@@ -9,14 +9,16 @@ from xml.parsers import expat
 
 from metriccd.errors import DataError
 
-MAX_SOURCES, MAX_BYTES, CHUNK = 100_000, 2**27, 2**20
-# GDAL looks for the word in the first kilobyte.
+MAX_SOURCES, MAX_ELEMENTS, MAX_BYTES, CHUNK = 100_000, 2_000_000, 2**27, 2**20
+# GDAL looks for the word in the first kilobyte, which it takes for text: up to the first zero.
 HEAD, WORD = 2**15, b"<VRTDataset"
 # Elements and attributes, and keys of metadata, whose text is a name; in lower case, as GDAL's own
 # parser does not tell cases apart, nor attributes from elements.
 NAMES = {"sourcefilename", "sourcedataset", "dempath", "cutlineds", "srcds"}
 KEYS = {"overview_file", "x_dataset", "y_dataset"}
 LANGUAGE, RELATIVE, BASE = "pixelfunctionlanguage", "relativetovrt", ":::BASE:::"
+ATTRIBUTES = NAMES | {LANGUAGE}
+ELEMENTS = ATTRIBUTES | {"mdi", "argument"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ def is_vrt(path: Path) -> bool:
     """Whether GDAL would take a file for a VRT."""
     try:
         with path.open("rb") as stream:
-            return WORD in stream.read(HEAD)
+            return WORD in stream.read(HEAD).partition(b"\0")[0]
     except OSError:
         return False
 
@@ -99,6 +101,7 @@ class _Reader:
     """Gathers names while a file is parsed."""
 
     path: Path
+    elements: int = 0
     found: list[Source] = field(default_factory=list)
     within: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
@@ -108,8 +111,11 @@ class _Reader:
     def start(self, element: str, attributes: dict[str, str]) -> None:
         said = {name.lower(): value for name, value in attributes.items()}
         self.within.append((element.lower(), said))
-        for name, value in said.items():
-            self._add(name, {}, value)
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS:
+            raise too_many(self.path)
+        for name in said.keys() & ATTRIBUTES:
+            self._add(name, {}, said[name])
 
     def end(self, _: str) -> None:
         self.within.pop()
@@ -118,7 +124,7 @@ class _Reader:
         """Texts on both sides of this are two for GDAL; that it is handled at all parts them."""
 
     def text(self, text: str) -> None:
-        if self.within and text.strip():
+        if self.within and self.within[-1][0] in ELEMENTS and text.strip():
             self._add(*self.within[-1], text)
 
     def _add(self, kind: str, said: dict[str, str], text: str) -> None:
