@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
@@ -150,6 +152,11 @@ class _Reader:
     ids: dict[str, int] = field(default_factory=dict)
     sets: dict[tuple[tuple[str, str], ...], dict[str, Any]] = field(default_factory=dict)
 
+    @cached_property
+    def folder(self) -> str:
+        """The folder of the manifest."""
+        return str(self.path.parent.absolute())
+
     def rows(self, table: Iterator[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
         for number, said in table:
             if len(self.ids) == MOST:
@@ -271,7 +278,8 @@ class _Reader:
             return name
         if "://" in name or name.startswith("/vsi"):
             return name
-        return str(self.path.parent.absolute() / name)
+        # Not by way of `Path`, which takes a quarter of the time of a row.
+        return os.path.join(self.folder, name)  # noqa: PTH118
 
     def id(self, number: int, said: Mapping[str, Any], t1: str, t2: str) -> str:
         named = [value for column, value in said.items() if self.names[column] == "id"]
