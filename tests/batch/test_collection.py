@@ -11,6 +11,7 @@ from metriccd.batch.manifest import Grammar, read_manifest
 from metriccd.cli.options import READERS, arguments_of
 from metriccd.errors import DataError
 from metriccd.raster import open_item
+from metriccd.trust import Trust
 
 GRAMMAR = Grammar(readers=READERS, arguments=arguments_of, defaults={"assets": "red"})
 
@@ -28,10 +29,11 @@ def item(name: str, date: str, href: str = "./red.tif", **said: object) -> dict[
     }
 
 
-def read(folder: Path, *features: object, **options: bool):
+def read(folder: Path, *features: object, allow_remote: bool = True):
     path = folder / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    return read_manifest(path, GRAMMAR, items=folder / "out/items", **options)
+    items = folder / "out/items"
+    return read_manifest(path, GRAMMAR, items=items, allow_remote=allow_remote)
 
 
 def test_items_of_a_place_are_paired_with_the_next_date(tmp_path: Path) -> None:
@@ -58,24 +60,22 @@ def test_an_item_becomes_a_file_that_detect_takes(tmp_path: Path, data: Path) ->
     assert not (tmp_path / "out").exists()
     found.write_items()
     (row,) = found.rows
-    for name in (row.t1, row.t2):
-        assert open_item(name, ["red"]).bands
+    with Trust(allow_remote=True).applied():
+        for name in (row.t1, row.t2):
+            assert open_item(name, ["red"]).bands
     before = Path(row.t1).stat()
     found.write_items()
     assert Path(row.t1).stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_assets_on_other_machines_are_left_out_unless_allowed(tmp_path: Path) -> None:
-    pair = [
-        item(name, f"20{n}-01-01", "https://host/red.tif") for n, name in ((19, "a"), (20, "b"))
-    ]
-    with pytest.raises(DataError, match=r"feature 1: .*--allow-remote"):
-        read(tmp_path, *pair)
-    found = read(tmp_path, *pair, allow_remote=True)
-    assert all("https://host/red.tif" in text for text in found.items.values())
-    for each in pair:
-        each["assets"]["local"] = {"href": "./red.tif"}
-    assert not any("host" in text for text in read(tmp_path, *pair).items.values())
+def test_a_collection_must_be_trusted(tmp_path: Path) -> None:
+    pair = [item(name, f"20{n}-01-01") for n, name in ((19, "a"), (20, "b"))]
+    with pytest.raises(DataError, match="--allow-remote"):
+        read(tmp_path, *pair, allow_remote=False)
+    pair[1]["links"] = [{"rel": "self", "href": "https://host/items/b.json"}]
+    found = read(tmp_path, *pair)
+    hrefs = {json.loads(text)["assets"]["red"]["href"] for text in found.items.values()}
+    assert hrefs == {str(tmp_path / "red.tif"), "https://host/items/red.tif"}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,6 @@ def test_what_is_no_collection_is_one_line(tmp_path: Path, content: str) -> None
     path = tmp_path / "items.json"
     path.write_text(content)
     with pytest.raises(DataError) as caught:
-        read_manifest(path, GRAMMAR, items=tmp_path)
+        read_manifest(path, GRAMMAR, items=tmp_path, allow_remote=True)
     assert len(str(caught.value)) < 600
     assert "\n" not in str(caught.value)

@@ -109,6 +109,7 @@ def test_broken_rows_fail_with_one_line_and_the_others_are_done(
     assert counts(run(manifest, out, workers)) == (0, 4, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_pair_that_takes_too_long_is_given_up_and_the_worker_goes_on(
     data: Path, tmp_path: Path, workers
 ) -> None:
@@ -137,7 +138,7 @@ def test_a_folder_of_something_else_or_of_a_running_batch_is_refused(
         run(manifest, tmp_path / "new", Cluster(scheduler="tcp://127.0.0.1:1"))
 
 
-def test_workers_that_do_not_see_out_are_refused(data: Path, tmp_path: Path, workers) -> None:
+def test_workers_that_do_not_see_out_are_refused(tmp_path: Path, workers) -> None:
     with pytest.raises(ClusterError, match="must see OUT"), workers.opened(tmp_path / "none"):
         pass
 
@@ -164,6 +165,7 @@ def until(met: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_pair_one_attempt(data: Path, tmp_path: Path) -> None:
     manifest, out = crops(data, tmp_path / "in", "ab"), tmp_path / "out"
     with started(manifest, out, "--preset", "fast") as process:
@@ -200,6 +202,7 @@ def test_the_first_interrupt_lets_pairs_end_and_the_same_command_goes_on(
     assert before.items() <= stamps(out).items()
 
 
+@pytest.mark.slow
 def test_the_second_interrupt_ends_at_once(data: Path, tmp_path: Path) -> None:
     manifest, out = crops(data, tmp_path / "in", "ab", side=300), tmp_path / "out"
     with started(manifest, out) as process:

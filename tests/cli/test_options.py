@@ -9,7 +9,7 @@ import typer
 
 from metriccd.cli.app import app
 from metriccd.cli.batch import OTHERS
-from metriccd.cli.options import READERS, arguments_of
+from metriccd.cli.options import READERS, SAFEGUARDS, arguments_of
 from metriccd.detection import detect_into
 
 # One text of each option, as people would write it in a row.
@@ -55,8 +55,8 @@ def options_of(command: str) -> dict[str, object]:
 
 
 def test_rows_know_all_options_of_detect_and_no_others() -> None:
-    assert set(READERS) == set(options_of("detect")) - set(OTHERS)
-    assert set(READERS) <= set(options_of("batch"))
+    assert set(READERS) == set(options_of("detect")) - {*OTHERS, *SAFEGUARDS}
+    assert {*READERS, *SAFEGUARDS} <= set(options_of("batch"))
 
 
 def test_detect_into_is_told_of_all_of_them() -> None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from metriccd.batch.collection import read_collection
 from metriccd.batch.table import read_table, wrong
 from metriccd.errors import DataError, MetricCDError, OutputError
+from metriccd.trust import is_remote
 
 COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
@@ -28,8 +29,6 @@ RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE
 MOST, KEPT = 1_000_000, 1024
 # How like an option a column of the user's own may be called: "region" is not "direction".
 NEAR = 0.8
-REMOTE = re.compile(r"(?:[a-z0-9+.-]+://|/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs))", re.I)
-LOCAL = ("file://", "zip://", "tar://", "gzip://", "vrt://")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +124,6 @@ def read_manifest(
     if not rows:
         raise DataError(f"a manifest must have rows: {path} has none; give a pair a row")
     return Manifest(rows=rows, items=texts)
-
-
-def remote(name: str) -> bool:
-    """Whether a name leads to another machine."""
-    return bool(REMOTE.match(name)) and not name.lower().startswith(LOCAL)
 
 
 @dataclass
@@ -250,7 +244,7 @@ class _Reader:
         for whole, rest in ((text, ""), (file, colon + classes)):
             if whole and (self.path.parent / whole).exists():
                 return self.place(number, whole) + rest
-        return self.place(number, text) if remote(text) else text
+        return self.place(number, text) if is_remote(text) else text
 
     def image(self, number: int, said: Mapping[str, Any], name: str) -> str:
         value = next((said[column] for column in said if self.names[column] == name), None)
@@ -269,7 +263,7 @@ class _Reader:
         """
         if "\0" in name or "\n" in name:
             self.wrong(number, f"a name must be one line of text: got {name!r}", "rename the file")
-        if remote(name):
+        if is_remote(name):
             if not self.allow_remote:
                 shown = name.split("?", maxsplit=1)[0][:200]
                 self.wrong(
