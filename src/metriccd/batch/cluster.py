@@ -37,6 +37,8 @@ CONFIG = {
     "distributed.worker.memory.terminate": 0.95,
     "distributed.admin.tick.limit": "1h",
     "distributed.worker.multiprocessing-method": "spawn",
+    # One that died is started again by its nanny; on a busy machine imports take their time.
+    "distributed.deploy.lost-worker-timeout": "1h",
 }
 
 

@@ -23,17 +23,22 @@ LARGEST = 1 << 30
 def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remote: bool) -> Rows:
     """Pairs of a FeatureCollection of items, numbered from 1 as its features are.
 
-    Each item is to be a file, as `detect` takes one, its assets without those that may not be read.
+    Each item is to be a file, as `detect` takes one.
 
     Args:
         path: The collection.
         items: Folder for the files.
         texts: Is given the files and their texts.
-        allow_remote: Whether assets on other machines may be read.
+        allow_remote: Whether what it names may be read, wherever that lies.
 
     Raises:
-        DataError: It is no collection of items, or an item has no date or place.
+        DataError: It is no collection of items, an item has no date or place, or it is not trusted.
     """
+    if not allow_remote:
+        raise DataError(
+            f"what a file names is opened unasked only within its own folder: {path} names images "
+            "of its own accord; --allow-remote says that you trust it"
+        )
     features = _features(path)
     places: dict[str, list[tuple[str, int, Mapping[str, Any]]]] = {}
     for number, item in enumerate(features, start=1):
@@ -50,7 +55,7 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
         for (_, one, before), (_, other, after) in pairwise(dated):
             for number, item in ((one, before), (other, after)):
                 if number not in made:
-                    file, text = _file(path, number, item, items, allow_remote)
+                    file, text = _file(path, number, item, items)
                     texts[file], made[number] = text, str(file)
             dates = "-".join(each["properties"]["datetime"][:10] for each in (before, after))
             name = re.sub(r"[^\w.-]+", "_", f"{place}-{dates}-{other}").strip(".-")
@@ -104,22 +109,11 @@ def _place(item: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _file(
-    path: Path, number: int, item: Mapping[str, Any], items: Path, allow_remote: bool
-) -> tuple[Path, str]:
+def _file(path: Path, number: int, item: Mapping[str, Any], items: Path) -> tuple[Path, str]:
     """The file of an item and its text, in which assets are named from anywhere."""
-    base = _self_of(item) or str(path.absolute())
-    assets = dict(_assets(item["assets"], base))
-    kept = {
-        key: asset for key, asset in assets.items() if allow_remote or "://" not in asset["href"]
-    }
-    if not kept:
-        raise DataError(
-            f"{path.name}, feature {number}: all assets of {item['id'][:80]!r} lie on another "
-            "machine; add --allow-remote if that is right"
-        )
+    assets = dict(_assets(item["assets"], _self_of(item) or str(path.absolute())))
     name = f"{number}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', item['id'])[:80]}.json"
-    text = json.dumps({**item, "assets": kept, "links": []}, sort_keys=True)
+    text = json.dumps({**item, "assets": assets, "links": []}, sort_keys=True)
     return items.absolute() / name, text
 
 

@@ -74,11 +74,9 @@ class Journal:
         self._stream.seek(0)
         place, last = 0, b"\n"
         for line in self._stream:
+            # What was cut off is no JSON.
             with suppress(ValueError, TypeError, KeyError):
-                name = json.loads(line)["id"]
-                # A line without an end was cut off.
-                if line.endswith(b"\n"):
-                    self._places[str(name)] = place
+                self._places[str(json.loads(line)["id"])] = place
             place, last = place + len(line), line
         if not last.endswith(b"\n"):
             self._stream.write(b"\n")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from metriccd.batch.collection import read_collection
 from metriccd.batch.table import read_table, wrong
 from metriccd.errors import DataError, MetricCDError, OutputError
+from metriccd.trust import is_remote
 
 COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
@@ -26,8 +29,6 @@ RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE
 MOST, KEPT = 1_000_000, 1024
 # How like an option a column of the user's own may be called: "region" is not "direction".
 NEAR = 0.8
-REMOTE = re.compile(r"(?:[a-z0-9+.-]+://|/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs))", re.I)
-LOCAL = ("file://", "zip://", "tar://", "gzip://", "vrt://")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +126,6 @@ def read_manifest(
     return Manifest(rows=rows, items=texts)
 
 
-def remote(name: str) -> bool:
-    """Whether a name leads to another machine."""
-    return bool(REMOTE.match(name)) and not name.lower().startswith(LOCAL)
-
-
 @dataclass
 class _Reader:
     """Turns what rows say into what is asked for.
@@ -149,6 +145,11 @@ class _Reader:
     names: dict[str, str | None] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
     sets: dict[tuple[tuple[str, str], ...], dict[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder of the manifest."""
+        return str(self.path.parent.absolute())
 
     def rows(self, table: Iterator[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
         for number, said in table:
@@ -243,7 +244,7 @@ class _Reader:
         for whole, rest in ((text, ""), (file, colon + classes)):
             if whole and (self.path.parent / whole).exists():
                 return self.place(number, whole) + rest
-        return self.place(number, text) if remote(text) else text
+        return self.place(number, text) if is_remote(text) else text
 
     def image(self, number: int, said: Mapping[str, Any], name: str) -> str:
         value = next((said[column] for column in said if self.names[column] == name), None)
@@ -262,7 +263,7 @@ class _Reader:
         """
         if "\0" in name or "\n" in name:
             self.wrong(number, f"a name must be one line of text: got {name!r}", "rename the file")
-        if remote(name):
+        if is_remote(name):
             if not self.allow_remote:
                 shown = name.split("?", maxsplit=1)[0][:200]
                 self.wrong(
@@ -271,7 +272,8 @@ class _Reader:
             return name
         if "://" in name or name.startswith("/vsi"):
             return name
-        return str(self.path.parent.absolute() / name)
+        # Not by way of `Path`, which takes a quarter of the time of a row.
+        return os.path.join(self.folder, name)  # noqa: PTH118
 
     def id(self, number: int, said: Mapping[str, Any], t1: str, t2: str) -> str:
         named = [value for column, value in said.items() if self.names[column] == "id"]

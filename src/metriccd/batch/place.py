@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from metriccd.errors import OutputError
-from metriccd.output import RECORD
+from metriccd.output import RECORD, Lock
 
 # The file by which a folder is known as a batch, which may be gone on with.
 MARKER = "batch.json"
@@ -45,17 +44,15 @@ class Place:
             )
         try:
             out.mkdir(parents=True, exist_ok=True)
-            lock = (out / LOCK).open("a")
+            lock = Lock(out / LOCK)
         except OSError as error:
             raise OutputError(f"OUT must be writable: {out}: {error.strerror}") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with contextlib.closing(lock):
+            if not lock.take():
                 raise OutputError(
                     f"one batch at a time writes a folder: another one writes {out}; wait for it, "
                     "or choose another folder"
-                ) from None
+                )
             if not known:
                 content = {"metriccd": version("metriccd")}
                 (out / MARKER).write_text(json.dumps(content), encoding="utf-8")

@@ -7,11 +7,11 @@ import json
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 from distributed import get_worker
@@ -21,8 +21,8 @@ from metriccd.batch.journal import key_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
 from metriccd.detection import Request, detect_into
-from metriccd.errors import MetricCDError
-from metriccd.methods import PRESETS, choose_preset
+from metriccd.errors import EXIT_BUG, NO_MEMORY, MetricCDError, fault_of, one_line
+from metriccd.methods import choose_preset
 from metriccd.pair import ImagePair
 from metriccd.result import Products
 
@@ -115,22 +115,16 @@ def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return work()
     except (MetricCDError, ValueError) as error:
         return _failed(str(error), again=False)
-    except MemoryError:
-        return _failed("memory gave out; fewer --workers leave more for each", again=True)
-    except OSError as error:
-        return _failed(f"{type(error).__name__}: {error}", again=True)
     except Exception as error:
-        # One pair must not end the others.
-        if any(word in str(error).lower() for word in ("out of memory", "not enough memory")):
-            return _failed("memory gave out; fewer --workers leave more for each", again=True)
-        fault = _failed(
-            f"a fault of metriccd, please report it: {type(error).__name__}: {error}", again=False
-        )
-        return fault | {"traceback": traceback.format_exc()}
+        # One pair must not end the others. Disks and memory may be better off the next time.
+        found = fault_of(error)
+        again = isinstance(error, OSError) or NO_MEMORY in found.line
+        failed = _failed(found.line.removeprefix("error: "), again=again)
+        return failed | ({"traceback": format_exc()} if found.code == EXIT_BUG else {})
 
 
 def _failed(line: str, *, again: bool) -> dict[str, Any]:
-    return {"status": "failed", "error": " ".join(line.split())[:600], "again": again}
+    return {"status": "failed", "error": one_line(line), "again": again}
 
 
 def _tell(task: Task, limit: float) -> None:
@@ -173,9 +167,8 @@ def _defaults() -> dict[str, Any]:
 
 def _files(task: Task, pair: ImagePair) -> list[str]:
     """All files that a pair is made of: those that are named, and those that these name."""
-    sources = (pair.t1, pair.t2, *(mask.source for mask in pair.masks))
     others = (task.arguments.get(name) for name in ("aoi", "zones", "extractor"))
-    known = {str(file) for source in sources for file in source.files}
+    known = set(map(str, pair.files))
     known |= {
         name
         for name in (task.t1, task.t2, *others)
@@ -195,4 +188,3 @@ def warm() -> None:
     """Pays once for what every pair needs."""
     software()
     costs((1, 1), 1)
-    assert PRESETS

@@ -12,7 +12,6 @@ from metriccd.cli.arguments import Json, Quiet, guarded, usage
 from metriccd.cli.console import print_batch, print_batch_plan
 from metriccd.cli.detect import detect
 from metriccd.cli.options import READERS, arguments_of, with_options_of
-from metriccd.cli.program import say
 from metriccd.cli.progress import show_standing
 from metriccd.errors import EXIT_INTERRUPTED
 
@@ -109,8 +108,7 @@ def batch(
                 patience = Patience(retries=retries, timeout=timeout)
                 standing = run_batch(pairs, out, cluster=cluster, patience=patience, show=show)
             except KeyboardInterrupt:
-                say("interrupted: the same command goes on")
-                raise typer.Exit(EXIT_INTERRUPTED) from None
+                raise KeyboardInterrupt("the same command goes on") from None
     print_batch(out, standing, quiet=quiet, as_json=as_json)
     if standing.draining and standing.left:
         raise typer.Exit(EXIT_INTERRUPTED)

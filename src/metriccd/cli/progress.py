@@ -159,6 +159,7 @@ def _standing_line(standing: Any) -> str:
         *([f"{standing.failed:,} failed"] if standing.failed else []),
         f"{standing.per_minute:.1f} a minute",
         "" if rest is None else f"{duration(rest)} left",
+        "" if standing.workers else "waiting for workers",
     ]
     ending = "; ending: no new ones are begun" if standing.draining else ""
     return ", ".join(part for part in parts if part) + ending

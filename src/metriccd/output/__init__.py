@@ -12,11 +12,13 @@ from metriccd.output.folder import (
     unfinished_folder,
 )
 from metriccd.output.inputs import require_log
+from metriccd.output.lock import Lock
 from metriccd.output.names import RECORD, RESULT
 
 __all__ = [
     "RECORD",
     "RESULT",
+    "Lock",
     "add_together",
     "additions",
     "output_folder",

@@ -1,0 +1,78 @@
+"""The journal: the last word on each pair, whatever happened while it was written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from metriccd.batch.journal import JOURNAL, Journal, key_of
+from metriccd.errors import OutputError
+
+
+def test_the_last_word_on_a_pair_counts_also_after_it_is_opened_again(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add({"id": "a", "status": "failed"})
+        journal.add({"id": "b", "status": "done", "words": "é"})
+        journal.add({"id": "a", "status": "done"})
+        assert journal.find("a") == {"id": "a", "status": "done"}
+    with Journal(tmp_path) as journal:
+        assert journal.find("a") == {"id": "a", "status": "done"}
+        assert journal.find("b") == {"id": "b", "status": "done", "words": "é"}
+        assert journal.find("c") is None
+
+
+@pytest.mark.parametrize("cut", range(2, 40, 6))
+def test_a_line_that_was_cut_off_does_not_count_nor_harm_the_next(tmp_path: Path, cut) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add({"id": "a", "status": "done"})
+        journal.add({"id": "b", "status": "done", "long": "x" * 40})
+    path = tmp_path / JOURNAL
+    path.write_bytes(path.read_bytes()[:-cut])
+    with Journal(tmp_path) as journal:
+        assert journal.find("b") is None
+        journal.add({"id": "c", "status": "done"})
+    with Journal(tmp_path) as journal:
+        assert [bool(journal.find(name)) for name in "abc"] == [True, False, True]
+
+
+def test_spoiled_lines_do_not_count(tmp_path: Path) -> None:
+    lines = [b"\x00\xff\xfe", b"[1]", b"3", b"{}", b'{"id": "a", "status": "done"}', b"{"]
+    (tmp_path / JOURNAL).write_bytes(b"\n".join(lines) + b"\n")
+    with Journal(tmp_path) as journal:
+        assert journal.find("a") == {"id": "a", "status": "done"}
+
+
+def test_a_journal_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="must be writable"):
+        Journal(tmp_path / "none")
+
+
+def test_a_key_tells_images_settings_and_what_lies_beside(tmp_path: Path) -> None:
+    one, other = tmp_path / "a.tif", tmp_path / "b.tif"
+    for path in (one, other):
+        path.write_bytes(b"pixels")
+    files = [str(one), str(other)]
+
+    def key(**arguments: object) -> str:
+        return key_of(str(one), str(other), arguments, files)
+
+    known = key(seed=0)
+    assert key(seed=0) == known
+    assert key(seed=1) != known
+    (tmp_path / "a.tif.aux.xml").touch()
+    assert key(seed=0) != known
+    (tmp_path / "a.tif.aux.xml").unlink()
+    assert key(seed=0) == known
+    os.utime(other, ns=(1, 1))
+    assert key(seed=0) != known
+    other.unlink()
+    assert key(seed=0) != known
+
+
+def test_a_journal_is_lines_that_people_can_read(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add({"id": "é", "status": "done"})
+    assert json.loads((tmp_path / JOURNAL).read_text(encoding="utf-8"))["id"] == "é"

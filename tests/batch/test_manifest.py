@@ -1,0 +1,214 @@
+"""The manifest: what people write is understood, or refused with the number of its row."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+from shapely.geometry import box
+
+from metriccd.batch.manifest import Grammar, Row, read_manifest
+from metriccd.cli.options import READERS, arguments_of
+from metriccd.errors import DataError
+
+GRAMMAR = Grammar(readers=READERS, arguments=arguments_of)
+
+
+def rows_of(folder: Path, text: str | bytes, name: str = "pairs.csv", **options) -> list[Row]:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    grammar = options.pop("grammar", GRAMMAR)
+    return list(read_manifest(path, grammar, items=folder / "items", **options).rows)
+
+
+def refusal(folder: Path, text: str | bytes, name: str = "pairs.csv", **options) -> str:
+    with pytest.raises(DataError) as caught:
+        rows_of(folder, text, name, **options)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert len(line) < 600
+    return line
+
+
+def test_a_row_is_a_pair_and_its_options_and_what_is_the_users_own(tmp_path: Path) -> None:
+    (row,) = rows_of(
+        tmp_path, 'id,t1,t2,min_area,threshold,region\nx,a.tif,/b/b.tif,900,otsu,"here, there"\n'
+    )
+    assert (row.id, row.number) == ("x", 2)
+    assert (row.t1, row.t2) == (str(tmp_path / "a.tif"), "/b/b.tif")
+    assert (row.arguments["min_area"], row.arguments["threshold"]) == (900.0, "otsu")
+    assert row.carried == {"region": "here, there"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pairs.csv", "\ufefft1,t2,min_pixels\r\na.tif,b.tif,3\r\n\r\n,,\r\n"),
+        ("pairs.tsv", "t1\tt2\tmin_pixels\na.tif\tb.tif\t3\n"),
+        ("pairs.csv", "t1;t2;min_pixels\na.tif;b.tif;3\n"),
+        ("pairs.csv", "T1,T2,--min-pixels\na.tif,b.tif,3"),
+        ("pairs.jsonl", '{"t1": "a.tif", "t2": "b.tif", "min_pixels": 3, "x": null}\n\n'),
+    ],
+)
+def test_tables_of_every_kind_say_the_same(tmp_path: Path, name: str, text: str) -> None:
+    (row,) = rows_of(tmp_path, text, name)
+    assert row.id == "a-b"
+    assert row.arguments["min_pixels"] == 3
+    assert row.t1 == str(tmp_path / "a.tif")
+    assert not row.carried
+
+
+def test_parquet_with_and_without_geometry_is_a_manifest(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "t1": ["a.tif", "c.tif"],
+            "t2": ["b.tif", "d.tif"],
+            "seed": [4.0, None],
+            "stac": [False, True],
+            "place": ["here", None],
+        }
+    )
+    table.to_parquet(tmp_path / "pairs.parquet")
+    where = gpd.GeoDataFrame(table, geometry=[box(0, 0, 1, 1)] * 2, crs=4326)
+    where.to_parquet(tmp_path / "pairs.geoparquet")
+    for name in ("pairs.parquet", "pairs.geoparquet"):
+        one, other = read_manifest(tmp_path / name, GRAMMAR, items=tmp_path).rows
+        assert (one.arguments["seed"], other.arguments["seed"]) == (4, 0)
+        assert (one.arguments["assets"], other.arguments["assets"] is not None) == (None, True)
+        assert (one.carried, other.carried) == ({"place": "here"}, {})
+
+
+def test_options_of_the_command_hold_for_rows_that_do_not_say_otherwise(tmp_path: Path) -> None:
+    grammar = Grammar(
+        readers=READERS, arguments=arguments_of, defaults={"preset": "fast", "seed": 3}
+    )
+    text = "id,t1,t2,seed\nx,a.tif,b.tif,\ny,a.tif,b.tif,7\n"
+    one, other = rows_of(tmp_path, text, grammar=grammar)
+    assert (one.arguments["preset"], one.arguments["seed"]) == ("fast", 3)
+    assert (other.arguments["preset"], other.arguments["seed"]) == ("fast", 7)
+
+
+def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
+    tmp_path: Path,
+) -> None:
+    for name in ("scl.tif", "own.safetensors"):
+        (tmp_path / name).touch()
+    text = "t1,t2,mask,aoi,extractor\n"
+    text += "a.tif,b.tif,scl.tif:SCL=3;SCL;scl.tif,aoi.gpkg,own.safetensors\n"
+    (row,) = rows_of(tmp_path, text)
+    here = str(tmp_path)
+    assert row.arguments["masks"] == [f"{here}/scl.tif:SCL=3", "SCL", f"{here}/scl.tif"]
+    assert row.arguments["aoi"] == f"{here}/aoi.gpkg"
+    assert row.arguments["extractor"] == f"{here}/own.safetensors"
+    (row,) = rows_of(tmp_path, "t1,t2,extractor\na.tif,b.tif,vgg16\n")
+    assert row.arguments["extractor"] == "vgg16"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("t1,t2,min_aera\na,b,1\n", ("row 2", "min_aera", "did you mean min_area")),
+        ("t1,t2\na,b\nc,d\na.tif,b.png\n", ("row 4", "id", "a-b", "row 2")),
+        ("id,t1,t2\nX,a,b\nx,c,d\n", ("row 3", "row 2")),
+        ("id,t1,t2\n../x,a,b\n", ("row 2", "name of a folder")),
+        ("id,t1,t2\nCON,a,b\n", ("row 2", "reserved")),
+        ("id,t1,t2\n-x,a,b\n", ("row 2", "dash")),
+        (f"id,t1,t2\n{'é' * 80},a,b\n", ("row 2", "160 bytes")),
+        ("t1,t3\na,b\n", ("row 2", "has no t2", "t1, t3")),
+        ("t1,t2\na,b,c\n", ("row 2", "3 cells", "2")),
+        ('t1,t2\na,"b\n', ("row 2", "quotes")),
+        ("t1,t2,seed\na,b,x\n", ("row 2", "seed", "whole number")),
+        ("t1,t2,threshold\na,b,otzu\n", ("row 2", "did you mean otsu")),
+        ("t1,t2,t1\na,b,c\n", ("row 1", "'t1'")),
+        ("t1,t2,min-area,min_area\na,b,1,2\n", ("row 2", "two columns")),
+        ("t1,t2\n", ("has none",)),
+        ("", ("has none",)),
+        (b"t1,t2\na,b\n\xff,c\n", ("row 3", "UTF-8")),
+        (b"t1,t2\n" + b"a" * (2 << 20) + b",b\n", ("row 2", "field larger")),
+        ("t1,t2\nhttps://host/a.tif?key=1,b\n", ("row 2", "another machine", "--allow-remote")),
+        ("t1,t2\na,/vsicurl/http://host/b.tif\n", ("row 2", "another machine")),
+        ("t1,t2,mask\na,b,s3://bucket/scl.tif:SCL\n", ("row 2", "another machine")),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_row(tmp_path: Path, text, words) -> None:
+    line = refusal(tmp_path, text)
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"t1": "a"\n', ("row 1", "no JSON")),
+        ('{"t1": "a", "t2": "b"}\n[1]\n', ("row 2", "list")),
+        ('{"t1": 1, "t2": "b"}\n', ("row 1", "t1 must be a path")),
+        ("[" * 100_000, ("row 1", "no JSON")),
+        ('{"t1": "a", "t2": "b", "seed": {"x": 1}}\n', ("row 1", "object")),
+    ],
+)
+def test_what_is_wrong_in_json_lines_is_told_with_its_row(tmp_path: Path, text, words) -> None:
+    line = refusal(tmp_path, text, "pairs.jsonl")
+    for word in words:
+        assert word in line
+
+
+def test_a_manifest_that_is_not_there_or_no_parquet_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must exist"):
+        read_manifest(tmp_path / "none.csv", GRAMMAR, items=tmp_path)
+    assert "must be Parquet" in refusal(tmp_path, "t1,t2\n", "pairs.parquet")
+
+
+def test_other_machines_are_asked_where_that_is_allowed(tmp_path: Path) -> None:
+    text = "t1,t2\nhttps://host/a.tif,/vsizip/x.zip/b.tif\n"
+    (row,) = rows_of(tmp_path, text, allow_remote=True)
+    assert (row.t1, row.t2) == ("https://host/a.tif", "/vsizip/x.zip/b.tif")
+
+
+def test_a_column_that_only_resembles_an_option_a_little_is_the_users(tmp_path: Path) -> None:
+    (row,) = rows_of(tmp_path, "t1,t2,region,city,date_taken\na,b,x,y,z\n")
+    assert set(row.carried) == {"region", "city", "date_taken"}
+
+
+# Seconds of this process's own time for 100,000 rows, and bytes a row. Where every call's shapes
+# are checked, as in tests, it would take ten times as long.
+MEASURE = """
+import sys, time, tracemalloc
+from pathlib import Path
+from metriccd.batch.manifest import Grammar, read_manifest
+path, few = (Path(name) for name in sys.argv[1:])
+grammar = Grammar(readers={"seed": int}, arguments=dict)
+start = time.process_time()
+rows = len(read_manifest(path, grammar, items=path.parent).rows)
+seconds = time.process_time() - start
+tracemalloc.start()
+kept = read_manifest(few, grammar, items=path.parent)
+size, peak = tracemalloc.get_traced_memory()
+print(rows, seconds, size / len(kept.rows), peak / size)
+"""
+
+
+def test_a_hundred_thousand_rows_take_seconds_and_little_memory(tmp_path: Path) -> None:
+    path, few = tmp_path / "pairs.csv", tmp_path / "few.csv"
+    lines = [f"pair{n},t1/{n}.tif,t2/{n}.tif,{n % 7},r{n}\n" for n in range(100_000)]
+    for file, count in ((path, 100_000), (few, 10_000)):
+        file.write_text("id,t1,t2,seed,region\n" + "".join(lines[:count]))
+    command = [sys.executable, "-c", MEASURE, str(path), str(few)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows, seconds, size, peak = (float(word) for word in told.split())
+    assert rows == 100_000
+    # It is less than two where nothing else runs.
+    assert seconds < 5
+    assert size < 1500
+    assert peak < 1.5
+
+
+def test_json_rows_may_hold_lists(tmp_path: Path) -> None:
+    text = json.dumps({"t1": "a", "t2": "b", "bands": [3, 2, 1], "mask": ["SCL", "UDM2"]})
+    (row,) = rows_of(tmp_path, text, "pairs.jsonl")
+    assert row.arguments["bands"] == ["3", "2", "1"]
+    assert row.arguments["masks"] == ["SCL", "UDM2"]
