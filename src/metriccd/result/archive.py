@@ -63,9 +63,9 @@ class Archive:
             )
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{RECORD} must be JSON: that of {folder} is not ({error}); detect again"
+                f"{RECORD} must be JSON: that of {folder} is not ({error!s:.200}); detect again"
             ) from None
         lack = _lacking(folder, record if isinstance(record, dict) else {})
         if lack is not None:
