@@ -126,16 +126,24 @@ class Runner:
             "home": str(self.folder / "home"),
             "patience": int(SECONDS * load),
         }
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        ended = json.loads(self.process.stdout.readline())
+        ended = self._ended(order)
         error = (said / "err").read_text(errors="replace") if (said / "err").exists() else ""
         watch = (said / "watch").read_text() if (said / "watch").exists() else ""
         verdict = {"case": case, "said": error, "watch": watch}
         verdict |= {name: ended[name] for name in ("code", "seconds", "mib")}
         faults = [*_faults_of(ended, error), *self._left(case, ended["code"], before)]
+        if ended["code"] == 1:
+            # Where the bug is.
+            self._ended(order | {"traced": True})
+            verdict["said"] = (said / "err").read_text(errors="replace")
         faults += [("network", call) for call in self.calls[calls:]]
         return Verdict(**verdict, faults=tuple(faults))
+
+    def _ended(self, order: dict[str, Any]) -> dict[str, Any]:
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
 
     def _tree(self) -> Tree:
         found = {}
@@ -169,8 +177,8 @@ def _faults_of(ended: dict[str, Any], error: str) -> list[tuple[str, str]]:
         found.append(("hang", f"{ended['seconds']:.0f} s"))
     elif code < 0:
         found.append(("signal", str(-code)))
-    elif "Traceback" in error:
-        found.append(("traceback", error.strip().splitlines()[-1][:200]))
+    elif code == 1:
+        found.append(("bug", error.strip().splitlines()[-1][:200]))
     elif code not in {0, 2, 3}:
         found.append(("code", str(code)))
     if "NETWORK" in error:
