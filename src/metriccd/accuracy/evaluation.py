@@ -17,15 +17,15 @@ from metriccd.accuracy.metrics import Confusion, Ranking, Scores
 from metriccd.accuracy.objects import ObjectScores, score_objects
 from metriccd.accuracy.points import described, read_points, sampled
 from metriccd.accuracy.reference import judged_pixels, read_reference
-from metriccd.errors import DataError
 from metriccd.gis import CHANGE
-from metriccd.output import RECORD, additions, restored
+from metriccd.output import additions
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
 from metriccd.result import (
     Change,
     encode,
     error_map,
     error_panel,
+    read_record,
     shrunk,
     with_reference,
 )
@@ -125,7 +125,7 @@ def evaluate_folder(
         GridError: The reference does not lie on the result's grid.
         OutputError: `out` holds somebody else's file of such a name, or cannot be written.
     """
-    _require_result(out)
+    read_record(out)
     with additions(out, ADDED, edited=(REPORT,)) as add:
         found, files = evaluated(out, references, name=name, palette=palette)
         add(files)
@@ -216,7 +216,7 @@ def evaluate_points(out: Path, points: Path) -> dict[str, tuple[float, str]]:
         DataError: `out` is no result, the points cannot be read, or a class has too few.
         OutputError: `out` holds somebody else's file of such a name, or cannot be written.
     """
-    _require_result(out)
+    read_record(out)
     with additions(out, ADDED, edited=(REPORT,)) as add:
         figures, files = _estimated(out, points)
         add(files)
@@ -248,7 +248,7 @@ def _estimated(out: Path, points: Path) -> tuple[dict[str, tuple[float, str]], d
 
 def _threshold(out: Path) -> dict[str, Any]:
     """The threshold of a result on disk, as its record has it."""
-    found: dict[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))["threshold"]
+    found: dict[str, Any] = read_record(out)["threshold"]
     return found
 
 
@@ -262,17 +262,6 @@ def score(
     ranking = Ranking()
     ranking.update(values, changed, judged)
     return Scores.of(Confusion.from_maps(change, changed, judged), ranking), ranking
-
-
-def _require_result(out: Path) -> None:
-    """Refuses a folder that holds no result.
-
-    Raises:
-        DataError: It does not.
-    """
-    restored(out)
-    if not (out / RECORD).is_file():
-        raise DataError(f"a result of metriccd must hold {RECORD}: {out} does not; check the path")
 
 
 def _read_result(

@@ -18,6 +18,10 @@ from metriccd.trust import require_file
 
 # Names of the columns: coordinates of the grid, or degrees of WGS 84.
 COLUMNS = (("x", "y"), ("lon", "lat"))
+# Pixels; no raster is as wide.
+FAR = 2.0**40
+# Letters of a cell that are told.
+SHOWN = 40
 LABELS = {"1": True, "change": True, "true": True, "0": False, "no change": False, "false": False}
 
 
@@ -55,7 +59,7 @@ def read_points(path: Path, grid: Grid) -> Points:
         raise DataError(f"points must be a CSV file: {path}: {error}; check the file") from None
     columns = next((pair for pair in COLUMNS if rows and {*pair, "label"} <= rows[0].keys()), None)
     if columns is None:
-        got = ", ".join(rows[0]) if rows else "no points"
+        got = ", ".join(rows[0])[: 3 * SHOWN] if rows else "no points"
         raise DataError(
             f"points must have columns x,y,label or lon,lat,label: {path} has {got}; rename them"
         )
@@ -70,7 +74,8 @@ def read_points(path: Path, grid: Grid) -> Points:
     x, y, changed = _distinct(x, y, changed, path)
     with np.errstate(invalid="ignore"):
         cols, rows_of = ~grid.transform * (x, y)
-    beyond = ~(np.isfinite(cols) & np.isfinite(rows_of))
+        # Far beyond what a whole number can tell, too.
+        beyond = ~((np.abs(cols) < FAR) & (np.abs(rows_of) < FAR))
     cols, rows_of = (np.where(beyond, -1, np.floor(each)) for each in (cols, rows_of))
     return Points(
         rows=rows_of.astype(np.int64),
@@ -161,15 +166,23 @@ def described(found: SampleEstimates, total: float, unit: str) -> dict[str, tupl
     return {label: (value, "sample") for label, value in figures}
 
 
-def _number(text: str, path: Path) -> float:
+def _number(text: str | None, path: Path) -> float:
     try:
-        return float(text)
+        return float(text or "")
     except (TypeError, ValueError):
-        raise DataError(f"coordinates must be numbers: {path} has {text!r}; correct it") from None
+        raise DataError(
+            f"coordinates must be numbers: {path} has {_told(text)}; correct it"
+        ) from None
 
 
-def _label(text: str, path: Path) -> bool:
+def _label(text: str | None, path: Path) -> bool:
     known = LABELS.get(str(text).strip().lower())
     if known is None:
-        raise DataError(f"a label must be 1 (change) or 0: {path} has {text!r}; recode it")
+        raise DataError(f"a label must be 1 (change) or 0: {path} has {_told(text)}; recode it")
     return known
+
+
+def _told(cell: str | None) -> str:
+    """A cell for a message; an open quote makes one of all lines that follow."""
+    text = repr(cell)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -107,7 +107,7 @@ def _content(source: str | Path) -> dict[str, Any]:
         raise DataError(
             f"a grid is {', '.join(READY)} or a TOML file: got {source}; check the path"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"a grid must be a TOML file: {source}: {reason}; correct it") from None
 

@@ -54,7 +54,7 @@ def read_sets(path: Path) -> list[PairSet]:
     require_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"sets must be a TOML file: {path}: {reason}; correct it") from None
     tables = content.get("sets")

@@ -16,10 +16,18 @@ from metriccd.raster.bands import Band
 from metriccd.raster.cog import CogLayer, cog_writer, write_categories
 from metriccd.raster.grid import Grid, Window, crs_of
 from metriccd.raster.items import class_band, open_item
-from metriccd.raster.paths import files_of, gdal_path, redacted
+from metriccd.raster.paths import files_of, redacted
 from metriccd.raster.sensors import SENTINEL2, SENTINEL2_BANDS
 from metriccd.raster.settings import bounded_cache
-from metriccd.raster.shapes import Shapes, burn, is_vector, open_shapes, trace_outlines
+from metriccd.raster.shapes import (
+    Shapes,
+    burn,
+    is_vector,
+    open_shapes,
+    readable,
+    require_places,
+    trace_outlines,
+)
 from metriccd.raster.source import Nodata, Raster, open_raster
 
 __all__ = [
@@ -42,12 +50,13 @@ __all__ = [
     "crs_of",
     "files_of",
     "from_array",
-    "gdal_path",
     "is_vector",
     "open_item",
     "open_raster",
     "open_shapes",
+    "readable",
     "redacted",
+    "require_places",
     "trace_outlines",
     "write_categories",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -33,6 +34,8 @@ UNREADABLE = (
     *(OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError),
     *(pystac.STACError, pystac.STACTypeError),
 )
+# Where an asset tells of its bands.
+BANDS = ("bands", "eo:bands", "raster:bands")
 # An item is a page of text.
 MAX_BYTES, CHUNK = 2**24, 2**16
 
@@ -97,7 +100,7 @@ def open_item(source: str | os.PathLike[str], assets: Sequence[str]) -> Raster:
 
 def _item(href: str) -> pystac.Item:
     try:
-        return pystac.Item.from_file(href, stac_io=_Patient())
+        return _plain(pystac.Item.from_file(href, stac_io=_Patient()))
     except UNREADABLE as error:
         if "://" not in href and not Path(href).exists():
             raise DataError(f"a STAC item must exist: {redacted(href)} was not found") from None
@@ -108,6 +111,27 @@ def _item(href: str) -> pystac.Item:
             f"{redacted(''.join(reason))[:200]}; "
             "give its own address, not that of a collection"
         ) from None
+
+
+def _plain(item: pystac.Item) -> pystac.Item:
+    """The item, where what is read of it has the types that STAC gives it; pystac takes any.
+
+    Raises:
+        TypeError: Something has not.
+    """
+    if not isinstance(item.id, str):
+        raise TypeError("its id is no text")
+    for key, asset in item.assets.items():
+        fields = asset.extra_fields
+        told = [each for name in BANDS for each in fields.get(name) or ()]
+        if not all(isinstance(each, Mapping) for each in told):
+            raise TypeError(f"bands of its asset {key:.40} are no objects")
+        roles = asset.roles or []
+        if not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
+            raise TypeError(f"roles of its asset {key:.40} are no texts")
+        if not isinstance(asset.href, str):
+            raise TypeError(f"the address of its asset {key:.40} is no text")
+    return item
 
 
 def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
@@ -127,7 +151,13 @@ def _bands(item: pystac.Item, name: str, href: str) -> list[Band]:
             continue
         for place, entry in enumerate(_entries(asset)):
             if name.lower() in _names(entry):
-                return [_called(_bands_in(asset, href)[place], name)]
+                bands = _bands_in(asset, href)
+                if place >= len(bands):
+                    raise DataError(
+                        f"an asset must have the bands that its item tells: {name} is number "
+                        f"{place + 1} of {redacted(asset.href)}, which has {len(bands)}; correct it"
+                    )
+                return [_called(bands[place], name)]
     raise DataError(
         f"no asset {name!r} in {redacted(href)}: choose from {', '.join(item.assets) or 'none'}, "
         "or common names of their bands"
@@ -163,7 +193,8 @@ def _offset(item: pystac.Item) -> float | None:
     if said.get("earthsearch:boa_offset_applied"):
         return 0.0
     for scale, offset in _scales(item):
-        return round(offset / scale) if scale else None
+        stored = offset / scale if scale else math.nan
+        return round(stored) if math.isfinite(stored) else None
     baseline = said.get("s2:processing_baseline", said.get("processing:version"))
     return None if baseline is None else OFFSET if str(baseline) >= BASELINE else 0.0
 
@@ -174,14 +205,11 @@ def _scales(item: pystac.Item) -> Iterator[tuple[float, float]]:
         fields = asset.extra_fields
         if "data" not in (asset.roles or ("data",)):
             continue
-        for entry in (*fields.get("raster:bands", ()), *fields.get("bands", ()), fields):
+        for entry in (*(fields.get("raster:bands") or ()), *(fields.get("bands") or ()), fields):
             scale = entry.get("scale", entry.get("raster:scale"))
             offset = entry.get("offset", entry.get("raster:offset"))
-            if (
-                scale is not None
-                and offset is not None
-                and {"data"} & set(asset.roles or ("data",))
-            ):
+            numbers = all(isinstance(told, int | float) for told in (scale, offset))
+            if numbers and {"data"} & set(asset.roles or ("data",)):
                 yield float(scale), float(offset)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ import pyproj
 import shapely
 from affine import Affine
 from jaxtyping import Bool, Float32, Int32
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.features import rasterize
 from rasterio.features import shapes as traced
+from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
 from metriccd.errors import DataError, GridError
@@ -27,6 +32,14 @@ from metriccd.raster.paths import gdal_path, redacted
 from metriccd.trust import admit
 
 VECTOR_SUFFIXES = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml", ".gml", ".gpx"}
+# What broken files make the libraries raise; texts that are no UTF-8 are a `ValueError`.
+UNREADABLE = (DataSourceError, DataLayerError, ShapelyError, ProjError, CRSError, ValueError)
+# Steps of SQLite, a second or two, within which all rows of a view must be there.
+STEPS, ROUND = 20_000_000, 100_000
+# Coordinates of any CRS are smaller.
+FAR = 1e15
+# Letters of a library's message that are told.
+SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +71,11 @@ class Shapes:
                 f"polygons with a CRS need images with one: {self.label} has "
                 f"{self.crs.to_string()}, t1 has none; assign it with gdal_edit.py -a_srs"
             )
-        way = pyproj.Transformer.from_crs(self.crs, grid.crs, always_xy=True)
-        moved = shapely.transform(
-            self.geometries, lambda xy: np.column_stack(way.transform(xy[:, 0], xy[:, 1]))
-        )
+        with readable(self.label):
+            way = pyproj.Transformer.from_crs(self.crs, grid.crs, always_xy=True)
+            moved = shapely.transform(
+                self.geometries, lambda xy: np.column_stack(way.transform(xy[:, 0], xy[:, 1]))
+            )
         if not np.isfinite(shapely.bounds(moved)).all():
             raise GridError(
                 f"polygons must lie where the images' CRS is defined: some of {self.label} do not"
@@ -132,26 +146,78 @@ def open_shapes(source: Any) -> Shapes:
     if hasattr(source, "__geo_interface__"):
         return _of_interface(source)
     path = os.fspath(source)
-    if "://" not in path and not Path(path).exists():
-        raise DataError(f"the polygons must exist: {path} was not found; check the path")
-    admit(gdal_path(path))
-    try:
+    label = redacted(path)
+    with readable(label, path):
         parts = [pyogrio.raw.read(path, layer=name, columns=[]) for name in _layers(path)]
-    except DataSourceError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"polygons must be a vector file GDAL reads: {path}: {reason}") from None
-    found = {crs for meta, *_ in parts if (crs := meta["crs"])}
+        found = {crs for meta, *_ in parts if (crs := meta["crs"])}
+        raw = [shapely.from_wkb(part[2]) for part in parts]
+        crs = CRS.from_user_input(min(found)) if found else None
     if len(found) > 1:
         raise DataError(
             f"polygons must have one CRS: the layers of {path} have {len(found)}; give one of them"
         )
-    raw = np.concatenate([shapely.from_wkb(part[2]) for part in parts])
+    with readable(label):
+        geometries = _polygons(np.concatenate([np.empty(0, object), *raw]), label)
     return Shapes(
-        label=redacted(path),
-        geometries=_polygons(raw, redacted(path)),
-        crs=CRS.from_user_input(found.pop()) if found else None,
+        label=label,
+        geometries=geometries,
+        crs=crs,
         files=(Path(path),) if Path(path).is_file() else (),
     )
+
+
+@contextmanager
+def readable(label: str, path: str | None = None) -> Iterator[None]:
+    """Turns what a broken file of polygons makes libraries raise into one line.
+
+    Args:
+        label: What the user called the file.
+        path: The file, where it is about to be opened.
+
+    Raises:
+        DataError: It is none, cannot be read, or has a view without an end.
+    """
+    if path is not None:
+        if "://" not in path and not Path(path).exists():
+            raise DataError(f"the polygons must exist: {label} was not found; check the path")
+        admit(gdal_path(path))
+        _require_ends(Path(path), label)
+    try:
+        with warnings.catch_warnings():
+            # Each of GDAL's own would take three lines; what they tell of is read or refused.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    except UNREADABLE as error:
+        reason = redacted(" ".join(str(error).split()))[:SHOWN]
+        raise DataError(
+            f"polygons must be a vector file GDAL reads: {label}: {reason}; check the file, or "
+            "write it again with ogr2ogr"
+        ) from None
+
+
+def _require_ends(path: Path, label: str) -> None:
+    """Refuses an SQLite file with a view whose rows never end, which GDAL would read for ever.
+
+    Raises:
+        DataError: It has one.
+    """
+    with suppress(sqlite3.DatabaseError, OSError):
+        address = f"{path.resolve(strict=True).as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as table:
+            views = table.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
+            rounds = iter(range(STEPS // ROUND))
+            table.set_progress_handler(lambda: next(rounds, None) is None, ROUND)
+            for (view,) in views:
+                quoted = str(view).replace('"', '""')
+                try:
+                    for _ in table.execute(f'SELECT * FROM "{quoted}"'):
+                        pass
+                except sqlite3.OperationalError as error:
+                    # Functions of GDAL's are unknown here: whether it ends cannot be told.
+                    raise DataError(
+                        f"polygons must be in tables, or in views of an end: {view} in {label}: "
+                        f"{error}; write them as a table with ogr2ogr"
+                    ) from None
 
 
 def _layers(path: str) -> list[str]:
@@ -175,14 +241,29 @@ def _polygons(geometries: np.ndarray, label: str) -> np.ndarray:
     """The polygons among geometries, valid ones.
 
     Raises:
-        DataError: There are none.
+        DataError: There are none, or they lie nowhere.
     """
     known = ~shapely.is_missing(geometries)
     parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(geometries[known])))
-    kept = parts[shapely.get_dimensions(parts) == 2]
+    kept = parts[(shapely.get_dimensions(parts) == 2) & ~shapely.is_empty(parts)]
     if not len(kept):
         raise DataError(f"a vector mask or area must hold polygons: {label} has none")
+    require_places(kept, label)
     return np.asarray(shapely.force_2d(kept))
+
+
+def require_places(polygons: np.ndarray, label: str) -> None:
+    """Refuses polygons with coordinates that no CRS has.
+
+    Raises:
+        DataError: Some have such.
+    """
+    known = polygons[~(shapely.is_missing(polygons) | shapely.is_empty(polygons))]
+    if not (np.abs(shapely.bounds(known)) < FAR).all():
+        raise DataError(
+            f"polygons must have coordinates of a CRS: some of {label} have infinite ones, or "
+            "none; correct them"
+        )
 
 
 def trace_outlines(

@@ -4,7 +4,7 @@ In: a change map and a score by windows, and the record of how they were made.
 Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memory.
 """
 
-from metriccd.result.archive import Archive, decide_again
+from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
 from metriccd.result.layers import Products
 from metriccd.result.panels import DPI, error_panel
@@ -37,6 +37,7 @@ __all__ = [
     "inputs_of",
     "key_of",
     "open_change",
+    "read_record",
     "shrunk",
     "stretched",
     "versions",

@@ -55,19 +55,8 @@ class Archive:
         Raises:
             DataError: The folder holds none, or one of another version.
         """
-        restored(folder)
-        path = folder / RECORD
-        if not path.is_file():
-            raise DataError(
-                f"a result of metriccd must hold {RECORD}: {folder} does not; check the path"
-            )
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(
-                f"{RECORD} must be JSON: that of {folder} is not ({error}); detect again"
-            ) from None
-        lack = _lacking(folder, record if isinstance(record, dict) else {})
+        record = read_record(folder)
+        lack = _lacking(folder, record)
         if lack is not None:
             raise DataError(
                 f"a result must be whole and of this version of metriccd: {folder} lacks {lack}; "
@@ -134,6 +123,33 @@ class Archive:
                 record=self.record,
                 stages=stages or Stages(),
             )
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a result says of itself.
+
+    Raises:
+        DataError: The folder holds no result, or its record says nothing of a threshold.
+    """
+    restored(folder)
+    path = folder / RECORD
+    if not path.is_file():
+        raise DataError(
+            f"a result of metriccd must hold {RECORD}: {folder} does not; check the path"
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{RECORD} must be JSON: that of {folder} is not ({error!s:.200}); detect again"
+        ) from None
+    threshold = record.get("threshold") if isinstance(record, dict) else None
+    told = threshold if isinstance(threshold, dict) else {}
+    if not (isinstance(told.get("value"), int | float) and isinstance(told.get("rule"), str)):
+        raise DataError(
+            f"{RECORD} must tell the threshold: that of {folder} does not; detect again"
+        )
+    return dict(record)
 
 
 def _lacking(folder: Path, record: Mapping[str, Any]) -> str | None:

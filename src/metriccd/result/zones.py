@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import geopandas as gpd
 import numpy as np
-import pyogrio
 from jaxtyping import Float64, Int32, Int64
 
 from metriccd.decision import BLOCK, Read
 from metriccd.errors import DataError
-from metriccd.raster import Grid, burn, gdal_path
-from metriccd.trust import admit
+from metriccd.raster import Grid, burn, readable, require_places
 
 # Columns that are added to those of the file.
 OURS = ("valid_pixels", "changed_pixels", "valid_m2", "changed_m2", "changed_share")
@@ -24,29 +20,24 @@ def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
     Raises:
         DataError: The file cannot be read, holds no polygons, or has no CRS where the grid has one.
     """
-    if not Path(path).exists():
-        raise DataError(
-            f"--zones must be a file of polygons: {path} does not exist; check the path"
-        )
-    admit(gdal_path(path))
-    try:
+    with readable(f"--zones {path}", path):
         zones = gpd.read_file(path, engine="pyogrio")
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise DataError(
-            f"--zones must be polygons that GDAL reads: {path}: {error}; give another file"
-        ) from None
     kinds = set(zones.geom_type.dropna()) if isinstance(zones, gpd.GeoDataFrame) else set()
     if not kinds or not kinds <= {"Polygon", "MultiPolygon"}:
         raise DataError(
             f"--zones must hold polygons: {path} holds {', '.join(sorted(kinds)) or 'none'}; "
             "give another file"
         )
+    require_places(zones.geometry.to_numpy(), f"--zones {path}")
     zones = zones.rename(columns=_renamed(zones))
     if grid.crs is None:
         return zones.set_crs(None, allow_override=True)
     if zones.crs is None:
         raise DataError(f"--zones needs a CRS to lie on the images: {path} has none; set it")
-    return zones.to_crs(grid.crs.to_wkt())
+    with readable(f"--zones {path}"):
+        placed = zones.to_crs(grid.crs.to_wkt())
+    require_places(placed.geometry.to_numpy(), f"--zones {path}, where the images' CRS is defined,")
+    return placed
 
 
 def _renamed(zones: gpd.GeoDataFrame) -> dict[str, str]:
