@@ -1,10 +1,10 @@
-# The two commands of the README: `make demo` and `make test`. Both install what they need.
+# The two commands of the README: `make demo` and `make test`. All install what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench clean
+.PHONY: demo test check slow bench docs docs-serve clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -26,6 +26,15 @@ slow: $(VENV)/dev
 bench: $(VENV)/demo
 	$(BIN)/python benchmarks/scenes.py -o docs/performance.json
 
+# The documentation site, in site/: every link is checked, and no page may load from elsewhere.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean --quiet
+	@echo "open site/index.html; make docs-serve has the search, too"
+
+# The same while you write, on http://127.0.0.1:8000.
+docs-serve: $(VENV)/docs
+	$(BIN)/mkdocs serve
+
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
@@ -35,5 +44,9 @@ $(VENV)/dev: $(VENV)/demo
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(VENV)/docs: $(VENV)/demo
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo dist site .pytest_cache .mypy_cache .ruff_cache
