@@ -30,9 +30,9 @@ class Legend:
     def of(cls, labels: Histogram) -> Legend:
         """Tell from all labels of a reference how it is coded.
 
-        Known codings: 0/1 and 0/255 (change is the larger, or everything is 0), 1/2 (OSCD: 2 is
-        change), 0/1/255 (255 is unknown), and black and white with the gray levels that lossy
-        compression or resampling leave between them (change above 127).
+        Known codings: 0/1 and 0/255 (change is the larger; one label alone is 0 = no change, or
+        else change), 1/2 (OSCD: 2 is change), 0/1/255 (255 is unknown), and black and white with
+        the gray levels that lossy compression or resampling leave between them (change above 127).
 
         Raises:
             DataError: The labels can be read in more than one way, or there are none.
@@ -63,6 +63,9 @@ class Legend:
 # Labels in ascending order -> changed above, unknown.
 _LEGENDS: dict[tuple[float, ...], tuple[float, float | None]] = {
     (0.0,): (0.0, None),
+    (1.0,): (0.0, None),
+    (2.0,): (1.0, None),
+    (255.0,): (127.0, None),
     (0.0, 1.0): (0.0, None),
     (0.0, 255.0): (127.0, None),
     (1.0, 2.0): (1.0, None),

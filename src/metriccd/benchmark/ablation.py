@@ -22,13 +22,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, one_line
 from metriccd.methods import Preset, choose_preset
 from metriccd.nets import GENERATORS
 from metriccd.trust import require_file
 
 # The paper's ablations, ready to run.
 READY = ("table2", "table3", "table4")
+# Bytes of a file: reading it takes time that grows with the square of what is nested in it.
+LARGEST = 20_000
 # Smallest values of numbers.
 _NUMBERS = {"color_factor": 1, "steps": 1, "learning_rate": 0, "alpha": 0}
 
@@ -100,16 +102,29 @@ def _content(source: str | Path) -> dict[str, Any]:
             "utf-8"
         )
         return tomllib.loads(text)
-    require_file(source)
-    try:
-        return tomllib.loads(Path(source).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not Path(source).exists():
         raise DataError(
             f"a grid is {', '.join(READY)} or a TOML file: got {source}; check the path"
-        ) from None
+        )
+    return read_toml(Path(source), "a grid")
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        DataError: It cannot be read, or is larger or deeper than anybody writes.
+    """
+    require_file(path)
+    if path.is_file() and path.stat().st_size > LARGEST:
+        raise DataError(
+            f"{what} must be a TOML file of at most {LARGEST:,} bytes: {path} takes more; part it"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"a grid must be a TOML file: {source}: {reason}; correct it") from None
+        reason = getattr(error, "strerror", None) or one_line(str(error), 200)
+        raise DataError(f"{what} must be a TOML file: {path}: {reason}; correct it") from None
 
 
 def _known() -> dict[str, tuple[str | None, Any]]:

@@ -11,16 +11,15 @@ Roots are relative to the file. `split`, `bands`, `skip` and `directions` may be
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metriccd.benchmark.ablation import read_toml
 from metriccd.benchmark.datasets import DATASETS, Pair, find_pairs
 from metriccd.errors import DataError
 from metriccd.methods import DIRECTIONS, Direction
-from metriccd.trust import require_file
 
 KEYS = ("name", "dataset", "root", "split", "bands", "skip", "directions")
 
@@ -51,13 +50,7 @@ def read_sets(path: Path) -> list[PairSet]:
     Raises:
         DataError: The file cannot be read, a key of it is wrong, or a data set is not there.
     """
-    require_file(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"sets must be a TOML file: {path}: {reason}; correct it") from None
-    tables = content.get("sets")
+    tables = read_toml(path, "sets of pairs").get("sets")
     if not isinstance(tables, list) or not tables:
         raise DataError(f"a file of sets must have [[sets]]: {path} has none; add one a data set")
     sets = [_pair_set(table, path) for table in tables]

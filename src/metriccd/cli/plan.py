@@ -27,6 +27,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
         WeightsError: The extractor's weights are not at hand.
     """
     from metriccd.detection import Detection, Request
+    from metriccd.kinds import require_kinds
     from metriccd.methods import DEEP, METHODS, WindowedMethod
     from metriccd.nets import load_extractor
     from metriccd.result import Products
@@ -38,6 +39,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
     pair, preset = detection.pair, detection.preset
     products.check(pair.grid)
     pair.check()
+    require_kinds(pair, asked["kinds"], seed=asked["seed"])
     if preset.method in DEEP:
         load_extractor(detection.options.extractor, levels=preset.fit.levels)
     crs = pair.grid.crs

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 from metriccd.errors import EXIT_INTERRUPTED, Fault, OutputError, fault_of
 
@@ -33,6 +33,8 @@ EXIT_UNREAD = 141
 UNREAD = Fault("", EXIT_UNREAD)
 # Counts of threads for libraries, which abort or print lines of their own where it is no count.
 COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GDAL_NUM_THREADS")
+# Loggers of packages that say on standard error what they raise too, or where they keep fonts.
+LOUD = ("matplotlib", "rasterio", "pyogrio")
 # Wheels bring these files with them: those of another installation do not fit.
 BROUGHT = {
     "PROJ_DATA": "rasterio/proj_data",
@@ -40,7 +42,8 @@ BROUGHT = {
     "GDAL_DATA": "rasterio/gdal_data",
 }
 # Address space, in bytes, and threads without which libraries end the process on their own.
-SPACE, THREADS = 2300 * 2**20, 4
+MOST = 64
+SPACE = 2300 * 2**20
 
 
 class Interrupts:
@@ -181,8 +184,9 @@ def settle() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     # No window is opened: whatever else the shell has set for notebooks would fail at import.
     os.environ["MPLBACKEND"] = "agg"
-    # It tells at length where it keeps its fonts.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    os.environ.pop("TORCH_LOGS", None)
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in COUNTS:
         if not os.environ.get(name, "1").isdecimal():
             del os.environ[name]
@@ -220,7 +224,9 @@ def require_surroundings() -> None:
     except (OSError, ValueError) as error:
         raise MemoryError from error
     done = threading.Event()
-    threads = [threading.Thread(target=done.wait) for _ in range(THREADS)]
+    # Two libraries have a thread for each core, and there are ours.
+    cores = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = [threading.Thread(target=done.wait) for _ in range(2 * min(cores, MOST) + 2)]
     try:
         for thread in threads:
             thread.start()

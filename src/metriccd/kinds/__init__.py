@@ -7,7 +7,7 @@ Out: a kind for every pixel by rules, another one by clusters, and which were as
 from metriccd.kinds.asked import Wanted, wanted_kinds
 from metriccd.kinds.clusters import MOST
 from metriccd.kinds.legend import KINDS, NODATA, NONE, Kind
-from metriccd.kinds.mapping import BY_EVIDENCE, KindMap, map_kinds, map_pair, shown
+from metriccd.kinds.mapping import BY_EVIDENCE, KindMap, map_kinds, map_pair, require_kinds, shown
 from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import KindRules
 
@@ -23,6 +23,7 @@ __all__ = [
     "Wanted",
     "map_kinds",
     "map_pair",
+    "require_kinds",
     "roles_of",
     "shown",
     "wanted_kinds",

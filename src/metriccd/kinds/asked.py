@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, choices
 from metriccd.kinds.legend import KINDS
 
 # Kinds whose own evidence ranks pixels better than the score does, so that it decides.
@@ -71,6 +71,6 @@ def wanted_kinds(asked: str | Sequence[str]) -> Wanted | None:
     plain = {name.removeprefix("!") for name in names}
     unknown = sorted(plain - KINDS.keys())
     if unknown:
-        raise ValueError(f"no kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
+        raise ValueError(f"no kind {unknown[0]!r}: choose from {choices(unknown[0], KINDS)}")
     names_left = KINDS.keys() - plain if without else plain
     return Wanted(names=frozenset(names_left), named=not without)

@@ -114,6 +114,18 @@ class KindMap:
         return {name: round(value, 4) for name, value in facts.items()}
 
 
+def require_kinds(pair: ImagePair, asked: str | Sequence[str], *, seed: int) -> None:
+    """Refuses kinds that the bands of a pair do not show, before anything is measured.
+
+    Raises:
+        DataError: There is one.
+    """
+    wanted = wanted_kinds(asked)
+    if wanted is not None:
+        parts = representative(pair.blocks(), seed=seed)
+        wanted.require(KindRules.of(parts, roles_of(pair.t1, pair.rgb)).seen)
+
+
 def map_pair(
     pair: ImagePair,
     asked: str | Sequence[str],

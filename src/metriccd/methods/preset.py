@@ -89,7 +89,8 @@ def choose_preset(
     elif not 0 <= threshold <= 1:
         raise ValueError(f"a threshold must lie in [0, 1]: got {threshold}")
     if direction not in DIRECTIONS:
-        raise ValueError(f"no direction {direction!r}: choose from {', '.join(DIRECTIONS)}")
+        ways = choices(direction, DIRECTIONS)
+        raise ValueError(f"no direction {direction!r}: choose from {ways}")
     if direction != "both" and preset.method not in DIRECTED:
         raise ValueError(
             f"direction {direction} needs a method that tells what appeared from what "

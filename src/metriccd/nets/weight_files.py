@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -14,12 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from metriccd.errors import WeightsError
+from metriccd.errors import WeightsError, one_line
 
 METADATA = "metriccd"
+# Bytes that a number may take in an archive, and what comes before the first one.
+LARGEST, HEADER = 16, 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,14 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.order not in ("rgb", "bgr"):
             raise ValueError(f"order must be 'rgb' or 'bgr': got {self.order!r}")
+        numbers = (self.scale, *self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, numbers)):
+            raise ValueError(
+                "scale, mean and std must be one and twice three finite numbers: got "
+                f"{self.scale!r}, {self.mean!r}, {self.std!r}"
+            )
+        if 0 in self.std:
+            raise ValueError(f"std must not be 0: got {self.std!r}")
 
 
 IMAGENET_RGB = Preprocessing()
@@ -127,7 +141,7 @@ def read(path: Path) -> Weights:
     try:
         tensors, preprocessing, source = _READERS[path.suffix](path)
     except _UNREADABLE as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(str(error), 200)
         raise WeightsError(
             f"a weights file must be readable: got {path.name} ({reason}); "
             "fetch or convert it again"
@@ -142,7 +156,9 @@ def read(path: Path) -> Weights:
 
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError),
-    *(SafetensorError, zipfile.BadZipFile, zlib.error),
+    *(SafetensorError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+    # Of zipfile, for an archive that is encrypted or packed in an unknown way; of nested JSON.
+    *(RuntimeError, RecursionError),
 )
 """What broken, foreign or pickled content makes the readers raise."""
 
@@ -151,10 +167,23 @@ _Stored = tuple[dict[str, Tensor], Preprocessing, str]
 
 
 def _read_npz(path: Path) -> _Stored:
+    shapes = {name: shape for each in VGG16_CONVOLUTIONS for name, shape in each.shapes().items()}
     with np.load(path, allow_pickle=False) as archive:
-        names = set(_torchvision_names().values()) & set(archive.files)
-        tensors = {name: torch.from_numpy(archive[name]).float() for name in names}
+        names = shapes.keys() & set(archive.files)
+        for name in names:
+            # What is packed may be a thousand times what the file takes.
+            held = archive.zip.getinfo(f"{name}.npy").file_size
+            if held > math.prod(shapes[name]) * LARGEST + HEADER:
+                raise ValueError(f"{name} holds {held} bytes")
+        tensors = {name: torch.from_numpy(_numbers(archive[name])).float() for name in names}
     return tensors, IMAGENET_BGR, _sha256(path)
+
+
+def _numbers(array: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    """The array, if it holds numbers: torch would take the real part of others, or fail."""
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"weights are numbers, not {array.dtype}")
+    return array.astype(np.float32)
 
 
 def _read_safetensors(path: Path) -> _Stored:

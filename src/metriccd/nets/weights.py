@@ -12,7 +12,7 @@ import os
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -21,7 +21,7 @@ import platformdirs
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from metriccd.errors import WeightsError
+from metriccd.errors import WeightsError, choices
 from metriccd.nets.weight_files import IMAGENET_RGB, METADATA, Preprocessing, Weights, read
 
 
@@ -142,13 +142,14 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> Path
 
 def _entry(name: str) -> WeightsEntry:
     if name not in WEIGHTS:
-        raise WeightsError(f"weights must be one of {', '.join(WEIGHTS)}: got {name!r}")
+        raise WeightsError(f"weights must be one of {choices(name, WEIGHTS)}: got {name!r}")
     return WEIGHTS[name]
 
 
 @contextmanager
 def _workspace() -> Iterator[Path]:
     """A temporary folder beside the target, so that the last step is an atomic rename."""
+    made = not folder().exists()
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder(), prefix=".incoming-") as workspace:
@@ -158,6 +159,10 @@ def _workspace() -> Iterator[Path]:
             f"the weights folder must be writable: got {folder()} ({error}); "
             "set METRICCD_WEIGHTS to another folder"
         ) from error
+    finally:
+        if made:
+            with suppress(OSError):
+                folder().rmdir()
 
 
 def _download(

@@ -14,8 +14,9 @@ import numpy as np
 import rasterio
 from jaxtyping import Shaped
 from rasterio import shutil
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import DriverRegistrationError, NotGeoreferencedWarning
 
 from metriccd.raster.grid import Grid, Window
 
@@ -53,13 +54,22 @@ def cog_writer(path: Path, grid: Grid, layer: CogLayer) -> Iterator[Write]:
     GDAL makes a COG only from a finished file, so the windows go to a tiled GeoTIFF in a
     temporary folder beside `path` first.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".cog-") as folder:
+    with _unwritable(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".cog-") as folder:
         tiled = Path(folder) / "tiled.tif"
         with tiled_writer(tiled, grid, layer) as write:
             yield write
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             shutil.copy(tiled, path, driver="COG", **_cog_options(layer))
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    """Turns what GDAL raises of a file that it cannot write into an OSError."""
+    try:
+        yield
+    except (CPLE_BaseError, DriverRegistrationError) as error:
+        raise OSError(f"{path.name}: {error}") from error
 
 
 @contextmanager

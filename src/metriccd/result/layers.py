@@ -19,11 +19,11 @@ from pyproj.exceptions import CRSError
 
 from metriccd import gis
 from metriccd.decision import Read
-from metriccd.errors import DataError
+from metriccd.errors import DataError, choices
 from metriccd.raster import Grid
 from metriccd.result.polygons import Polygons, simplified
 from metriccd.result.rasters import VIEWS, RasterFile
-from metriccd.result.zones import changed_in, read_zones
+from metriccd.result.zones import changed_in, missed, read_zones
 
 # Format → file. The name of the GeoPackage is that of its layer.
 FILES = {
@@ -78,7 +78,7 @@ class Products:
         """
         unknown = [name for name in vector if name not in FILES]
         if unknown:
-            raise ValueError(f"no format {unknown[0]!r}: choose from {', '.join(FILES)}")
+            raise ValueError(f"no format {unknown[0]!r}: choose from {choices(unknown[0], FILES)}")
         match = TOLERANCE.fullmatch(str(simplify).strip().lower())
         if match is None:
             raise ValueError(f"simplify is a length such as 1.5px or 10m: got {simplify!r}")
@@ -119,6 +119,10 @@ class Products:
             read_zones(self.zones, grid)
         if "parquet" in self.vector and find_spec("pyarrow") is None:
             raise DataError(NO_PYARROW)
+
+    def warnings(self, grid: Grid) -> list[str]:
+        """What is to be said of what is asked for, a line each."""
+        return [] if self.zones is None else missed(self.zones, read_zones(self.zones, grid), grid)
 
     def tolerance(self, grid: Grid) -> float:
         """`simplify` in units of the grid's coordinates.

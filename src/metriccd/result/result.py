@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
@@ -35,7 +37,14 @@ from metriccd.result.rasters import (
 from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
 from metriccd.result.tally import CELL, Accounts, Census, Tally
+from metriccd.result.zones import MISSED
 from metriccd.stages import Stages
+
+# What a full disk, a limit, a name that a format cannot have, or a driver left out looks like.
+UNWRITABLE = (
+    *(OSError, sqlite3.Error),
+    *(pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +101,16 @@ class Result:
             OutputError: The files cannot be written, for want of space or permission.
             DataError: Zones cannot be read, or a format or a unit is asked for that cannot be had.
         """
+        asked = products or Products()
+        own = [line for line in self.record.get("warnings", ()) if not line.startswith(MISSED)]
+        told = dict(self.record) | {"warnings": [*own, *asked.warnings(self.grid)]}
         try:
-            return self._write(folder, name, products or Products())
-        except OSError as error:
+            return replace(self, record=told)._write(folder, name, asked)
+        except UNWRITABLE as error:
+            # rasterio refers to the cause.
             raise OutputError(
-                f"OUT must be writable: {error}; free space, or choose another folder"
+                f"OUT must be writable: {error.__cause__ or error}; free space, or choose another "
+                "folder"
             ) from error
 
     @cached_property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import geopandas as gpd
 import numpy as np
+import shapely
 from jaxtyping import Float64, Int32, Int64
 
 from metriccd.decision import BLOCK, Read
@@ -11,6 +14,7 @@ from metriccd.errors import DataError
 from metriccd.raster import Grid, burn, readable, require_places
 
 # Columns that are added to those of the file.
+MISSED = "zones should lie on the images"
 OURS = ("valid_pixels", "changed_pixels", "valid_m2", "changed_m2", "changed_share")
 
 
@@ -38,6 +42,17 @@ def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
         placed = zones.to_crs(grid.crs.to_wkt())
     require_places(placed.geometry.to_numpy(), f"--zones {path}, where the images' CRS is defined,")
     return placed
+
+
+def missed(path: str, zones: gpd.GeoDataFrame, grid: Grid) -> list[str]:
+    """What to say where zones do not lie on the images, in a line; none where they all do."""
+    corners = [grid.drawn.transform * at for at in product((0, grid.width), (0, grid.height))]
+    around = shapely.MultiPoint(corners).convex_hull
+    beyond = int((~zones.intersects(around)).sum())
+    if not beyond:
+        return []
+    told = "none" if beyond == len(zones) else f"{len(zones) - beyond}"
+    return [f"{MISSED}: {told} of {len(zones)} of {path} does; check their CRS and place"]
 
 
 def _renamed(zones: gpd.GeoDataFrame) -> dict[str, str]:

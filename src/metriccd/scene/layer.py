@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -56,7 +57,8 @@ class MemoryLayer:
 class FileLayer:
     """A layer in a file, row by row, of which nothing stays in this process's memory.
 
-    The file is mapped only while a window is copied: what stays mapped would count as held.
+    It is read and written, never mapped: where a disk is full, or a file is cut, a mapped page ends
+    the process by a signal, and what stays mapped counts as held.
 
     Attributes:
         path: The file.
@@ -74,12 +76,36 @@ class FileLayer:
         return cls(path, shape)
 
     def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
-        """A copy of a window."""
-        return np.array(self._mapped("r")[window.slices])
+        """A copy of a window.
+
+        Raises:
+            OSError: The file is shorter than the layer.
+        """
+        values = np.empty((window.height, window.width), np.float32)
+        with self.path.open("rb", buffering=0) as stream:
+            for place, part in self._runs(window, values.reshape(-1)):
+                stream.seek(place)
+                if stream.readinto(part.data) != part.nbytes:
+                    raise OSError(f"{self.path} was cut off")
+        return values
 
     def write(self, window: Window, values: Float32[np.ndarray, "row col"]) -> None:
-        """Replaces a window; what is written survives this process."""
-        self._mapped("r+")[window.slices] = values
+        """Replaces a window; what is written survives this process.
 
-    def _mapped(self, mode: Literal["r", "r+"]) -> Float32[np.ndarray, "row col"]:
-        return np.memmap(self.path, np.float32, mode, shape=self.shape)
+        Raises:
+            OSError: There is no room.
+        """
+        with self.path.open("r+b") as stream:
+            for place, part in self._runs(window, np.ascontiguousarray(values).reshape(-1)):
+                stream.seek(place)
+                stream.write(part.data)
+
+    def _runs(
+        self, window: Window, values: Float32[np.ndarray, " pixel"]
+    ) -> Iterator[tuple[int, Float32[np.ndarray, " pixel"]]]:
+        """Parts of a window that lie together in the file, and at which byte of it."""
+        width = self.shape[1]
+        step = values.size if window.width == width else window.width
+        for number, first in enumerate(range(0, values.size, max(step, 1))):
+            place = (window.row + number) * width + window.col
+            yield 4 * place, values[first : first + step]
