@@ -113,6 +113,8 @@ def _surroundings(error: BaseException) -> str | None:
             return rule.format(text)
     if isinstance(error, UnicodeEncodeError):
         return f"names must be UTF-8: got {error.object!r}; rename the file or folder"
+    if isinstance(error, UnicodeDecodeError):
+        return f"text files must be UTF-8: got one that is not ({error}); convert it"
     if isinstance(error, OSError):
         return _system(error)
     if isinstance(error, ImportError) and not (error.name or "").startswith(__package__):

@@ -113,7 +113,7 @@ class TestFolder:
 
     def test_unknown_name_is_refused(self, torchvision_file: Path) -> None:
         for call in (installed, load, fetch, lambda name: import_file(name, torchvision_file)):
-            with pytest.raises(WeightsError, match="weights must be one of vgg16: got 'vgg19'"):
+            with pytest.raises(WeightsError, match="no weights 'vgg19': choose from vgg16"):
                 call("vgg19")
 
     def test_original_archive_is_found_as_it_is(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 from metriccd.errors import EXIT_INTERRUPTED, Fault, OutputError, fault_of
 
@@ -31,8 +31,8 @@ TRACEBACK = "METRICCD_TRACEBACK"
 # The code with which a shell reports a program whose reader, such as `head`, went away.
 EXIT_UNREAD = 141
 UNREAD = Fault("", EXIT_UNREAD)
-# Counts of threads for libraries, which abort or print lines of their own where it is no count.
-COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GDAL_NUM_THREADS")
+# Counts that libraries abort for, or print lines of their own about, where they are none.
+COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TERMINAL_WIDTH")
 # Loggers of packages that say on standard error what they raise too, or where they keep fonts.
 LOUD = ("matplotlib", "rasterio", "pyogrio")
 # Wheels bring these files with them: those of another installation do not fit.
@@ -102,14 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # At exit Python searches for garbage what a dozen libraries have made: half a second.
     gc.freeze()
     unwritten = _unwritten()
-    return code if unwritten is None else end(unwritten)
+    return code if code or unwritten is None else end(unwritten)
 
 
-def end(fault: Fault) -> int:
+def end(found: Fault) -> int:
     """Says why a command ends, and returns its exit code."""
-    if fault.line:
-        say(fault.line)
-    return fault.code
+    if found.line:
+        say(found.line)
+    return found.code
 
 
 def fault(error: BaseException) -> Fault:

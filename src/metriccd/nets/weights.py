@@ -142,7 +142,7 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> Path
 
 def _entry(name: str) -> WeightsEntry:
     if name not in WEIGHTS:
-        raise WeightsError(f"weights must be one of {choices(name, WEIGHTS)}: got {name!r}")
+        raise WeightsError(f"no weights {name!r}: choose from {choices(name, WEIGHTS)}")
     return WEIGHTS[name]
 
 

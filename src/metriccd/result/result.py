@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from metriccd.decision import BLOCK
 from metriccd.errors import OutputError
 from metriccd.output import RECORD
-from metriccd.raster import Grid, Window, cog_writer, write_categories
+from metriccd.raster import CogLayer, Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
@@ -219,6 +221,7 @@ class Result:
     def _write_rasters(self, folder: Path, files: Mapping[str, RasterFile]) -> Accounts:
         """Writes all rasters in one pass, and counts meanwhile."""
         accounts = Accounts.of(self.grid.shape, self.threshold)
+        _require_room(folder, self.grid, [file.layer for file in files.values()])
         windows = list(self.grid.windows(BLOCK))
         with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
             writers = [
@@ -323,6 +326,19 @@ class Result:
             }
             for stage in self.stages.done
         ]
+
+
+def _require_room(folder: Path, grid: Grid, layers: Sequence[CogLayer]) -> None:
+    """Refuses a disk that is too full, of which GDAL would tell at length.
+
+    Raises:
+        OSError: It has less room than the rasters take before they are packed.
+    """
+    tiles = math.ceil(grid.height / BLOCK) * math.ceil(grid.width / BLOCK)
+    bands = sum(len(each.bands) * np.dtype(each.dtype).itemsize for each in layers)
+    takes, free = tiles * BLOCK**2 * bands, shutil.disk_usage(folder).free
+    if takes > free:
+        raise OSError(f"rasters take {takes:,} bytes, and {free:,} are free")
 
 
 def _json(content: Mapping[str, Any]) -> str:
