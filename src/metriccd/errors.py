@@ -111,10 +111,9 @@ def _surroundings(error: BaseException) -> str | None:
     for words, rule in RUNTIME.items():
         if isinstance(error, RuntimeError) and words in text:
             return rule.format(text)
-    if isinstance(error, UnicodeEncodeError):
-        return f"names must be UTF-8: got {error.object!r}; rename the file or folder"
-    if isinstance(error, UnicodeDecodeError):
-        return f"text files must be UTF-8: got one that is not ({error}); convert it"
+    if isinstance(error, UnicodeError):
+        got = repr(error.object) if isinstance(error, UnicodeEncodeError) else text
+        return f"names and text must be UTF-8: got {got}; rename or convert the file"
     if isinstance(error, OSError):
         return _system(error)
     if isinstance(error, ImportError) and not (error.name or "").startswith(__package__):
