@@ -12,7 +12,7 @@ import os
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -149,7 +149,6 @@ def _entry(name: str) -> WeightsEntry:
 @contextmanager
 def _workspace() -> Iterator[Path]:
     """A temporary folder beside the target, so that the last step is an atomic rename."""
-    made = not folder().exists()
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder(), prefix=".incoming-") as workspace:
@@ -159,10 +158,6 @@ def _workspace() -> Iterator[Path]:
             f"the weights folder must be writable: got {folder()} ({error}); "
             "set METRICCD_WEIGHTS to another folder"
         ) from error
-    finally:
-        if made:
-            with suppress(OSError):
-                folder().rmdir()
 
 
 def _download(
