@@ -90,6 +90,7 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: There is no such method, rule, kind, format …
     """
+    from metriccd.decision import Cleaning
     from metriccd.kinds import wanted_kinds
     from metriccd.methods import choose_device, choose_preset
     from metriccd.pair import bounds_of
@@ -132,8 +133,9 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
     wanted_kinds(asked["kinds"])
     if asked["bbox"] is not None:
         bounds_of(asked["bbox"])
-    if asked["offset"] != "auto":
-        float(asked["offset"])
+    if asked["offset"] != "auto" and not math.isfinite(float(asked["offset"])):
+        raise ValueError(f"--offset must be auto or a finite number: got {asked['offset']}")
+    Cleaning(min_area=asked["min_area"], min_pixels=asked["min_pixels"]).record()
     products = Products.of(
         vector=listed(known.get("vector")) or (),
         simplify=known.get("simplify", 0.0),

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
-import logging
-import mmap
 import os
 import signal
 import sys
-import threading
-import traceback
-import warnings
-from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
-from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING
 
-from metriccd.errors import EXIT_INTERRUPTED, Fault, OutputError, fault_of
+# Next to nothing at the top: what goes wrong while more is imported, an interrupt above all, is
+# told by `main`.
 
-# Only what Python brings: whatever goes wrong while more is imported is told by `main`.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+    from typing import TextIO
+
+    from metriccd.errors import Fault
 
 # Rounds, some tens of microseconds, that a thread of torch waits for another one before it sleeps.
 # By default it is fifteen times that: beside another busy program a detection took ten times as
@@ -30,7 +25,6 @@ SPINS = "20000"
 TRACEBACK = "METRICCD_TRACEBACK"
 # The code with which a shell reports a program whose reader, such as `head`, went away.
 EXIT_UNREAD = 141
-UNREAD = Fault("", EXIT_UNREAD)
 # Counts that libraries abort for, or print lines of their own about, where they are none.
 COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TERMINAL_WIDTH")
 # Loggers of packages that say on standard error what they raise too, or where they keep fonts.
@@ -54,10 +48,12 @@ class Interrupts:
 
     Attributes:
         count: How many there were.
+        spared: True = what is done now must not be interrupted.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.spared = False
 
     def watch(self) -> None:
         """Takes the signals over."""
@@ -70,6 +66,16 @@ class Interrupts:
         for number in self._numbers():
             signal.signal(number, signal.SIG_IGN)
 
+    def spare(self, work: Callable[[], object]) -> None:
+        """Does something that an exception would break, and is interrupted only after it."""
+        self.spared = True
+        try:
+            work()
+        finally:
+            self.spared = False
+        if self.count:
+            raise KeyboardInterrupt
+
     def _numbers(self) -> list[signal.Signals]:
         """Those that are not ignored: whoever started us so, as nohup does, wants it so."""
         known = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
@@ -78,8 +84,10 @@ class Interrupts:
     def _arrived(self, _signal: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count > 2:
+            from metriccd.errors import EXIT_INTERRUPTED
+
             os._exit(EXIT_INTERRUPTED)
-        if self.count == 1:
+        if self.count == 1 and not self.spared:
             raise KeyboardInterrupt
 
 
@@ -97,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run(arguments)
     except BaseException as error:
         code = end(fault(error))
+    import atexit
+    import gc
+
     # While Python takes itself down, after its last line, an interrupt comes too late.
     atexit.register(interrupts.end)
     # At exit Python searches for garbage what a dozen libraries have made: half a second.
@@ -114,7 +125,11 @@ def end(found: Fault) -> int:
 
 def fault(error: BaseException) -> Fault:
     """How an exception ends a command, whether it came from the work or from the surroundings."""
+    from metriccd.errors import Fault, fault_of
+
     if os.environ.get(TRACEBACK):
+        import traceback
+
         say("".join(traceback.format_exception(error)).rstrip())
     if interrupts.count:
         # Libraries may make something else of it, in the middle of an import.
@@ -122,18 +137,20 @@ def fault(error: BaseException) -> Fault:
     if isinstance(error, SystemExit):
         # So ends typer where nobody reads.
         unread = isinstance(error.__context__, BrokenPipeError)
-        return UNREAD if unread else Fault("", int(error.code or 0))
+        return Fault("", EXIT_UNREAD if unread else int(error.code or 0))
     return (isinstance(error, OSError) and _unwritten()) or fault_of(error)
 
 
 def _unwritten() -> Fault | None:
     """What keeps standard output from being written, if anything does; it is given up then."""
+    from metriccd.errors import Fault, OutputError, fault_of
+
     try:
         sys.stdout.flush()
     except OSError as error:
         _give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):
-            return UNREAD
+            return Fault("", EXIT_UNREAD)
         return fault_of(
             OutputError(
                 f"standard output must be writable: {error.strerror}; send it elsewhere: what the "
@@ -181,6 +198,9 @@ def open_streams() -> None:
 
 def settle() -> None:
     """Takes out of the environment what would mislead libraries."""
+    import logging
+    import warnings
+
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     # No window is opened: whatever else the shell has set for notebooks would fail at import.
     os.environ["MPLBACKEND"] = "agg"
@@ -200,6 +220,9 @@ def settle() -> None:
 
 def _brought(place: str) -> bool:
     """Whether a package lies here with a folder of this path."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
     package, _, folder = place.partition("/")
     found = find_spec(package)
     return bool(found and found.origin and (Path(found.origin).parent / folder).is_dir())
@@ -208,11 +231,20 @@ def _brought(place: str) -> bool:
 def require_surroundings() -> None:
     """Refuses what libraries would not survive: they end the process without a word of ours.
 
+    torch, which ends it too where it is interrupted while it is imported, is imported here.
+
     Raises:
         OutputError: The current folder is gone.
         MemoryError: A limit leaves too little address space.
         RuntimeError: No threads can be started.
     """
+    import mmap
+    import threading
+    from importlib import import_module
+    from pathlib import Path
+
+    from metriccd.errors import OutputError
+
     try:
         Path.cwd()
     except OSError as error:
@@ -235,3 +267,4 @@ def require_surroundings() -> None:
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+    interrupts.spare(lambda: import_module("torch"))

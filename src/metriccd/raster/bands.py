@@ -226,7 +226,7 @@ def _gap(band: Band, common: str) -> float:
 
 def _by_position(bands: Sequence[Band], wanted: str) -> Band | None:
     """By number; where bands have spectral names a number is a name, not a position."""
-    if not (wanted.isascii() and wanted.isdecimal()):
+    if not (wanted.isascii() and wanted.isdecimal()) or len(wanted) > 9:
         return None
     if all(spectral_name(band.name) for band in bands if band.color != "alpha"):
         return None

@@ -80,7 +80,7 @@ class Products:
         if unknown:
             raise ValueError(f"no format {unknown[0]!r}: choose from {choices(unknown[0], FILES)}")
         match = TOLERANCE.fullmatch(str(simplify).strip().lower())
-        if match is None:
+        if match is None or not math.isfinite(float(match[1])):
             raise ValueError(f"simplify is a length such as 1.5px or 10m: got {simplify!r}")
         return cls(
             vector=tuple(dict.fromkeys(("gpkg", *vector))),
