@@ -182,10 +182,9 @@ class _Walk:
         differs, margin = self._compared(self.last, image)
         skips, over = self._compared(self.before, image)
         told = valid & ~self.sure & ~np.isnan(self.link + margin + over)
-        # A change that shows across the last image and on neither side of it was missed, on the
-        # side that is nearer to its threshold; unless both are farther from theirs.
-        nearer = np.maximum(self.link, margin)
-        missed = told & skips & ~(self.moved | differs) & (over > -nearer)
+        # A change that shows across the last image and on neither side of it was missed, as clouds
+        # in that image make happen, which lift thresholds: on the side that shows more of it.
+        missed = told & skips & ~(self.moved | differs)
         self.moved |= missed & (self.link >= margin)
         differs |= missed & (self.link < margin)
         # Two changes that lead back; or one of them, where the other is nearer to its threshold
