@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from metriccd.series.history import (
-    GRADUAL,
     NEW,
     PERSISTENT,
     SAME,
