@@ -16,6 +16,7 @@ from metriccd.cli.demo import demo
 from metriccd.cli.detect import detect
 from metriccd.cli.methods import methods
 from metriccd.cli.program import end
+from metriccd.cli.series import series
 from metriccd.cli.threshold import threshold
 from metriccd.cli.weights import fetch_weights, import_weights, list_weights
 
@@ -52,6 +53,9 @@ app.add_typer(weights_app, name="weights")
 
 app.command(epilog="Example: metriccd detect before.tif after.tif --bands 4,3,2 -o out")(detect)
 app.command(epilog="Example: metriccd batch pairs.csv -o out --workers 8 --preset fast")(batch)
+app.command(epilog="Example: metriccd series 2019-06-01.tif 2020-06-03.tif 2021-05-30.tif -o out")(
+    series
+)
 app.command(epilog="Example: metriccd threshold out 0.4")(threshold)
 app.command(epilog="Example: metriccd check before.tif after.tif")(check)
 app.command(epilog="Example: metriccd evaluate out --reference truth.tif")(evaluate)

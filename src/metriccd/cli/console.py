@@ -36,6 +36,19 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
         typer.echo(f"Open {out / 'report.html'} in a browser, or {out / 'change.tif'} in QGIS.")
 
 
+def summarize_series(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
+    """Says what `series` found and where to look."""
+    if as_json:
+        print_json({"out": str(out), **summary})
+    elif not quiet:
+        typer.echo(f"{summary['sentence']}; {summary['objects']:,} objects")
+        for warning in summary["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(
+            f"Open {out / 'report.html'} in a browser, or {out / 'first_change.tif'} in QGIS."
+        )
+
+
 def _chosen(rule: str) -> str:
     """What chose a threshold: only a rule is known to have seen no reference."""
     return "set by hand" if rule == "fixed" else f"{rule}, label-free"

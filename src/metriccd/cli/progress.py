@@ -44,6 +44,7 @@ SENTENCES = {
     "polygons": "outlining change objects",
     "write": "writing rasters",
     "report": "writing the report",
+    "series": "following each pixel through time",
     "scene": "making the scene",
     "inputs": "noting what the pairs are made of",
     "runs": "running methods",

@@ -43,6 +43,7 @@ def detect(
     offset: str | float = "auto",
     assets: BandNames | None = None,
     clouds: str | None = None,
+    grid: Image | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int | None = None,
@@ -84,6 +85,7 @@ def detect(
             product's metadata or name tell), or a number.
         assets: t1 and t2 are STAC items: keys or common names of the assets to compare.
         clouds: "auto" leaves out clouds and shadows (extra `clouds`).
+        grid: A raster on whose grid both are compared, instead of t1's.
         threshold: "auto" (the preset's rule), a rule by name, or a score between 0 and 1.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped; None: of fewer than chance alone
@@ -134,6 +136,7 @@ def detect_into(
     offset: str | float = "auto",
     assets: BandNames | None = None,
     clouds: str | None = None,
+    grid: Image | None = None,
     threshold: str | float = "auto",
     min_area: float = 0.0,
     min_pixels: int | None = None,
@@ -182,6 +185,7 @@ def detect_into(
         offset: Added to the values of Sentinel-2.
         assets: Of STAC items.
         clouds: "auto" leaves out clouds.
+        grid: A raster on whose grid both are compared.
         threshold: "auto", a rule, or a score.
         min_area: Change objects of fewer square meters are dropped.
         min_pixels: Change objects of fewer pixels are dropped.

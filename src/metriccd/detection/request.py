@@ -54,6 +54,7 @@ class Request:
     fill_holes: int = 0
     connectivity: Connectivity = 4
     direction: Direction = "both"
+    grid: Image | None = None
     allow_remote: bool = False
     max_pixels: int = MAX_PIXELS
 
@@ -95,6 +96,8 @@ class Request:
             "kinds",
         )
         asked = {name: getattr(self, name) for name in names}
+        if self.grid is not None:
+            asked["grid"] = getattr(self.grid, "label", str(self.grid))
         return {"asked threshold": self.threshold} | self.cleaning.record() | asked
 
     def opened(self, stages: Stages | None = None) -> ImagePair:
@@ -117,5 +120,6 @@ class Request:
                 offset=self.offset,
                 assets=self.assets,
                 clouds=self.clouds,
+                grid=self.grid,
                 stages=stages,
             )

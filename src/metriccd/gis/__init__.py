@@ -23,7 +23,7 @@ from metriccd.gis.style import (
     score_qml,
     score_sld,
 )
-from metriccd.gis.vector_style import polygons_qml, polygons_sld, zones_qml
+from metriccd.gis.vector_style import classed_qml, polygons_qml, polygons_sld, zones_qml
 
 __all__ = [
     "APPEARED",
@@ -38,6 +38,7 @@ __all__ = [
     "NO_CHANGE",
     "TITLES",
     "ProjectLayer",
+    "classed_qml",
     "classes_qml",
     "classes_sld",
     "image_qml",

@@ -65,17 +65,18 @@ TITLES = {
 Colors = Mapping[int, tuple[int, int, int, int]]
 
 
-def classes_qml(labels: Sequence[str], colors: Colors) -> str:
+def classes_qml(labels: Sequence[str] | Mapping[int, str], colors: Colors) -> str:
     """A QGIS layer style of a raster of classes: a palette.
 
     Args:
-        labels: Of the classes from 0 on.
+        labels: Of the classes from 0 on, or of each class.
         colors: Class → red, green, blue, alpha.
     """
+    named = labels if isinstance(labels, Mapping) else dict(enumerate(labels))
     entries = "\n".join(
         f"        <paletteEntry value={quoteattr(str(value))} label={quoteattr(label)}"
         f' color="{_hex(colors[value])}" alpha="{colors[value][3]}"/>'
-        for value, label in enumerate(labels)
+        for value, label in named.items()
     )
     return _raster_qml(
         f"""    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
 from metriccd.gis import style
@@ -9,6 +10,7 @@ from metriccd.gis import style
 # Upper ends of the classes of changed share, and the opacity of their tint.
 SHARES = {0.001: 0, 0.01: 40, 0.05: 90, 0.2: 150, 1.0: 220}
 EDGE_MM, TINT = 0.4, 50
+CHANGED = style.COLORS[style.CHANGE][:3]
 
 
 def polygons_qml() -> str:
@@ -36,6 +38,29 @@ def zones_qml() -> str:
     )
 
 
+def classed_qml(column: str, colors: Mapping[str, tuple[int, int, int]]) -> str:
+    """A QGIS style of polygons that are colored by the words in a column.
+
+    Args:
+        column: Its name.
+        colors: Word → red, green, blue.
+    """
+    categories = "\n".join(
+        f"      <category value={quoteattr(word)} label={quoteattr(word)}"
+        f' symbol="{number}" render="true" type="string"/>'
+        for number, word in enumerate(colors)
+    )
+    symbols = "\n".join(
+        _symbol(number, 2 * TINT, color) for number, color in enumerate(colors.values())
+    )
+    return _qml(
+        f'  <renderer-v2 type="categorizedSymbol" attr="{column}" symbollevels="0"'
+        ' forceraster="0" enableorderby="0">\n'
+        f"    <categories>\n{categories}\n    </categories>\n"
+        f"    <symbols>\n{symbols}\n    </symbols>\n  </renderer-v2>"
+    )
+
+
 def polygons_sld(name: str = "change", title: str = "change objects") -> str:
     """The outline and tint for servers (SLD 1.0)."""
     color = "#{:02x}{:02x}{:02x}".format(*style.COLORS[style.CHANGE][:3])
@@ -55,8 +80,8 @@ def polygons_sld(name: str = "change", title: str = "change objects") -> str:
     )
 
 
-def _symbol(number: int, alpha: int) -> str:
-    red, green, blue, _ = style.COLORS[style.CHANGE]
+def _symbol(number: int, alpha: int, color: tuple[int, int, int] = CHANGED) -> str:
+    red, green, blue = color
     options = {
         "color": f"{red},{green},{blue},{alpha}",
         "style": "solid",

@@ -13,12 +13,15 @@ from metriccd.output.folder import (
 )
 from metriccd.output.inputs import require_log
 from metriccd.output.lock import Lock
-from metriccd.output.names import RECORD, RESULT
+from metriccd.output.marker import Marker
+from metriccd.output.names import PAIRS, RECORD, RESULT
 
 __all__ = [
+    "PAIRS",
     "RECORD",
     "RESULT",
     "Lock",
+    "Marker",
     "add_together",
     "additions",
     "output_folder",

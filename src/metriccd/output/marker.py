@@ -14,6 +14,8 @@ MARKER = ".metriccd"
 KIND = "result"
 # Bytes of a list: one of ours has some thousands.
 LONGEST = 2**24
+# In place of the digest of a file: a folder with a list of its own.
+FOLDER = "folder"
 # Bytes at each end of a file that are looked at: all of most files. An edit of a large raster in
 # place changes its directory, at the start, or its size.
 END = 2**25
@@ -41,10 +43,15 @@ class Marker:
 
     @classmethod
     def of(cls, folder: Path, names: Iterable[str] | None = None) -> Marker:
-        """The list of files that are there: all but the list itself, or those named."""
+        """The list of files that are there: all but the list itself, or those named.
+
+        Folders in it count that have a list of their own.
+        """
         if names is None:
             names = [path.name for path in folder.iterdir() if path.name != MARKER]
-        return cls({name: (digest(folder / name),) for name in names if _is_file(folder / name)})
+        files = {name: (digest(folder / name),) for name in names if _is_file(folder / name)}
+        listed = [name for name in names if cls.read(folder / name) is not None]
+        return cls(files | dict.fromkeys(listed, (FOLDER,)))
 
     @classmethod
     def read(cls, folder: Path) -> Marker | None:
@@ -89,7 +96,13 @@ class Marker:
         return Marker({name: self.files[name] for name in names if name in self.files})
 
     def holds(self, path: Path) -> bool:
-        """Whether a file is what was written, or what others make of it who only look."""
+        """Whether a file is what was written, or what others make of it who only look.
+
+        A folder is where it was listed, and holds nothing but what its own list does.
+        """
+        if path.is_dir() and not path.is_symlink():
+            own = Marker.read(path) if FOLDER in self.files.get(path.name, ()) else None
+            return own is not None and not own.foreign(path)
         if not _is_file(path):
             return False
         name = path.name
@@ -104,10 +117,28 @@ class Marker:
         beside = name.removesuffix(".aux.xml")
         return name not in self.files and beside in self.files and not _told(path.read_bytes())
 
+    def clear(self, folder: Path) -> None:
+        """Removes what it knows of a folder, and the folder, if nothing else is in it."""
+        for path in sorted(folder.iterdir()):
+            if path.name != MARKER and self.holds(path):
+                remove(path)
+        if {path.name for path in folder.iterdir()} <= {MARKER}:
+            remove(folder)
+
     def foreign(self, folder: Path) -> list[str]:
         """What a folder holds that is not ours, or was changed since, a few words each."""
         names = sorted(path.name for path in folder.iterdir() if not self.holds(path))
         return [f"{name} (changed since)" if name in self.files else name for name in names]
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder in which all is ours."""
+    if path.is_dir() and not path.is_symlink():
+        for each in path.iterdir():
+            remove(each)
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def digest(path: Path) -> str:

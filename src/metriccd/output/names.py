@@ -28,8 +28,15 @@ RESULT = frozenset(
 _WRITTEN = RESULT | {
     *("before.tif", "after.tif", "reference.tif"),
     *("table.csv", "table.json", "table.md", "panel.png"),
+    *("first_change.tif", "first_change.qml", "changes.tif", "changes.qml"),
+    *("persistence.tif", "persistence.qml", "persistence.tif.aux.xml"),
+    *("series.gpkg", "timeline.png"),
 }
 _MAKING = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(_WRITTEN)))})(?:[.-][\w.-]+)?")
+# Results of the pairs of a series, a folder each, and their lists.
+PAIRS = "pairs"
+_PAIR = re.compile(rf"{PAIRS}(?:/[^/]+(?:/(?P<file>[^/]+))?)?")
+_LIST = re.compile(r"\.metriccd(?:-new)?")
 _TILED = re.compile(r"\.cog-\w+(?:/tiled\.tif[\w.-]*)?")
 # Intermediate files: layers, the fit, and the list of what is finished.
 _WORK = re.compile(r"key|finished|[\w-]+\.(?:f32|npz|npy|pt|safetensors|json)(?:\.\w+)?")
@@ -37,6 +44,10 @@ _WORK = re.compile(r"key|finished|[\w-]+\.(?:f32|npz|npy|pt|safetensors|json)(?:
 
 def is_in_the_making(name: str) -> bool:
     """Whether a run that makes a result gives this name, from the folder of the result on."""
+    pair = _PAIR.fullmatch(name)
+    if pair is not None:
+        file = pair["file"]
+        return file is None or bool(_MAKING.fullmatch(file) or _LIST.fullmatch(file))
     return bool(_MAKING.fullmatch(name) or _TILED.fullmatch(name))
 
 

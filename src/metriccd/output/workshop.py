@@ -15,7 +15,7 @@ from pathlib import Path
 from metriccd.errors import OutputError
 from metriccd.output.exchange import exchange
 from metriccd.output.lock import HOLDER, Lock
-from metriccd.output.marker import MARKER, Marker
+from metriccd.output.marker import MARKER, Marker, remove
 from metriccd.output.names import is_in_the_making, is_intermediate
 from metriccd.output.place import require_own, unfinished_path
 
@@ -122,7 +122,7 @@ class Workshop:
             if missing and (path.name in kept.files or not marker.holds(path)):
                 path.rename(target)
             elif marker.holds(path):
-                path.unlink()
+                remove(path)
         left = sorted(path for path in self.old.iterdir() if path.name != MARKER)
         if left:
             raise OutputError(
@@ -305,9 +305,10 @@ def _is_here(folder: Path) -> bool:
 
 def _flush(folder: Path) -> None:
     """Sees that files are on disk before others go for them."""
-    for path in folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def _remove_empty(folder: Path) -> None:

@@ -5,7 +5,7 @@ Out: `ImagePair`, read as blocks (t1, t2, valid) by any method; color correction
 """
 
 from metriccd.pair.alignment import bounds_of, on_lattice
-from metriccd.pair.bands import BandNames, colors_of, three
+from metriccd.pair.bands import BandNames, colors_of, three, tokens
 from metriccd.pair.blocks import MIN_VALID, ArrayPair, Block, Source
 from metriccd.pair.color import (
     MANY_BANDS,
@@ -16,16 +16,18 @@ from metriccd.pair.color import (
     polynomial_correction,
 )
 from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows, shift_of
-from metriccd.pair.dates import Dates
+from metriccd.pair.dates import GIVEN, Acquired, Dates, acquired, dates_given
 from metriccd.pair.masks import Mask, file_of_mask, several
 from metriccd.pair.pair import ImagePair, read_pair
 from metriccd.pair.shift import Shift
 
 __all__ = [
+    "GIVEN",
     "MANY_BANDS",
     "MIN_VALID",
     "SHARP",
     "SURE",
+    "Acquired",
     "ArrayPair",
     "BandNames",
     "BandRange",
@@ -37,10 +39,12 @@ __all__ = [
     "Shift",
     "Source",
     "UnitRange",
+    "acquired",
     "between_extremes",
     "bounds_of",
     "colors_of",
     "coregistered",
+    "dates_given",
     "file_of_mask",
     "on_lattice",
     "polynomial_correction",
@@ -49,4 +53,5 @@ __all__ = [
     "several",
     "shift_of",
     "three",
+    "tokens",
 ]

@@ -29,13 +29,15 @@ def on_lattice(raster: Raster, grid: Grid, noun: str) -> Raster:
 MIN_SIDE = 16
 
 
-def common_grid(first: Raster, second: Raster) -> Grid:
-    """The part of `first`'s grid that `second` covers.
+def common_grid(first: Raster, second: Raster, onto: Raster | None = None) -> Grid:
+    """The part of `first`'s grid that `second` covers; or of that of `onto` which both cover.
 
     Raises:
         GridError: No overlap, an overlap too small, a CRS on one side only, or two images
             without georeference that differ in size.
     """
+    if onto is not None:
+        return _covered(first, second, common_grid(onto, first), common_grid(onto, second))
     one, other = first.grid, second.grid
     if (one.crs is None) != (other.crs is None):
         without = first if one.crs is None else second
@@ -55,6 +57,11 @@ def common_grid(first: Raster, second: Raster) -> Grid:
             f"images without georeference must have one size: got {one.height}×{one.width} and "
             f"{other.height}×{other.width} (rows×columns); crop them, or give them a CRS"
         )
+    return _covered(first, second, one, other)
+
+
+def _covered(first: Raster, second: Raster, one: Grid, other: Grid) -> Grid:
+    """The part of a grid, of the first image, that another one, of the second, covers."""
     overlap = one.overlap(other)
     if overlap is None:
         raise GridError(

@@ -13,6 +13,7 @@ from metriccd.errors import DataError
 from metriccd.raster import Raster
 
 Dates = str | Sequence[str]  # "2019-06-01,2020-06-01", or two dates
+GIVEN = "--dates"  # what tells a date that the user gave
 
 _DAY = r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[T_](?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)(?P<second>[0-5]\d))?"
@@ -108,20 +109,21 @@ def _time(parts: dict[str, str | None]) -> datetime:
     return found
 
 
-def dates_given(dates: Dates) -> tuple[Acquired, Acquired]:
-    """Two dates that the user gives.
+def dates_given(dates: Dates, count: int = 2) -> tuple[Acquired, ...]:
+    """Dates that the user gives, one for each image.
 
     Raises:
-        DataError: There are not two, or one of them is no date.
+        DataError: There are more or fewer than `count`, or one of them is no date.
     """
     texts = dates.split(",") if isinstance(dates, str) else list(dates)
     times = [_iso(text.strip()) for text in texts]
-    if len(times) != 2 or None in times:
+    found = tuple(Acquired(time=time, source=GIVEN) for time in times if time is not None)
+    if not len(found) == len(times) == count:
         raise DataError(
-            f"--dates must be two dates such as 2019-06-01,2020-06-01: got {','.join(texts)}"
+            f"--dates must be {'two' if count == 2 else count} dates such as "
+            f"2019-06-01,2020-06-01: got {','.join(texts)}"
         )
-    one, other = (Acquired(time=time, source="--dates") for time in times if time is not None)
-    return one, other
+    return found
 
 
 def order_warning(first: Acquired | None, second: Acquired | None) -> str | None:

@@ -46,9 +46,9 @@ class ImagePair:
     """Two rasters to compare, and the grid to compare them on.
 
     Attributes:
-        t1: First image; its pixel lattice is the pair's.
+        t1: First image; its pixel lattice is the pair's, unless another one is asked for.
         t2: Second image, resampled to it.
-        grid: The part of t1's grid that t2 covers.
+        grid: The part of t1's grid, or of the one asked for, that both images cover.
         rgb: Positions of the red, green and blue bands among the bands of the pair.
         masks: What is left out.
         registration: How t2 is moved; None where nobody looked.
@@ -263,6 +263,7 @@ def read_pair(
     offset: str | float = "auto",
     assets: BandNames | None = None,
     clouds: str | None = None,
+    grid: Image | None = None,
     stages: Stages | None = None,
 ) -> ImagePair:
     """Opens two images and finds the grid they share.
@@ -287,6 +288,7 @@ def read_pair(
         offset: What is added to Sentinel-2's values: "auto", what their products tell, or a number.
         assets: The images are STAC items: which of their assets are the bands.
         clouds: "auto" leaves out clouds and shadows that a network finds; None: nothing.
+        grid: A raster on whose grid both are compared, instead of t1's.
         stages: Records time and reports progress.
 
     Raises:
@@ -309,23 +311,24 @@ def read_pair(
             f"{len(second.bands)}; {shared(first, second)}"
         )
     area = None if aoi is None else open_shapes(aoi)
-    grid = cropped(common_grid(first, second), bbox, bbox_crs, area)
-    _require_bounds(grid, first, second)
+    onto = None if grid is None else as_raster(grid, "grid", axes=axes)
+    place = cropped(common_grid(first, second, onto), bbox, bbox_crs, area)
+    _require_bounds(place, first, second)
     offsets = offsets_asked(offset, first, second)
-    first, second, moved = about_zero(first, second, grid)
+    first, second, moved = about_zero(first, second, place)
     positions, guess = find_rgb(first, rgb)
     images = (_with_classes(t1, one), _with_classes(t2, other))
     found = list(open_masks(several(masks), images, first.grid, dilation=mask_dilate))
     for mask in found:
-        require_gaps(mask, grid)
+        require_gaps(mask, place)
     if clouds is not None:
         if clouds != "auto":
             raise ValueError(f"clouds are left out by auto, or not: got {clouds!r}")
         found += (
-            cloud_mask(raster, grid, add, date=date, dilation=mask_dilate, stages=stages)
+            cloud_mask(raster, place, add, date=date, dilation=mask_dilate, stages=stages)
             for raster, add, date in zip((one, other), offsets, ("t1", "t2"), strict=True)
         )
-    fills = blurred_fill(first, grid), blurred_fill(second, grid)
+    fills = blurred_fill(first, place), blurred_fill(second, place)
     found += [Mask(source=fill, date="t1") for fill in fills[:1] if fill is not None]
     found += [Mask(source=fill, date="t2") for fill in fills[1:] if fill is not None]
     if area is not None:
@@ -334,9 +337,10 @@ def read_pair(
         f"{mask.source.label} names no CRS: its polygons were taken to be in that of t1; "
         "ogr2ogr -a_srs states another"
         for mask in found
-        if isinstance(mask.source, Shapes) and mask.source.crs is None and grid.crs is not None
+        if isinstance(mask.source, Shapes) and mask.source.crs is None and place.crs is not None
     ]
-    when = dates_given(dates) if dates is not None else (acquired(first), acquired(second))
+    given = (acquired(first), acquired(second)) if dates is None else dates_given(dates)
+    when = given[0], given[1]
     strangers = [f"{name} leads to no usable proj.db and was ignored" for name in STRANGERS]
     blurred = [note for fill in fills if fill is not None for note in fill.notes]
     said = (*strangers, *first.notes, *second.notes, *blurred, unlike, moved, guess)
@@ -344,7 +348,7 @@ def read_pair(
     return ImagePair(
         t1=first,
         t2=second,
-        grid=grid,
+        grid=place,
         rgb=positions,
         masks=tuple(found),
         offsets=offsets,

@@ -6,9 +6,10 @@ Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memo
 
 from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
-from metriccd.result.layers import Products
+from metriccd.result.layers import Products, add_styles, write_polygons
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, shrunk, stretched
+from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.record import (
     code_digest,
     decision_record,
@@ -20,13 +21,17 @@ from metriccd.result.record import (
 )
 from metriccd.result.report import with_reference
 from metriccd.result.result import Result
+from metriccd.result.tally import Census
 
 __all__ = [
     "DPI",
     "Archive",
+    "Census",
     "Change",
+    "Polygons",
     "Products",
     "Result",
+    "add_styles",
     "code_digest",
     "decide_again",
     "decision_record",
@@ -38,9 +43,11 @@ __all__ = [
     "key_of",
     "open_change",
     "read_record",
+    "scene_polygons",
     "shrunk",
     "stretched",
     "versions",
     "weights_of",
     "with_reference",
+    "write_polygons",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 import geopandas as gpd
@@ -34,6 +35,7 @@ def scene_polygons(
     kinds: ReadKinds | None = None,
     clusters: ReadKinds | None = None,
     directions: ReadKinds | None = None,
+    others: Mapping[str, ReadKinds] = MappingProxyType({}),
     size: int = BLOCK,
 ) -> gpd.GeoDataFrame:
     """One polygon for each change object of a scene read by blocks, largest first.
@@ -46,6 +48,7 @@ def scene_polygons(
         kinds: Kind of every pixel of a window.
         clusters: Cluster of every pixel of a window.
         directions: Which way every pixel of a window changed.
+        others: More classes of every pixel of a window, by the name of their column.
         size: Side of the blocks; the result does not depend on it.
 
     Returns:
@@ -53,14 +56,17 @@ def scene_polygons(
         `perimeter_m` (of the outline along pixel edges, holes included; likewise), `pixels`,
         `score_mean`, `score_max`, `strength` (mean of ln(distance / threshold); of a score s that
         is mean ln(s / (1 − s)) less that of the threshold), `compactness` (4π · area / perimeter²,
-        in pixels: π/4 of a square and of a large disk), the most frequent `kind`, `cluster` and
-        `direction` where they are known, and the outline along pixel edges, in the grid's CRS;
-        without georeference x is the column and y minus the row.
+        in pixels: π/4 of a square and of a large disk), the most frequent `kind`, `cluster`,
+        `direction` and others where they are known, and the outline along pixel edges, in the
+        grid's CRS; without georeference x is the column and y minus the row.
     """
     pieces = _Pieces()
     votes = {
         name: Votes(read=known)
-        for name, known in (("kind", kinds), ("cluster", clusters), ("direction", directions))
+        for name, known in (
+            *(("kind", kinds), ("cluster", clusters), ("direction", directions)),
+            *others.items(),
+        )
         if known is not None
     }
 

@@ -24,7 +24,7 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/", "gis/"),
+    *("cli/", "demo/", "gis/", "series/"),
     *("result/report.py", "result/pictures.py", "result/panels.py"),
     *(
         "benchmark/leaderboard.py",

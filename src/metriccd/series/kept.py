@@ -1,0 +1,104 @@
+"""What is kept of a series until it is whole: results of its pairs, beside OUT."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from metriccd.errors import OutputError
+from metriccd.output import PAIRS, RECORD, Marker
+
+
+def pairs_path(out: Path) -> Path:
+    """Where results of pairs are kept."""
+    place = Path(os.path.realpath(out))
+    return place.with_name(f".{place.name}-pairs")
+
+
+def pairs_kept(out: Path) -> int:
+    """Results of pairs that an interrupted run of `out` left."""
+    return len(list(pairs_path(out).glob("*.key")))
+
+
+@contextmanager
+def kept_pairs(out: Path) -> Iterator[Path]:
+    """Yields the folder for results of pairs; it goes when the block ends well.
+
+    Raises:
+        OutputError: It is not ours, or cannot be made.
+        KeyboardInterrupt: It says what is kept.
+    """
+    folder = pairs_path(out)
+    try:
+        if os.path.lexists(folder) and (folder.is_symlink() or Marker.read(folder) is None):
+            raise OutputError(
+                f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move it, "
+                "or choose another folder"
+            )
+        folder.mkdir(exist_ok=True)
+        Marker({}).write(folder)
+    except OSError as error:
+        raise OutputError(f"OUT must be writable: {folder}: {error.strerror}") from None
+    try:
+        yield folder
+        Marker.of(folder).clear(folder)
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt) and pairs_kept(out):
+            raise KeyboardInterrupt(
+                f"{pairs_kept(out)} pairs are kept in {folder}; the same command goes on"
+            ) from None
+        raise
+    finally:
+        # Nothing is kept where nothing was finished.
+        with suppress(OSError):
+            if not any(path.suffix == ".key" for path in folder.iterdir()):
+                Marker.of(folder).clear(folder)
+
+
+def take_over(out: Path, folder: Path, names: Sequence[str]) -> None:
+    """Takes results over from a series in OUT; whether they are the same is seen later.
+
+    Args:
+        out: Where it is.
+        folder: Where results of pairs are kept.
+        names: Of the pairs that are wanted.
+    """
+    listed = Marker.read(out)
+    if listed is None or not listed.holds(out / PAIRS):
+        return
+    made = json.loads((out / RECORD).read_text(encoding="utf-8")).get("pairs", {})
+    for name in names:
+        if name in made and not (folder / name).exists():
+            link(out / PAIRS / name, folder / name)
+            (folder / f"{name}.key").write_text(str(made[name]["key"]), encoding="utf-8")
+
+
+def put(folder: Path, names: Sequence[str], result: Path) -> None:
+    """Puts results of pairs into a series in the making, with a list of them.
+
+    Args:
+        folder: Where they are kept.
+        names: Theirs.
+        result: The series.
+    """
+    pairs = result / PAIRS
+    pairs.mkdir()
+    for name in names:
+        link(folder / name, pairs / name)
+    Marker.of(pairs).write(pairs)
+
+
+def link(source: Path, target: Path) -> None:
+    """A second name of a folder of results: files are linked where that can be, else copied."""
+
+    def linked(one: str, other: str) -> None:
+        try:
+            os.link(one, other)
+        except OSError:
+            shutil.copy2(one, other)
+
+    shutil.copytree(source, target, copy_function=linked)
