@@ -214,6 +214,9 @@ def interrupted(out: Path, *, after: str, monkeypatch) -> str:
     """What an interrupt says that comes at some moment of a run."""
     place = Workshop.place
 
+    # Where tests run in the background, the shell has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def hear_and_place(shop: Workshop) -> None:
         signal.raise_signal(signal.SIGINT)
         place(shop)
@@ -229,8 +232,11 @@ def interrupted(out: Path, *, after: str, monkeypatch) -> str:
             fill(made.folder)
             monkeypatch.setattr(Workshop, "place", hear_and_place)
 
-    with pytest.raises(KeyboardInterrupt) as caught:
-        run()
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     return str(caught.value)
 
 
