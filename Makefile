@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench docs docs-serve clean
+.PHONY: demo test check slow bench docs docs-serve audit clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -34,6 +34,12 @@ docs: $(VENV)/docs
 # The same while you write, on http://127.0.0.1:8000.
 docs-serve: $(VENV)/docs
 	$(BIN)/mkdocs serve
+
+# Known vulnerabilities of what requirements.lock pins; needs network. docs/security.md
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
