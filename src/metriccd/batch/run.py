@@ -6,6 +6,7 @@ import contextlib
 import queue
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ OFTEN, SHARE = 60.0, 50.0
 RESTART = 20.0
 # Seconds without a scheduler after which it is lost.
 LOST = 30.0
+# How often a pair may be with a worker that dies before it is begun: that may be why it dies.
+WAITS = 5
 # Seconds to fetch what a worker found, a few hundred bytes.
 FETCH = 30.0
 # Topic on which Dask tells that it ended a worker for want of memory.
@@ -113,6 +116,7 @@ class _Batch:
         ended: Futures that are finished, in whatever way.
         told: What workers said: topic and message.
         starved: Workers that were ended for want of memory → bytes they had.
+        waited: Pairs → how often a worker died before it said that it begins them.
     """
 
     place: Place
@@ -124,6 +128,7 @@ class _Batch:
     ended: queue.SimpleQueue[Future[Any] | None] = field(default_factory=queue.SimpleQueue)
     told: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
     starved: dict[str, int] = field(default_factory=dict)
+    waited: Counter[str] = field(default_factory=Counter)
 
     def tasks(self, rows: Sequence[Row]) -> Iterator[Task]:
         """What is left to do, in the order of the manifest."""
@@ -174,9 +179,9 @@ class _Batch:
                 more = task is not None
                 if task is not None:
                     self.submit(client, task)
+            self.listen()
             if self.standing.draining:
                 self.withdraw()
-            self.listen()
             self.collect(client)
             self.end_hung(client)
             self.show(self.standing)
@@ -274,11 +279,16 @@ class _Batch:
         # The begin of a short pair may be told after its end.
         self.listen()
         del self.pending[task.id]
-        self.standing.running.pop(task.id, None)
+        begun = self.standing.running.pop(task.id, None) is not None
+        if not begun:
+            self.waited[task.id] += 1
+            begun = self.waited[task.id] > WAITS
         entry = self.outcome(task, future)
         again = entry.pop("again", False)
-        if again and task.attempt <= self.patience.retries and not self.standing.draining:
-            self.submit(client, _another(task))
+        if again and (not begun or task.attempt <= self.patience.retries):
+            if not self.standing.draining:
+                # What only waited for a worker that died has not been tried.
+                self.submit(client, _another(task) if begun else task)
             return
         self.journal.add(entry | {"attempts": task.attempt})
         if entry["status"] == "done":

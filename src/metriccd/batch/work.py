@@ -28,8 +28,8 @@ from metriccd.result import Products
 
 # Topic of the scheduler on which a worker tells that it begins a pair.
 BEGINS = "metriccd-begins"
-# Digits of degrees in the journal: a centimeter.
-DIGITS = 7
+# Seconds in which a message surely leaves a worker.
+BUNCH = 0.005
 # What a pair may take: so many seconds, and so many times what is foretold of it. Foretold is a
 # quiet machine, and a disk that answers.
 PATIENCE, TIMES = 600.0, 20.0
@@ -144,6 +144,8 @@ def _tell(task: Task, limit: float) -> None:
             "limit": limit,
         },
     )
+    # What is told leaves in bunches: a file that ends the process at once must not swallow it.
+    time.sleep(BUNCH)
 
 
 def _opened(task: Task) -> ImagePair:
