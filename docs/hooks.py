@@ -96,8 +96,8 @@ def datasets() -> str:
         about, *sections = re.split(r"\n(?=(?:Args|Returns|Raises):)", text)
         told = {head: " ".join(body.split()) for head, body in (s.split(":", 1) for s in sections)}
         root = told.get("Args", "").partition("root: ")[2].partition(" bands: ")[0]
-        parts += [f"### `{name}`", about.strip(), f"*Folder*: {root.removeprefix('Folder of ')}"]
-        parts += [f"*Pairs*: {told['Returns']}"] if "Returns" in told else []
+        parts += [f"### `{name}`", about.strip(), f"Folder: {root.removeprefix('Folder of ')}"]
+        parts += [f"Pairs: {told['Returns']}"] if "Returns" in told else []
     return "\n\n".join(parts)
 
 

@@ -103,8 +103,9 @@ class Marker:
         if path.is_dir() and not path.is_symlink():
             own = Marker.read(path) if FOLDER in self.files.get(path.name, ()) else None
             return own is not None and not own.foreign(path)
-        if not _is_file(path):
-            return False
+        return _is_file(path) and self._holds_file(path)
+
+    def _holds_file(self, path: Path) -> bool:
         name = path.name
         if name in {MARKER, f"{MARKER}-new"} | LOOKED:
             return True

@@ -14,15 +14,15 @@ import numpy as np
 
 from metriccd.detection import detect_into
 from metriccd.errors import OutputError
+from metriccd.output import RECORD, output_folder
 from metriccd.pair import Dates, file_of_mask, several
 from metriccd.raster import Image, bounded_cache
-from metriccd.output import RECORD, output_folder
 from metriccd.result import Archive, input_of, versions
 from metriccd.series.evidence import Compared, evidence_reader, united
 from metriccd.series.history import SAME, UNKNOWN, WORDS
+from metriccd.series.kept import kept_pairs, put, take_over
 from metriccd.series.order import Dated, files_in, in_order
 from metriccd.series.outlines import write_outlines
-from metriccd.series.kept import kept_pairs, put, take_over
 from metriccd.series.pairs import Comparison, compare, comparisons
 from metriccd.series.rasters import Counts, write_rasters
 from metriccd.series.report import render
