@@ -100,10 +100,12 @@ class WindowedMethod(Method):
     """A method that is fitted on a source of any size and then measures windows.
 
     Attributes:
-        fit: Fits it.
+        fit: Fits it: `Fitted` of nothing but what is `storable`, and at most one network.
+        network: Makes that network again; None where there is none.
     """
 
     fit: Callable[[Source, Options], Fitted]
+    network: Callable[[Options], nn.Module] | None = None
 
     def on(self, block: Block, options: Options) -> Difference:
         """Fits it on the arrays and measures them tile by tile."""
