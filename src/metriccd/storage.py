@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -45,10 +46,17 @@ def store(value: Any, path: Path) -> None:
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_packed(value, arrays)).encode()
     arrays[TREE] = np.frombuffer(tree, np.uint8)
+    with whole_file(path) as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy calls all names arrays
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its name when the block ends well, whoever else writes it."""
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy calls all names arrays
+            yield stream
         Path(partial).replace(path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from metriccd.output.inputs import require_apart, require_files_apart
 from metriccd.output.marker import MARKER, Marker
 from metriccd.output.names import RESULT
 from metriccd.output.place import require_own, resolved, unfinished_path, unwritable
-from metriccd.output.workshop import OLD, WORK, Workshop, is_workshop, workshop
-from metriccd.scene import FINISHED
+from metriccd.output.workshop import OLD, Workshop, is_workshop, workshop
+from metriccd.scene import left_in
 
 # Foreign files that a line names, and seconds that an addition waits for another process.
 NAMED, WAIT = 3, 10.0
@@ -89,7 +89,7 @@ def unfinished_folder(
     """Like `output_folder`, but what an interrupt leaves is kept, for the next run to go on with.
 
     Its intermediate files vanish when the block ends well; a fault leaves nothing, nor does an
-    interrupt before the first tile is finished.
+    interrupt before anything is found.
 
     Args:
         out: Where the result shall be.
@@ -148,7 +148,7 @@ class _Making:
         """What is true after an interrupt."""
         if self.placed:
             return KeyboardInterrupt(f"the result was already in place: {self.shop.out}")
-        if self.resumes and (self.shop.work / FINISHED).exists():
+        if self.resumes and left_in(self.shop.work):
             with suppress(OSError, OutputError):
                 self.shop.clear_result()
             return KeyboardInterrupt(
@@ -204,14 +204,6 @@ def restored(out: Path) -> bool:
             return shop.restored
     except OSError as error:
         raise OutputError(unwritable(target, error)) from None
-
-
-def tiles_kept(out: Path) -> int:
-    """Finished tiles that an interrupted run of `out` left; the same run goes on with them."""
-    folder = unfinished_path(out)
-    journal = folder / WORK / FINISHED
-    found = is_workshop(folder) and journal.is_file()
-    return journal.read_text(encoding="ascii").count("\n") if found else 0
 
 
 def _require_replaceable(out: Path, overwrite: bool) -> Marker:

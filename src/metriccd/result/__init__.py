@@ -13,9 +13,10 @@ from metriccd.result.record import (
     code_digest,
     decision_record,
     input_of,
-    inputs_of,
-    key_of,
+    sha256_of,
+    software,
     versions,
+    weights_file,
     weights_of,
 )
 from metriccd.result.report import with_reference
@@ -34,12 +35,13 @@ __all__ = [
     "error_map",
     "error_panel",
     "input_of",
-    "inputs_of",
-    "key_of",
     "open_change",
+    "sha256_of",
     "shrunk",
+    "software",
     "stretched",
     "versions",
+    "weights_file",
     "weights_of",
     "with_reference",
 ]
