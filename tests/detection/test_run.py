@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from metriccd.result.folder import WORK, unfinished_path
 
 from metriccd.demo.synthetic import land_scene
 from metriccd.detection import Detection, detect_into
 from metriccd.detection.calls import requested
+from metriccd.output.place import unfinished_path
+from metriccd.output.workshop import WORK
 from metriccd.raster import Window
 from metriccd.scene import Files, Memory, finished, measure, sampling
 from metriccd.stages import Stages
@@ -110,7 +111,7 @@ class Stop:
         ({"method": "pca_kmeans"}, "difference"),
         ({"preset": "fast", "kinds": "built", "coregister": "global"}, "directions"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 @pytest.mark.usefixtures("small_tiles")
 def test_every_fit_is_kept(
@@ -122,9 +123,9 @@ def test_every_fit_is_kept(
     assert fitting not in again.seen
     detect_into(tmp_path / "other", *files, progress=(fresh := Stop()), **asked)
     assert fitting in fresh.seen
-    with rasterio.open(tmp_path / "out/score.tif") as one:
-        with rasterio.open(tmp_path / "other/score.tif") as other:
-            np.testing.assert_array_equal(one.read(), other.read())
+    paths = (tmp_path / name / "score.tif" for name in ("out", "other"))
+    with rasterio.open(next(paths)) as one, rasterio.open(next(paths)) as other:
+        np.testing.assert_array_equal(one.read(), other.read())
 
 
 def test_a_file_of_the_fit_that_somebody_broke_or_made_is_not_used(

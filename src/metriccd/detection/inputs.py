@@ -90,6 +90,14 @@ class Inputs:
                     self.digests[path] = sha256_of(path)
                 advance(1)
 
+    @property
+    def known(self) -> bool:
+        """Whether their content can be told; of what a server has to say nothing about, it cannot.
+
+        Of a server this means asking it.
+        """
+        return all(_version_of(name) is not None for name in self.elsewhere)
+
     def require_unchanged(self) -> None:
         """Refuses files that are no longer what they were; those that look otherwise are read.
 
@@ -123,7 +131,7 @@ class Inputs:
 
     def content(self, pair: ImagePair, extractor: str | nn.Module) -> list[Any]:
         """What all pixels and weights depend on; never the same where nobody can tell."""
-        found: list[Any] = [_version_of(name) for name in self.elsewhere]
+        found: list[Any] = [_version_of(name) or uuid.uuid4().hex for name in self.elsewhere]
         for source, files in zip(_sources(pair), self.files, strict=True):
             found.append([self.digests[path] for path in files])
             if isinstance(source, Shapes):
@@ -158,8 +166,8 @@ def _state_of(extractor: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _version_of(name: str) -> str:
-    """What a server says of a file's age and size; of what it does not say, never the same."""
+def _version_of(name: str) -> str | None:
+    """What a server says of a file's age and size; None where it does not."""
     address = name.removeprefix(CURL)
     if address.startswith(("http://", "https://")):
         request = urllib.request.Request(address, method="HEAD")  # http, as checked
@@ -171,4 +179,4 @@ def _version_of(name: str) -> str:
             told, size = [None], None
         if any(told):
             return f"{address} {told} {size}"
-    return uuid.uuid4().hex
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from metriccd.errors import OutputError
@@ -54,9 +54,15 @@ class Unfinished:
 
     Attributes:
         shop: Where it is made.
+        paused: Whether it is left unfinished.
     """
 
     shop: Workshop
+    paused: list[bool] = field(default_factory=list, repr=False)
+
+    def pause(self) -> None:
+        """Leaves what is kept when the block ends, and no result: another process goes on."""
+        self.paused.append(True)
 
     @property
     def folder(self) -> Path:
@@ -102,8 +108,12 @@ def unfinished_folder(
     """
     with _opened(out, overwrite=overwrite, inputs=inputs) as making:
         making.resumes = True
-        yield Unfinished(shop=making.shop)
-        making.finish()
+        unfinished = Unfinished(shop=making.shop)
+        yield unfinished
+        if unfinished.paused:
+            making.shop.clear_result()
+        else:
+            making.finish()
 
 
 class _Making:
