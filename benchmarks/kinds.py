@@ -21,7 +21,8 @@ from metriccd.detection import detect
 from metriccd.kinds import map_kinds, wanted_kinds
 from metriccd.pair import ArrayPair, read_pair
 from metriccd.raster import Window
-from metriccd.scene import Memory
+from metriccd.scene import Memory, finished
+from metriccd.stages import Stages
 
 # Data set, layout, its bands, what they are, and the kinds asked for.
 SETS = (
@@ -52,13 +53,14 @@ def measured(root: Path, which: tuple, preset: str) -> Iterator[tuple[str, Score
         change = detect(pair.t1, pair.t2, preset=preset, bands=bands)
         changed, known = read_reference(pair.reference, change.grid)
         block = read_pair(pair.t1, pair.t2, bands=bands).load()
-        kinds = map_kinds(
+        passes = map_kinds(
             ArrayPair(block=block),
             {role: position for position, role in enumerate(roles)},
             Memory(),
             wanted=wanted_kinds(asked),
             score=score_of(change),
         )
+        kinds = finished(passes, Stages())
         window = Window.whole(change.grid.shape)
         found, ranked = kinds.decided(window, change.score, change.threshold)
         if kinds.strength is None:

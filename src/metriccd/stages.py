@@ -15,6 +15,8 @@ from pathlib import Path
 # Called with (stage, done, total) as work goes on; the command line draws a bar from it.
 Progress = Callable[[str, int, int], None]
 Advance = Callable[[int], None]
+# What is reported as a stage where a run goes on with what another one left.
+RESUME = "resume"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,10 @@ class Stages:
         self._report(name, total, total)
         seconds = time.perf_counter() - start
         self.done.append(Stage(name=name, seconds=seconds, peak_mib=peak_mib()))
+
+    def resume(self, kept: int, total: int) -> None:
+        """Says that the fit of an interrupted run is kept, and how many of its tiles."""
+        self._report(RESUME, kept, total)
 
     def _report(self, name: str, done: int, total: int) -> None:
         if self.progress is not None:

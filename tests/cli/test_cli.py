@@ -619,15 +619,19 @@ def test_a_log_file_has_a_dated_line_for_each_stage(capsys) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_resuming_is_said_in_words(capsys) -> None:
-    from metriccd.output.place import unfinished_path
+    from metriccd.detection import detect_into
 
-    work = unfinished_path(Path("out")) / "work"
-    work.mkdir(parents=True)
-    (work / "finished").write_text("0\n1\n2\n")
-    (work.parent / ".metriccd").write_text('{"metriccd": "unfinished"}')
-    code, _, err = run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", *FAST, capsys=capsys)
+    def stop(stage: str, done: int, _total: int) -> None:
+        if (stage, done) == ("kinds", 0):
+            raise KeyboardInterrupt
+
+    pair = ("../in/t1.tif", "../in/t2.tif")
+    with pytest.raises(KeyboardInterrupt):
+        detect_into("out", *pair, preset="fast", device="cpu", progress=stop)
+    code, _, err = run("detect", *pair, "-o", "out", *FAST, capsys=capsys)
     assert code == 0
-    assert "resuming: 3 tiles of the interrupted run are kept" in err
+    assert "resuming: the fit and 1 of 1 tiles of the interrupted run are kept" in err
+    assert "predicting each date from the other" not in err
 
 
 @pytest.mark.usefixtures("here")

@@ -10,7 +10,8 @@ from metriccd.kinds.evidence import Strength
 from metriccd.kinds.rules import KindRules
 from metriccd.pair import ArrayPair, Block
 from metriccd.raster import Window
-from metriccd.scene import Memory
+from metriccd.scene import Memory, finished
+from metriccd.stages import Stages
 
 ROLES = {"swir1": 0, "nir": 1, "green": 2}
 MEADOW, WATER = (1800, 3500, 800), (60, 150, 500)
@@ -37,7 +38,8 @@ def strength(block: Block, asked: str, score: np.ndarray | None = None) -> Stren
     assert wanted is not None
     read = None if score is None else lambda window: score[window.slices]
     rules = KindRules.of([block], ROLES)
-    return Strength.of(ArrayPair(block=block), rules, wanted, Memory(), read)
+    passes = Strength.passes(ArrayPair(block=block), rules, wanted, Memory(), read)
+    return finished(passes, Stages())
 
 
 def test_new_water_is_above_a_half_and_water_that_stayed_is_not() -> None:
@@ -89,9 +91,10 @@ def test_built_takes_what_became_bright_and_gray_of_what_changed() -> None:
     wanted, roles = wanted_kinds("built"), {"red": 0, "green": 1, "blue": 2}
     assert wanted is not None
     rules = KindRules.of([block], roles)
-    found = Strength.of(
+    passes = Strength.passes(
         ArrayPair(block=block), rules, wanted, Memory(), lambda window: score[window.slices]
-    ).read(WHOLE)
+    )
+    found = finished(passes, Stages()).read(WHOLE)
     concrete, meadow = found[10:30, 10:30], found[10:30, 60:80]
     assert (concrete > 0.5).mean() > 0.95
     assert (meadow < 0.5).all()

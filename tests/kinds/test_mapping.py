@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metriccd.kinds import KINDS, NODATA, map_kinds, mapping, shown, wanted_kinds
+from metriccd.kinds import KINDS, NODATA, KindMap, map_kinds, mapping, shown, wanted_kinds
 from metriccd.pair import ArrayPair, Block
 from metriccd.raster import Window
-from metriccd.scene import Memory
+from metriccd.scene import Memory, finished
+from metriccd.stages import Stages
 
 ROLES = {"red": 0, "green": 1, "nir": 2, "swir1": 3}
 
@@ -19,11 +20,15 @@ def noise(seed: int = 0) -> Block:
     return Block(t1, t2, random.random((90, 130)) > 0.1)
 
 
+def mapped(pair: ArrayPair, asked: str) -> KindMap:
+    return finished(map_kinds(pair, ROLES, Memory(), wanted=wanted_kinds(asked)), Stages())
+
+
 def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     pair, window = ArrayPair(block=noise()), Window.whole((90, 130))
-    whole = map_kinds(pair, ROLES, Memory(), wanted=wanted_kinds("water-gained"))
+    whole = mapped(pair, "water-gained")
     monkeypatch.setattr(mapping, "SIZE", 37)
-    tiled = map_kinds(pair, ROLES, Memory(), wanted=wanted_kinds("water-gained"))
+    tiled = mapped(pair, "water-gained")
     np.testing.assert_array_equal(whole.read(window), tiled.read(window))
     score = np.where(noise().valid, np.float32(0.7), np.float32(np.nan))
     for one, other in zip(
@@ -34,7 +39,7 @@ def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_other_kinds_are_no_change_and_keep_their_score() -> None:
     block, window = noise(), Window.whole((90, 130))
-    kinds = map_kinds(ArrayPair(block=block), ROLES, Memory(), wanted=wanted_kinds("!built"))
+    kinds = mapped(ArrayPair(block=block), "!built")
     score = np.where(block.valid, np.float32(0.7), np.float32(np.nan))
     change, kept = kinds.decided(window, score, 0.5)
     built = kinds.read(window) == KINDS["built"].value

@@ -9,7 +9,7 @@ import pytest
 
 from folders import contents, everything, fill, result
 from metriccd.errors import OutputError
-from metriccd.output import RECORD, output_folder, restored, tiles_kept, unfinished_folder
+from metriccd.output import RECORD, output_folder, restored, unfinished_folder
 from metriccd.output.marker import MARKER
 from metriccd.output.place import unfinished_path
 from metriccd.output.workshop import Workshop
@@ -226,8 +226,8 @@ def interrupted(out: Path, *, after: str, monkeypatch) -> str:
             work = made.work("key")
             if after == "nothing":
                 raise KeyboardInterrupt
-            (work / "finished").write_text("0\n1\n")
-            if after == "a tile":
+            (work / "fit.npz").write_bytes(b"fit")
+            if after == "the fit":
                 raise KeyboardInterrupt
             fill(made.folder)
             monkeypatch.setattr(Workshop, "place", hear_and_place)
@@ -244,9 +244,8 @@ def test_the_line_after_an_interrupt_says_what_is_true(tmp_path: Path, monkeypat
     out = tmp_path / "out"
     assert interrupted(out, after="nothing", monkeypatch=monkeypatch) == ""
     assert list(tmp_path.iterdir()) == []
-    kept = interrupted(out, after="a tile", monkeypatch=monkeypatch)
+    kept = interrupted(out, after="the fit", monkeypatch=monkeypatch)
     assert kept == f"what is finished is kept in {unfinished_path(out)}; the same command goes on"
-    assert tiles_kept(out) == 2
     said = interrupted(out, after="all", monkeypatch=monkeypatch)
     assert said == f"the result was already in place: {out}"
     assert (out / RECORD).read_text() == "new"

@@ -33,7 +33,7 @@ def test_a_kill_at_any_call_of_an_overwrite_leaves_a_whole_result(
 
     def replace() -> None:
         with unfinished_folder(out, overwrite=True) as made:
-            (made.work("key") / "finished").write_text("0\n")
+            (made.work("key") / "fit.npz").write_text("0\n")
             fill(made.folder)
 
     found = set()

@@ -54,7 +54,6 @@ from metriccd.cli.arguments import (
 )
 from metriccd.cli.console import summarize
 from metriccd.cli.options import READERS, SAFEGUARDS, arguments_of
-from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
 from metriccd.trust import MAX_PIXELS
 
@@ -122,7 +121,7 @@ def detect(
 
     from metriccd.cli.plan import print_plan
     from metriccd.detection import detect_into
-    from metriccd.output import require_log, tiles_kept
+    from metriccd.output import require_log
     from metriccd.pair import file_of_mask
 
     with usage():
@@ -134,9 +133,6 @@ def detect(
         files = (t1, t2, *map(file_of_mask, mask or ()), aoi, zones, extractor)
         require_log(log_file, out, filter(None, files))
     say_restored(out, quiet=quiet)
-    kept = tiles_kept(out)
-    if kept and not quiet:
-        say(f"resuming: {kept} tiles of the interrupted run are kept")
     with show_progress(quiet, verbose=verbose, log=log_file) as progress:
         summary = detect_into(
             out,

@@ -19,6 +19,7 @@ from rich.table import Table
 from metriccd.cli.console import duration
 from metriccd.cli.program import say
 from metriccd.errors import OutputError
+from metriccd.stages import RESUME
 
 # Only plain libraries at the top: the command line must open at once.
 
@@ -38,6 +39,9 @@ SENTENCES = {
     "measure": "measuring change",
     "threshold": "choosing the threshold",
     "clouds": "finding clouds",
+    "rules": "finding rules for kinds of change",
+    "clusters": "grouping changes",
+    "evidence": "looking for evidence",
     "kinds": "telling kinds of change",
     "checksums": "noting what was read",
     "decide": "deciding again",
@@ -52,6 +56,13 @@ SENTENCES = {
 Show = Callable[[str, int, int], None]
 # Seconds between two lines on a batch, and pairs of it that a table lists.
 EVERY, LISTED = 30.0, 16
+
+
+def resuming(kept: int, total: int) -> str:
+    """What is said where a command goes on with what an interrupted run left."""
+    if not kept:
+        return "resuming: the fit of the interrupted run is kept"
+    return f"resuming: the fit and {kept:,} of {total:,} tiles of the interrupted run are kept"
 
 
 @contextmanager
@@ -80,6 +91,10 @@ def show_progress(
             shows.append(stack.enter_context(_bar()))
 
         def show(stage: str, done: int, total: int) -> None:
+            if stage == RESUME:
+                if not quiet:
+                    say(resuming(done, total))
+                return
             for each in shows:
                 each(stage, done, total)
 

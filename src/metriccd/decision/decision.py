@@ -14,11 +14,13 @@ from metriccd.decision.consensus import certainty
 from metriccd.decision.scale import Scale, takes_all
 from metriccd.raster import Window
 from metriccd.scene import Difference, Histogram
+from metriccd.storage import storable
 
 # Pixels in a strip of the image that k-means reads.
 KMEANS_STRIP = 2**20
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """A threshold on a score, and what chose it.

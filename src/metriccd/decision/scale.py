@@ -14,6 +14,7 @@ from metriccd.decision.rules import rule_of
 from metriccd.decision.thresholds import chi2_inflation
 from metriccd.errors import DataError
 from metriccd.scene import Histogram
+from metriccd.storage import storable
 
 # χ² statistics larger than this many times what they should be are reported.
 CHI2_INFLATED = 2.0
@@ -22,6 +23,7 @@ LARGEST = float(np.finfo(np.float32).max)
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """How what a method measures becomes a score, and back.

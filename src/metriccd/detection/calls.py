@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def detect(
     """
     # All that was said, and nothing else, is local here.
     request = Request(**locals())
-    return Change.of(Detection.of(request).run(Memory()))
+    detection = Detection.of(request)
+    change = Change.of(detection.run(Memory()))
+    detection.inputs.require_unchanged()
+    return change
 
 
 def detect_into(
@@ -209,10 +213,10 @@ def detect_into(
     Raises:
         OutputError: `out` exists, or cannot be written.
     """
-    own = ("own", "out", "vector", "simplify", "zones", "overwrite")
-    request = Request(**{name: said for name, said in locals().items() if name not in own})
-    target, products = Path(out), Products.of(vector=vector, simplify=simplify, zones=zones)
+    # All that was said, and nothing else, is local here.
+    request, products = requested(**locals())
     inputs = [*request.files, *([] if products.zones is None else [products.zones])]
+    target = Path(out)
     with (
         request.trust.applied(),
         bounded_cache(),
@@ -221,5 +225,23 @@ def detect_into(
         detection = Detection.of(request)
         partial.require_apart(detection.pair.files)
         products.check(detection.pair.grid)
-        result = detection.run(Files(partial.work(detection.key())))
-        return result.write(partial.folder, name=target.resolve().name, products=products)
+        work = partial.work(detection.key())
+        result = detection.run(Files(work, guard=detection.inputs.require_unchanged))
+        summary = result.write(partial.folder, name=target.resolve().name, products=products)
+        detection.inputs.require_unchanged()
+        return summary
+
+
+def requested(out: str | Path, t1: Image, t2: Image, **asked: Any) -> tuple[Request, Products]:
+    """What `detect_into` is asked for, with the same arguments and defaults.
+
+    Raises:
+        TypeError: There is no such argument.
+        ValueError: Something cannot be had.
+    """
+    call = signature(detect_into).bind(out, t1, t2, **asked)
+    call.apply_defaults()
+    told = call.arguments
+    del told["out"], told["overwrite"]
+    products = Products.of(**{name: told.pop(name) for name in ("vector", "simplify", "zones")})
+    return Request(**told), products

@@ -5,8 +5,10 @@ A request → a pair on one grid → a method fitted on it → the scene measure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,9 @@ from metriccd.decision import (
     rules,
     takes_all,
 )
+from metriccd.detection.inputs import Inputs
 from metriccd.detection.request import Request
-from metriccd.kinds import BY_EVIDENCE, map_pair, wanted_kinds
+from metriccd.kinds import BY_EVIDENCE, KindMap, map_pair, wanted_kinds
 from metriccd.methods import (
     METHODS,
     Options,
@@ -33,26 +36,29 @@ from metriccd.methods import (
     options_of,
     settings_of,
 )
-from metriccd.pair import Block, ImagePair, colors_of, coregistered
+from metriccd.pair import Block, ImagePair, Registration, colors_of, coregistered
 from metriccd.raster import Window
 from metriccd.result import (
     Result,
     decision_record,
-    inputs_of,
-    key_of,
+    software,
     stretched,
     versions,
 )
 from metriccd.scene import (
+    FIT,
     Difference,
     Fitted,
-    Memory,
+    Pass,
+    Scan,
     Workspace,
     block_means,
     factor_of,
-    scan,
+    finished,
 )
 from metriccd.stages import Stages
+
+Score = Callable[[Window], Float32[np.ndarray, "row col"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +67,11 @@ class Detection:
 
     Attributes:
         request: What is asked for.
-        pair: The images.
+        pair: The images, as they came.
         preset: The preset with the method that is asked for.
         options: What the method is told.
-        checked: What the pair was like before t2 was moved.
+        checked: What the pair was like.
+        inputs: What it is made of.
     """
 
     request: Request
@@ -72,6 +79,7 @@ class Detection:
     preset: Preset
     options: Options
     checked: Checkup
+    inputs: Inputs
 
     @classmethod
     def of(cls, request: Request) -> Detection:
@@ -86,7 +94,6 @@ class Detection:
         stages = Stages(request.progress)
         pair = request.opened(stages)
         checked = check_up(pair, stages)
-        pair = coregistered(pair, request.coregister, stages)
         preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
         wanted_kinds(request.kinds)
         request.cleaning.require(pair.grid)
@@ -98,29 +105,98 @@ class Detection:
             seed=request.seed,
             stages=stages,
         )
-        return cls(request=request, pair=pair, preset=preset, options=options, checked=checked)
+        return cls(
+            request=request,
+            pair=pair,
+            preset=preset,
+            options=options,
+            checked=checked,
+            inputs=Inputs.of(pair, options.extractor),
+        )
 
     def key(self) -> str:
         """What an interrupted run must have in common with this one to be gone on with."""
-        return key_of(self._settings(), self.pair, self.options.extractor)
+        self.inputs.read(self.options.stages)
+        content = self.inputs.content(self.pair, self.options.extractor)
+        made_of = (self._settings(), str(self.pair.grid), content, *software(self.options.device))
+        return hashlib.sha256(repr(made_of).encode()).hexdigest()
 
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
-        method = METHODS[self.preset.method]
+        return finished(self.passes(workspace), self.options.stages)
+
+    def passes(self, workspace: Workspace) -> Generator[Pass, None, Result]:
+        """The same with whoever does the passes over the scene: the caller, or many processes.
+
+        Yields a pass, and goes on when all of its tiles are done.
+        """
+        self.inputs.read(self.options.stages)
+        return (yield from self._placed(workspace)._measured(workspace))
+
+    def _placed(self, workspace: Workspace) -> Detection:
+        """With t2 moved onto t1, where that is asked for and makes them more alike."""
+        mode, stages = self.request.coregister, self.options.stages
+
+        def find() -> tuple[Registration | None, tuple[str, ...]]:
+            moved = coregistered(self.pair, mode, stages)
+            return moved.registration, moved.notes
+
+        if mode is None:
+            return self
+        registration, notes = workspace.keep("registration", find)
+        return replace(self, pair=replace(self.pair, registration=registration, notes=notes))
+
+    def _measured(self, workspace: Workspace) -> Generator[Pass, None, Result]:
+        method, options = METHODS[self.preset.method], self.options
+
+        def measure(block: Block) -> Difference:
+            return method(*block, options=options)
+
         if not isinstance(method, WindowedMethod):
-            return self._whole(lambda block: method(*block, options=self.options))
-        self.pair.check(self.options.stages)
-        fitted = method.fit(self.pair.blocks(), self.options)
+            return (yield from self._whole(measure, workspace))
+        resumed = workspace.holds(FIT)
+        fitted = workspace.keep(FIT, partial(self._fit, method), method.network_of(options))
         _, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
         if takes_all(rule, fitted.components):
-            return self._whole(lambda block: method.measured(block, fitted, self.options))
-        return self._windowed(fitted, workspace)
+            fit = partial(method.measured, fitted=fitted, options=options)
+            return (yield from self._whole(fit, workspace))
+        scan = Scan.of(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb)
+        if resumed:
+            count = len(scan.work.tiles)
+            options.stages.resume(count - len(scan.work.remaining), count)
+        return (yield from self._windowed(fitted, scan, workspace))
 
-    def _windowed(self, fitted: Fitted, workspace: Workspace) -> Result:
-        stages = self.options.stages
+    def _fit(self, method: WindowedMethod) -> Fitted:
+        self.pair.check(self.options.stages)
+        return method.fit(self.pair.blocks(), self.options)
+
+    def _windowed(
+        self, fitted: Fitted, scan: Scan, workspace: Workspace
+    ) -> Generator[Pass, None, Result]:
+        yield scan.work
+        self.pair.recall(workspace.seen)
+        scale, verdict, warnings = workspace.keep("decision", partial(self._decision, scan, fitted))
+
+        def score(window: Window) -> Float32[np.ndarray, "row col"]:
+            return scale.score(scan.distance.read(window))
+
+        kinds = yield from self._kinds(score, workspace)
+        return self._result(
+            score,
+            kinds,
+            lean=None if scan.lean is None else scan.lean.read,
+            scale=scale,
+            verdict=verdict,
+            overviews=(scan.t1_rgb, scan.t2_rgb),
+            history=fitted.history,
+            facts=fitted.facts,
+            warnings=(*fitted.warnings, *warnings),
+        )
+
+    def _decision(self, scan: Scan, fitted: Fitted) -> tuple[Scale, Verdict, tuple[str, ...]]:
+        """What a distance is as a score, the threshold on it, and what to say of both."""
         wanted, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
-        scanned = scan(self.pair.blocks(), fitted, workspace, rgb=self.pair.rgb, stages=stages)
-        histogram = scanned.histogram(stages, squared=rule == "chi2")
+        histogram = scan.histogram(self.options.stages, squared=rule == "chi2")
         scale, warnings = Scale.by(
             rule,
             histogram,
@@ -130,23 +206,16 @@ class Detection:
         )
 
         def score(window: Window) -> Float32[np.ndarray, "row col"]:
-            return scale.score(scanned.distance.read(window))
+            return scale.score(scan.distance.read(window))
 
-        return self._result(
-            score,
-            lean=None if scanned.lean is None else scanned.lean.read,
-            scale=scale,
-            verdict=judge(scale, wanted, score, self.pair.grid.windows(BLOCK)),
-            workspace=workspace,
-            overviews=(scanned.t1_rgb, scanned.t2_rgb),
-            history=fitted.history,
-            facts=fitted.facts,
-            warnings=(*fitted.warnings, *warnings),
-        )
+        verdict = judge(scale, wanted, score, self.pair.grid.windows(BLOCK))
+        return scale, verdict, warnings
 
-    def _whole(self, measure: Callable[[Block], Difference]) -> Result:
+    def _whole(
+        self, measure: Callable[[Block], Difference], workspace: Workspace
+    ) -> Generator[Pass, None, Result]:
         block = self.pair.load(self.options.stages)
-        difference = measure(block)
+        difference = workspace.keep("difference", partial(measure, block))
         valid, rgb = block.valid, self.pair.rgb
         wanted, own, seed = self.request.threshold, self.preset.threshold, self.options.seed
         decision = decide(difference, valid, wanted, automatic=own, seed=seed)
@@ -154,32 +223,42 @@ class Detection:
         t1_rgb, t2_rgb = (
             block_means(colors_of(image, rgb), valid, factor) for image in (block.t1, block.t2)
         )
+
+        def score(window: Window) -> Float32[np.ndarray, "row col"]:
+            return decision.score[window.slices]
+
+        kinds = yield from self._kinds(score, workspace)
         return self._result(
-            lambda window: decision.score[window.slices],
+            score,
+            kinds,
             scale=decision.scale,
             verdict=decision.verdict,
-            workspace=Memory(),
             overviews=(t1_rgb, t2_rgb),
             history=difference.history,
             facts=difference.facts,
             warnings=(*difference.warnings, *decision.warnings),
         )
 
+    def _kinds(self, score: Score, workspace: Workspace) -> Generator[Pass, None, KindMap]:
+        """What kind of change every pixel is, if it changed."""
+        seed, stages = self.options.seed, self.options.stages
+        return map_pair(
+            self.pair, self.request.kinds, workspace, score=score, seed=seed, stages=stages
+        )
+
     def _result(
         self,
-        score: Callable[[Window], Float32[np.ndarray, "row col"]],
+        score: Score,
+        kinds: KindMap,
         *,
         scale: Scale,
         verdict: Verdict,
-        workspace: Workspace,
-        lean: Callable[[Window], Float32[np.ndarray, "row col"]] | None = None,
+        lean: Score | None = None,
         overviews: tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"]],
         history: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         warnings: Sequence[str],
     ) -> Result:
-        stages, seed, asked = self.options.stages, self.options.seed, self.request.kinds
-        kinds = map_pair(self.pair, asked, workspace, score=score, seed=seed, stages=stages)
         if kinds.strength is not None:
             # Evidence took the place of the score: only its own threshold, or a number, fits it.
             value, rule, words = kinds.told(verdict.threshold, verdict.rule, scale.words)
@@ -206,7 +285,7 @@ class Detection:
             t2_rgb=stretched(overviews[1]),
             history=history,
             record={
-                **inputs_of(self.pair, stages),
+                **self.inputs.record(self.pair),
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
                 **decision_record(scale, verdict, self.request.cleaning, least),
                 "automatic": self.preset.threshold if kinds.strength is None else BY_EVIDENCE,
@@ -216,7 +295,7 @@ class Detection:
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
                 "versions": versions(),
             },
-            stages=stages,
+            stages=self.options.stages,
         )
 
     def _settings(self) -> dict[str, Any]:

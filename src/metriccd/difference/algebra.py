@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from metriccd.difference.blocks import (
     Blocks,
     DifferenceImage,
     Pixels,
+    Pixelwise,
     Values,
     band_count,
-    pixelwise,
 )
 from metriccd.difference.moments import moments
 from metriccd.difference.whitening import constant_bands, inverse_deviation, whitening
+from metriccd.storage import storable
 
 
 def difference(pixels: Pixels) -> Values:
@@ -24,6 +27,7 @@ def difference(pixels: Pixels) -> Values:
     return result
 
 
+@storable
 def absolute_difference(pixels: Pixels) -> Values:
     """|t1 − t2| of stacked pixels: (2·band, pixel) to (band, pixel)."""
     result: np.ndarray = np.abs(difference(pixels))
@@ -43,7 +47,27 @@ def image_diff(blocks: Blocks) -> DifferenceImage:
         DataError: there is no window.
     """
     bands = band_count(blocks)
-    return DifferenceImage(apply=pixelwise(absolute_difference, bands), components=bands)
+    return DifferenceImage(apply=Pixelwise(absolute_difference, bands), components=bands)
+
+
+@storable
+@dataclass(frozen=True)
+class LogRatio:
+    """|ln x1 − ln x2| of stacked pixels.
+
+    Attributes:
+        smallest: values below it are raised to it, by feature.
+        defined: bands that have a ratio; of the others it is 0.
+    """
+
+    smallest: Float64[np.ndarray, "feature 1"]
+    defined: Bool[np.ndarray, " band"]
+
+    def __call__(self, pixels: Pixels) -> Values:
+        """(2·band, pixel) to (band, pixel)."""
+        result = absolute_difference(np.log(np.maximum(pixels, self.smallest)))
+        result *= self.defined[:, None]
+        return result
 
 
 def image_ratio(blocks: Blocks, *, floor: float = 0.01) -> DifferenceImage:
@@ -70,17 +94,33 @@ def image_ratio(blocks: Blocks, *, floor: float = 0.01) -> DifferenceImage:
     lowest = floor * (mean[:bands] + mean[bands:]) / 2
     defined = lowest > 0
     smallest = np.tile(np.where(defined, lowest, 1.0), 2)[:, None]
-
-    def log_ratio(pixels: Pixels) -> Values:
-        result = absolute_difference(np.log(np.maximum(pixels, smallest)))
-        result *= defined[:, None]
-        return result
-
     warnings = tuple(
         f"image_ratio: band {band + 1} has no positive mean: no ratio, set to 0"
         for band in np.flatnonzero(~defined)
     )
-    return DifferenceImage(apply=pixelwise(log_ratio, bands), components=bands, warnings=warnings)
+    apply = Pixelwise(LogRatio(smallest, defined), bands)
+    return DifferenceImage(apply=apply, components=bands, warnings=warnings)
+
+
+@storable
+@dataclass(frozen=True)
+class Residual:
+    """|a·x1 + c − x2| of stacked pixels.
+
+    Attributes:
+        gain: a of each band.
+        offset: c.
+    """
+
+    gain: Float64[np.ndarray, " band"]
+    offset: Float64[np.ndarray, " band"]
+
+    def __call__(self, pixels: Pixels) -> Values:
+        """(2·band, pixel) to (band, pixel)."""
+        bands = len(self.gain)
+        predicted = pixels[:bands] * self.gain[:, None] + self.offset[:, None]
+        result: np.ndarray = np.abs(predicted - pixels[bands:])
+        return result
 
 
 def image_regr(blocks: Blocks) -> DifferenceImage:
@@ -101,14 +141,8 @@ def image_regr(blocks: Blocks) -> DifferenceImage:
     scale = inverse_deviation(np.diag(fit.covariance)[:bands], fit.mean[:bands])
     gain = np.diag(fit.covariance, k=bands) * scale**2
     offset = fit.mean[bands:] - gain * fit.mean[:bands]
-
-    def residual(pixels: Pixels) -> Values:
-        predicted = pixels[:bands] * gain[:, None] + offset[:, None]
-        result: np.ndarray = np.abs(predicted - pixels[bands:])
-        return result
-
     return DifferenceImage(
-        apply=pixelwise(residual, bands),
+        apply=Pixelwise(Residual(gain, offset), bands),
         components=bands,
         warnings=constant_bands(scale == 0, "image_regr: t1"),
     )
@@ -118,6 +152,12 @@ def norm(values: Values) -> Float64[np.ndarray, "1 pixel"]:
     """Euclidean norm over features, kept as one component."""
     result: np.ndarray = np.sqrt(np.einsum("kn,kn->n", values, values))
     return result[None]
+
+
+@storable
+def change_length(pixels: Pixels) -> Float64[np.ndarray, "1 pixel"]:
+    """Length of the change vectors of stacked pixels."""
+    return norm(difference(pixels))
 
 
 def cva(blocks: Blocks) -> DifferenceImage:
@@ -130,9 +170,23 @@ def cva(blocks: Blocks) -> DifferenceImage:
         One component in the images' unit.
     """
     del blocks  # the same call for all methods
-    return DifferenceImage(
-        apply=pixelwise(lambda pixels: norm(difference(pixels)), 1), components=1
-    )
+    return DifferenceImage(apply=Pixelwise(change_length, 1), components=1)
+
+
+@storable
+@dataclass(frozen=True)
+class WhitenedLength:
+    """Length of the change vectors of stacked pixels, whitened.
+
+    Attributes:
+        matrix: what whitens them.
+    """
+
+    matrix: Float64[np.ndarray, "direction band"]
+
+    def __call__(self, pixels: Pixels) -> Float64[np.ndarray, "1 pixel"]:
+        """(2·band, pixel) to (1, pixel)."""
+        return norm(self.matrix @ difference(pixels))
 
 
 def mahalanobis(blocks: Blocks) -> DifferenceImage:
@@ -154,7 +208,7 @@ def mahalanobis(blocks: Blocks) -> DifferenceImage:
     fit = moments(blocks, features=difference)
     inverse = whitening(fit.covariance, fit.mean, "mahalanobis: difference")
     return DifferenceImage(
-        apply=pixelwise(lambda pixels: norm(inverse.matrix @ difference(pixels)), 1),
+        apply=Pixelwise(WhitenedLength(inverse.matrix), 1),
         components=1,
         warnings=inverse.warnings,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Real
 
 from metriccd.errors import DataError
+from metriccd.storage import storable
 
 Image: TypeAlias = Float[np.ndarray, "band row col"]
 Components: TypeAlias = Float[np.ndarray, "component row col"]
@@ -36,6 +37,7 @@ _STRIP_VALUES = 2**17
 """float64 values worked on at once: 1 MiB, which stays in cache."""
 
 
+@storable
 def mean_over_components(
     components: Float[np.ndarray, "component row col"],
 ) -> Float[np.ndarray, "row col"]:
@@ -44,6 +46,7 @@ def mean_over_components(
     return mean
 
 
+@storable
 def chi_square(
     components: Float[np.ndarray, "component row col"],
 ) -> Float[np.ndarray, "row col"]:
@@ -52,6 +55,7 @@ def chi_square(
     return total
 
 
+@storable
 def magnitude(
     components: Float[np.ndarray, "component row col"],
 ) -> Float[np.ndarray, "row col"]:
@@ -60,6 +64,7 @@ def magnitude(
     return norm
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class DifferenceImage:
     """A fitted difference method: global statistics, and how to apply them to any window.
@@ -114,30 +119,33 @@ def band_count(blocks: Blocks) -> int:
     raise DataError("a pair needs at least one window, got none: check the image size")
 
 
-def pixelwise(function: Callable[[Pixels], Values], components: int) -> Apply:
-    """Turn a function of stacked pixels into an `apply` that works strip by strip.
+@storable
+@dataclass(frozen=True)
+class Pixelwise:
+    """An `apply` for `DifferenceImage`, from a function of stacked pixels.
 
-    Args:
+    It works strip by strip, so that its temporaries fit in cache.
+
+    Attributes:
         function: (2·band, pixel), t1 above t2, to (component, pixel), both float64; may
-            overwrite its argument.
+            overwrite its argument. `storable`, as is all that a fit is made of.
         components: number of components that `function` returns.
-
-    Returns:
-        An `apply` for `DifferenceImage` whose temporaries fit in cache.
     """
 
-    def apply(
-        t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
+    function: Callable[[Pixels], Values]
+    components: int
+
+    def __call__(
+        self, t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
     ) -> Float[np.ndarray, "component row col"]:
+        """The components of a window."""
         bands, rows, cols = t1.shape
-        out = np.empty((components, rows, cols), dtype=np.result_type(t1, t2))
+        out = np.empty((self.components, rows, cols), dtype=np.result_type(t1, t2))
         with np.errstate(invalid="ignore"):  # no-data pixels are NaN and stay NaN
             for strip in strips(2 * bands, rows, cols):
-                values = function(stack_dates(t1[:, strip], t2[:, strip]))
-                out[:, strip] = values.reshape(components, -1, cols)
+                values = self.function(stack_dates(t1[:, strip], t2[:, strip]))
+                out[:, strip] = values.reshape(self.components, -1, cols)
         return out
-
-    return apply
 
 
 def on_arrays(

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
 from metriccd.difference.algebra import absolute_difference
-from metriccd.difference.blocks import Blocks, DifferenceImage, Values, magnitude, pixelwise, strips
+from metriccd.difference.blocks import (
+    Blocks,
+    DifferenceImage,
+    Pixels,
+    Pixelwise,
+    Values,
+    magnitude,
+    strips,
+)
 from metriccd.difference.moments import Moments, merge_all, moments, moments_of
 from metriccd.errors import DataError
+from metriccd.storage import storable
 
 
 def principal_axes(
@@ -20,6 +30,25 @@ def principal_axes(
     _, vectors = np.linalg.eigh(covariance)
     axes = vectors.T[::-1]
     return axes * np.where(axes.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+
+
+@storable
+@dataclass(frozen=True)
+class DifferenceComponents:
+    """|principal components of |x1 − x2|| of stacked pixels.
+
+    Attributes:
+        axes: their axes.
+        offset: the components of the mean.
+    """
+
+    axes: Float64[np.ndarray, "component band"]
+    offset: Float64[np.ndarray, "component 1"]
+
+    def __call__(self, pixels: Pixels) -> Values:
+        """(2·band, pixel) to (component, pixel)."""
+        result: np.ndarray = np.abs(self.axes @ absolute_difference(pixels) - self.offset)
+        return result
 
 
 def dpca(blocks: Blocks) -> DifferenceImage:
@@ -40,13 +69,32 @@ def dpca(blocks: Blocks) -> DifferenceImage:
     fit = moments(blocks, features=absolute_difference)
     bands = len(fit.mean)
     if bands == 1:
-        return DifferenceImage(apply=pixelwise(absolute_difference, 1), components=1)
+        return DifferenceImage(apply=Pixelwise(absolute_difference, 1), components=1)
     axes = principal_axes(fit.covariance)
     offset = (axes @ fit.mean)[:, None]
     return DifferenceImage(
-        apply=pixelwise(lambda z: np.abs(axes @ absolute_difference(z) - offset), bands),
+        apply=Pixelwise(DifferenceComponents(axes, offset), bands),
         components=bands,
     )
+
+
+@storable
+@dataclass(frozen=True)
+class ComponentDifferences:
+    """|PC1_j − PC2_j| of stacked pixels.
+
+    Attributes:
+        matrix: axes of t1, and those of t2 with the opposite sign.
+        offset: the product with the mean.
+    """
+
+    matrix: Float64[np.ndarray, "component feature"]
+    offset: Float64[np.ndarray, "component 1"]
+
+    def __call__(self, pixels: Pixels) -> Values:
+        """(2·band, pixel) to (component, pixel)."""
+        result: np.ndarray = np.abs(self.matrix @ pixels - self.offset)
+        return result
 
 
 def pcda(blocks: Blocks) -> DifferenceImage:
@@ -71,9 +119,39 @@ def pcda(blocks: Blocks) -> DifferenceImage:
     matrix = np.hstack((axes1, -np.where(covariance < 0, -1.0, 1.0)[:, None] * axes2))
     offset = (matrix @ fit.mean)[:, None]
     return DifferenceImage(
-        apply=pixelwise(lambda pixels: np.abs(matrix @ pixels - offset), bands),
+        apply=Pixelwise(ComponentDifferences(matrix, offset), bands),
         components=bands,
     )
+
+
+@storable
+@dataclass(frozen=True)
+class PatchComponents:
+    """The patch of |x1 − x2| around every pixel, projected on the axes of each band.
+
+    Attributes:
+        bases: the axes.
+        size: side of a patch in pixels.
+    """
+
+    bases: Float64[np.ndarray, "band component tap"]
+    size: int
+
+    def __call__(
+        self, t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
+    ) -> Float[np.ndarray, "component row col"]:
+        """The components of a window, band by band."""
+        bands, components, _ = self.bases.shape
+        missing = np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0)
+        out = np.empty((bands, components, *t1.shape[1:]), dtype=np.result_type(t1, t2))
+        for basis, band1, band2, projected in zip(self.bases, t1, t2, out, strict=True):
+            padded = _padded_difference(band1, band2, missing, self.size)
+            for rows in strips(self.size**2, *t1.shape[1:]):
+                patches = _patches_around(padded, rows, self.size)
+                projected[:, rows] = (basis @ patches).reshape(components, -1, t1.shape[2])
+        if missing.any():
+            out[:, :, missing] = np.nan
+        return out.reshape(-1, *t1.shape[1:])
 
 
 def pca_kmeans(blocks: Blocks, *, size: int = 4, components: int = 3) -> DifferenceImage:
@@ -104,24 +182,11 @@ def pca_kmeans(blocks: Blocks, *, size: int = 4, components: int = 3) -> Differe
             f"components must lie in 1..size², got {components} and size {size}: reduce components"
         )
     bases = np.stack([principal_axes(c)[:components] for c in _patch_covariances(blocks, size)])
-    bands = len(bases)
-
-    def apply(
-        t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
-    ) -> Float[np.ndarray, "component row col"]:
-        missing = np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0)
-        out = np.empty((bands, components, *t1.shape[1:]), dtype=np.result_type(t1, t2))
-        for basis, band1, band2, projected in zip(bases, t1, t2, out, strict=True):
-            padded = _padded_difference(band1, band2, missing, size)
-            for rows in strips(size**2, *t1.shape[1:]):
-                patches = _patches_around(padded, rows, size)
-                projected[:, rows] = (basis @ patches).reshape(components, -1, t1.shape[2])
-        if missing.any():
-            out[:, :, missing] = np.nan
-        return out.reshape(-1, *t1.shape[1:])
-
     return DifferenceImage(
-        apply=apply, components=bands * components, halo=size // 2, merge=magnitude
+        apply=PatchComponents(bases, size),
+        components=len(bases) * components,
+        halo=size // 2,
+        merge=magnitude,
     )
 
 

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from metriccd.difference.blocks import Blocks, DifferenceImage, strips
 from metriccd.difference.moments import moments
+from metriccd.storage import storable
 
 _DARK = 1e-6
 """Mean squares of the band below which the sum of a ring is no signal, only rounding."""
+
+
+@storable
+@dataclass(frozen=True)
+class Rings:
+    """|x2 − g·x1| for the gain g of each ring around a pixel, the mean over bands.
+
+    Attributes:
+        mean_square: of each band of t1, over the scene.
+        radii: where rings begin and end, in pixels, from 0.
+    """
+
+    mean_square: Float64[np.ndarray, " band"]
+    radii: Int[np.ndarray, " radius"]
+
+    def __call__(
+        self, t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
+    ) -> Float[np.ndarray, "ring row col"]:
+        """One component a ring, inside out."""
+        usable = ~(np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0))
+        out = np.zeros((len(self.radii) - 1, *usable.shape), dtype=np.result_type(t1, t2))
+        for band1, band2, power in zip(t1, t2, self.mean_square, strict=True):
+            for ring, rows, residual in _residuals(band1, band2, usable, self.radii, _DARK * power):
+                out[ring, rows] += (residual / len(self.mean_square)).astype(out.dtype)
+        if not usable.all():
+            out[:, ~usable] = np.nan
+        return out
 
 
 def siroc(blocks: Blocks, *, radius: int = 200, rings: int = 27) -> DifferenceImage:
@@ -46,20 +75,7 @@ def siroc(blocks: Blocks, *, radius: int = 200, rings: int = 27) -> DifferenceIm
     bands = len(fit.mean) // 2
     mean_square = (np.diag(fit.covariance) + fit.mean**2)[:bands]
     radii = np.rint(np.linspace(0, radius, rings + 1)).astype(int)
-
-    def apply(
-        t1: Float[np.ndarray, "band row col"], t2: Float[np.ndarray, "band row col"]
-    ) -> Float[np.ndarray, "component row col"]:
-        usable = ~(np.isnan(t1).any(axis=0) | np.isnan(t2).any(axis=0))
-        out = np.zeros((rings, *usable.shape), dtype=np.result_type(t1, t2))
-        for band1, band2, power in zip(t1, t2, mean_square, strict=True):
-            for ring, rows, residual in _residuals(band1, band2, usable, radii, _DARK * power):
-                out[ring, rows] += (residual / bands).astype(out.dtype)
-        if not usable.all():
-            out[:, ~usable] = np.nan
-        return out
-
-    return DifferenceImage(apply=apply, components=rings, halo=radius)
+    return DifferenceImage(apply=Rings(mean_square, radii), components=rings, halo=radius)
 
 
 def _residuals(

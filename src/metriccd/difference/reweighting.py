@@ -19,11 +19,12 @@ from metriccd.difference.blocks import (
     Blocks,
     DifferenceImage,
     Pixels,
+    Pixelwise,
     Values,
     chi_square,
-    pixelwise,
 )
 from metriccd.difference.moments import Moments, Weights, moments
+from metriccd.storage import storable
 
 VARIANCE_FLOOR = 1e-10
 """Of a variate of unit-variance images: below, its difference is rounding."""
@@ -31,6 +32,7 @@ VARIANCE_FLOOR = 1e-10
 _CELLS = 8192
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Variates:
     """Linear combinations of both dates that have unit variance where nothing changed.
@@ -164,11 +166,28 @@ def _warned(variates: Variates, warning: str) -> Variates:
     return replace(variates, warnings=(*variates.warnings, warning))
 
 
+@storable
+@dataclass(frozen=True)
+class AbsoluteVariates:
+    """How far out stacked pixels are, variate by variate.
+
+    Attributes:
+        variates: the variates.
+    """
+
+    variates: Variates
+
+    def __call__(self, pixels: Pixels) -> Values:
+        """(2·band, pixel) to (variate, pixel)."""
+        result: np.ndarray = np.abs(self.variates(pixels))
+        return result
+
+
 def chi_square_image(variates: Variates) -> DifferenceImage:
     """The absolute variates as components, merged to their chi-square statistic."""
     degrees = len(variates.spectrum)
     return DifferenceImage(
-        apply=pixelwise(lambda pixels: np.abs(variates(pixels)), degrees),
+        apply=Pixelwise(AbsoluteVariates(variates), degrees),
         components=degrees,
         chi2_dof=degrees,
         warnings=variates.warnings,

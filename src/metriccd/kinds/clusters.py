@@ -18,6 +18,7 @@ from metriccd.kinds.legend import NODATA
 from metriccd.kinds.spherical import agreed_clusters, nearest, spherical_kmeans, unit
 from metriccd.pair import Block, Source
 from metriccd.raster import Window
+from metriccd.storage import storable
 
 # Most clusters, and most changed pixels that they are found on; fewer than LEAST are one cluster.
 MOST, SAMPLE, LEAST = 8, 3072, 64
@@ -35,6 +36,7 @@ TELLING = 0.3
 Changed = Callable[[Block, Float32[np.ndarray, "row col"]], Bool[np.ndarray, "row col"]]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Clusters:
     """Kinds of change of one pair, the most frequent first.

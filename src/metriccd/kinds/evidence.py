@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from metriccd.kinds.legend import KINDS
 from metriccd.kinds.rules import HALO, KindRules
 from metriccd.pair import Block, Source
 from metriccd.raster import Window
-from metriccd.scene import Histogram, Layer, Workspace, tiles
+from metriccd.scene import Histogram, Layer, Pass, Tile, Workspace, tiles
 
 Score = Callable[[Window], Float32[np.ndarray, "row col"]]
 SIZE = 1024
@@ -33,7 +33,7 @@ class Strength:
     Attributes:
         level: t, Otsu's threshold of E over the scene.
         kind: What E speaks for where it is positive.
-        signed: E, negative where it speaks for water lost; 0 where not valid.
+        signed: E, negative where it speaks for water lost; NaN where not valid.
     """
 
     level: float
@@ -41,15 +41,15 @@ class Strength:
     signed: Layer = field(repr=False)
 
     @classmethod
-    def of(
+    def passes(
         cls,
         source: Source,
         rules: KindRules,
         wanted: Wanted,
         workspace: Workspace,
         score: Score | None = None,
-    ) -> Strength:
-        """Measures a scene tile by tile.
+    ) -> Generator[Pass, None, Strength]:
+        """Measures a scene tile by tile: a pass, and what comes of it.
 
         Args:
             source: The pair.
@@ -58,23 +58,34 @@ class Strength:
             workspace: Where to keep the result.
             score: Of the method; without it E = e^0.7.
         """
-        layer, histogram = workspace.layer("evidence", source.shape), Histogram()
+        layer = workspace.layer("evidence", source.shape, SIZE)
         built = wanted.names == BUILT
         weight = np.float32(BUILT_WEIGHT if built else WATER_WEIGHT)
-        with source.reader() as read:
-            for tile in tiles(source.shape, size=SIZE, halo=HALO):
-                block = read(tile.padded)
-                found = _signed(rules, block, wanted)[tile.inner]
-                if score is not None:
-                    found *= np.nan_to_num(score(tile.core)) ** weight
-                layer.write(tile.core, found)
-                histogram.update(np.abs(found[block.valid[tile.inner]]))
+
+        def measure(tile: Tile, block: Block) -> list[Float32[np.ndarray, "row col"]]:
+            found = _signed(rules, block, wanted)[tile.inner]
+            if score is not None:
+                found *= np.nan_to_num(score(tile.core)) ** weight
+            return [np.where(block.valid[tile.inner], found, np.float32(np.nan))]
+
+        work = Pass(
+            name="evidence",
+            source=source,
+            tiles=tuple(tiles(source.shape, size=SIZE, halo=HALO)),
+            measure=measure,
+            layers=[layer],
+            workspace=workspace,
+        )
+        yield work
+        histogram = Histogram()
+        for tile in work.tiles:
+            histogram.update(np.abs(layer.read(tile.core)))
         kind = KINDS["built" if built else "water-gained"].value
         return cls(level=_otsu(histogram), kind=kind, signed=layer)
 
     def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
         """The score of a window."""
-        found = np.abs(self.signed.read(window))
+        found = np.nan_to_num(np.abs(self.signed.read(window)))
         score: Float32[np.ndarray, "row col"] = found / (found + np.float32(self.level))
         return score
 

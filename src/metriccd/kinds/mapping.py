@@ -1,9 +1,8 @@
-"""A pass over a scene that says of every pixel what kind of change it is."""
+"""Passes over a scene that say of every pixel what kind of change it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,16 +18,7 @@ from metriccd.kinds.roles import roles_of
 from metriccd.kinds.rules import HALO, KindRules
 from metriccd.pair import Block, ImagePair, Source
 from metriccd.raster import Window
-from metriccd.scene import (
-    Layer,
-    Tile,
-    Workspace,
-    map_ahead,
-    read_ahead,
-    representative,
-    tiles,
-    workers,
-)
+from metriccd.scene import Layer, Pass, Tile, Workspace, representative, tiles
 from metriccd.stages import Stages
 
 # The rule of a score that is evidence.
@@ -134,7 +124,7 @@ def map_pair(
     score: Score | None = None,
     seed: int,
     stages: Stages,
-) -> KindMap:
+) -> Generator[Pass, None, KindMap]:
     """The kind of every pixel of a pair, its bands known by their names, see `map_kinds`."""
     return map_kinds(
         pair.blocks(),
@@ -156,8 +146,8 @@ def map_kinds(
     score: Score | None = None,
     seed: int = 0,
     stages: Stages | None = None,
-) -> KindMap:
-    """Finds the kind and the cluster of every pixel, tile by tile.
+) -> Generator[Pass, None, KindMap]:
+    """Finds the kind and the cluster of every pixel, tile by tile: passes, and what comes of them.
 
     Args:
         source: The pair.
@@ -171,38 +161,45 @@ def map_kinds(
     Raises:
         DataError: The bands do not show a kind that is asked for.
     """
-    parts = list(tiles(source.shape, size=SIZE, halo=HALO))
-    with (stages or Stages()).stage("kinds", len(parts)) as advance:
-        parts_of_it = representative(source, seed=seed)
-        rules = KindRules.of(parts_of_it, roles)
-        strength = clusters = None
-        if wanted is not None:
-            wanted.require(rules.seen)
-            if wanted.by_evidence:
-                strength = Strength.of(source, rules, wanted, workspace, score)
-        if score is not None:
-            changed = partial(_changed, rules, None if strength is not None else wanted)
-            measured = score if strength is None else strength.read
+    stages = stages or Stages()
+    with stages.stage("rules"):
+        rules = workspace.keep(
+            "rules", lambda: KindRules.of(representative(source, seed=seed), roles)
+        )
+    strength = clusters = None
+    if wanted is not None:
+        wanted.require(rules.seen)
+        if wanted.by_evidence:
+            strength = yield from Strength.passes(source, rules, wanted, workspace, score)
+    if score is not None:
+        changed = partial(_changed, rules, None if strength is not None else wanted)
+        measured = score if strength is None else strength.read
+
+        def clustered() -> Clusters | None:
             pixels = changed_pixels(source, measured, changed, seed=seed)
-            clusters = Clusters.of(parts_of_it, pixels, seed=seed)
-        labels = workspace.layer("kind", source.shape)
-        members = None if clusters is None else workspace.layer("cluster", source.shape)
+            return Clusters.of(representative(source, seed=seed), pixels, seed=seed)
 
-        def label(item: tuple[Tile, Block]) -> tuple[Tile, np.ndarray, np.ndarray | None]:
-            tile, block = item
-            found = rules.label(block)[tile.inner]
-            if strength is not None:
-                spoken_for = strength.kinds(tile.core)
-                found = np.where(spoken_for > 0, spoken_for, found)
-            return tile, found, None if clusters is None else clusters.label(block)[tile.inner]
+        with stages.stage("clusters"):
+            clusters = workspace.keep("clusters", clustered)
+    labels = workspace.layer("kind", source.shape, SIZE)
+    members = None if clusters is None else workspace.layer("cluster", source.shape, SIZE)
 
-        blocks = read_ahead(source, [tile.padded for tile in parts])
-        with closing(blocks), workers(len(parts)) as pool:
-            for tile, found, member in map_ahead(label, zip(parts, blocks, strict=True), pool=pool):
-                labels.write(tile.core, found.astype(np.float32))
-                if members is not None and member is not None:
-                    members.write(tile.core, member.astype(np.float32))
-                advance(1)
+    def label(tile: Tile, block: Block) -> list[Float32[np.ndarray, "row col"]]:
+        found = rules.label(block)[tile.inner]
+        if strength is not None:
+            spoken_for = strength.kinds(tile.core)
+            found = np.where(spoken_for > 0, spoken_for, found)
+        member = [] if clusters is None else [clusters.label(block)[tile.inner]]
+        return [each.astype(np.float32) for each in (*member, found)]
+
+    yield Pass(
+        name="kinds",
+        source=source,
+        tiles=tuple(tiles(source.shape, size=SIZE, halo=HALO)),
+        measure=label,
+        layers=[labels] if members is None else [members, labels],
+        workspace=workspace,
+    )
     return KindMap(
         rules=rules,
         wanted=wanted,

@@ -19,6 +19,7 @@ from skimage.filters import threshold_otsu
 
 from metriccd.kinds.legend import KINDS, NODATA, OTHER
 from metriccd.pair import Block
+from metriccd.storage import storable
 
 # Pixels of smoothing before water is looked for, and the context that a window needs for it.
 SIGMA, HALO = 2.0, 8
@@ -40,6 +41,7 @@ Roles = Mapping[str, int]
 Plane = Float[np.ndarray, "row col"]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class KindRules:
     """Rules with the thresholds of one pair.

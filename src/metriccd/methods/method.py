@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -100,10 +101,16 @@ class WindowedMethod(Method):
     """A method that is fitted on a source of any size and then measures windows.
 
     Attributes:
-        fit: Fits it.
+        fit: Fits it: `Fitted` of nothing but what is `storable`, and at most one network.
+        network: Makes that network again; None where there is none.
     """
 
     fit: Callable[[Source, Options], Fitted]
+    network: Callable[[Options], nn.Module] | None = None
+
+    def network_of(self, options: Options) -> Callable[[], nn.Module] | None:
+        """Makes the network of a fit again; None where there is none."""
+        return None if self.network is None else partial(self.network, options)
 
     def on(self, block: Block, options: Options) -> Difference:
         """Fits it on the arrays and measures them tile by tile."""

@@ -8,14 +8,24 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
+from torch import nn
 
 from metriccd import difference
 from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod, choose_device
 from metriccd.nets import load_extractor
 from metriccd.pair import Block, Source, UnitRange, between_extremes, polynomial_correction, three
 from metriccd.paper import deep_cva, fit_pair
-from metriccd.recipe import compact_block, compacted, deep_distance, fit_fusion
+from metriccd.recipe import (
+    Compact,
+    Fusion,
+    compact_block,
+    compacted,
+    deep_distance,
+    fit_fusion,
+    seen_by,
+)
 from metriccd.scene import Difference, Fitted, representative
+from metriccd.storage import storable
 
 
 def _fit_fusion(source: Source, options: Options) -> Fitted:
@@ -37,7 +47,7 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
         stages=options.stages,
     )
     return Fitted(
-        measure=lambda block: found(*compact_block(block, compact)),
+        measure=_Fused(found, compact),
         merge=_only,
         leans=True,
         halo=found.halo,
@@ -48,6 +58,29 @@ def _fit_fusion(source: Source, options: Options) -> Fitted:
     )
 
 
+@storable
+@dataclass(frozen=True)
+class _Fused:
+    """What the recipe measures of a window.
+
+    Attributes:
+        found: The recipe, fitted.
+        compact: Makes few bands of many; None where there are few.
+    """
+
+    found: Fusion
+    compact: Compact | None
+
+    def __call__(self, block: Block) -> Float[np.ndarray, "2 row col"]:
+        return self.found(*compact_block(block, self.compact))
+
+
+def _seen(options: Options) -> nn.Module:
+    """The network that a fit of the recipe looks through, which is not kept with it."""
+    return seen_by(load_extractor(options.extractor), choose_device(options.device))
+
+
+@storable
 def _only(components: Float[np.ndarray, "1 row col"]) -> Float[np.ndarray, "row col"]:
     """The component that there is."""
     image: Float[np.ndarray, "row col"] = components[0]
@@ -99,21 +132,9 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod
     def fitted(source: Source, options: Options) -> Fitted:
         with options.stages.stage("difference"):
             found = fit(_WithoutInvalid(source))
-
-        def measure(block: Block) -> Float[np.ndarray, "component row col"]:
-            t1, t2, _ = _without_invalid(block)
-            return found.apply(t1, t2)
-
-        def merge(
-            components: Float[np.ndarray, "component row col"],
-        ) -> Float[np.ndarray, "row col"]:
-            image = found.merge(components)
-            # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
-            return image if found.chi2_dof is None else np.sqrt(image)
-
         return Fitted(
-            measure=measure,
-            merge=merge,
+            measure=_Applied(found),
+            merge=_Merged(found),
             components=found.components,
             halo=found.halo,
             chi2_dof=found.chi2_dof,
@@ -121,6 +142,33 @@ def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod
         )
 
     return WindowedMethod(fitted)
+
+
+@storable
+@dataclass(frozen=True)
+class _Applied:
+    """The components of a window by a classical method."""
+
+    found: difference.DifferenceImage
+
+    def __call__(self, block: Block) -> Float[np.ndarray, "component row col"]:
+        t1, t2, _ = _without_invalid(block)
+        return self.found.apply(t1, t2)
+
+
+@storable
+@dataclass(frozen=True)
+class _Merged:
+    """One value a pixel, as a classical method merges its components."""
+
+    found: difference.DifferenceImage
+
+    def __call__(
+        self, components: Float[np.ndarray, "component row col"]
+    ) -> Float[np.ndarray, "row col"]:
+        image = self.found.merge(components)
+        # χ, not χ²: squares have a tail so long that rules on gray levels lose all else.
+        return image if self.found.chi2_dof is None else np.sqrt(image)
 
 
 @dataclass(frozen=True)
@@ -163,7 +211,7 @@ DIRECTED = frozenset({"fusion"})
 DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
 
 METHODS: dict[str, Method] = {
-    "fusion": WindowedMethod(_fit_fusion),
+    "fusion": WindowedMethod(_fit_fusion, network=_seen),
     "metric": WholeMethod(_metric),
     "closed_form": WholeMethod(_closed_form),
     "deep_cva": WholeMethod(_deep_cva),

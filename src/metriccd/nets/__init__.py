@@ -9,7 +9,7 @@ from metriccd.nets.cosine import cosine_distance
 from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, enlarge
 from metriccd.nets.features import load_extractor
 from metriccd.nets.generators import GENERATORS, freeze_normalization
-from metriccd.nets.precision import Size, autocast, on_cpu, on_device, place
+from metriccd.nets.precision import Size, autocast, instructions, on_cpu, on_device, place
 from metriccd.nets.weights import WEIGHTS, fetch, import_file, installed
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "freeze_normalization",
     "import_file",
     "installed",
+    "instructions",
     "jitter",
     "load_extractor",
     "on_cpu",

@@ -57,6 +57,11 @@ def on_device(array: Shaped[np.ndarray, "*shape"], device: str) -> Shaped[Tensor
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+def instructions() -> str:
+    """The instructions of this CPU that decide how it rounds."""
+    return f"{torch.backends.cpu.get_cpu_capability()}, bfloat16: {_cpu_has_bfloat16()}"
+
+
 def _cpu_has_bfloat16() -> bool:
     capability = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(capability and capability())

@@ -8,7 +8,6 @@ from metriccd.output.additions import add_together, additions, require_ours, wri
 from metriccd.output.folder import (
     output_folder,
     restored,
-    tiles_kept,
     unfinished_folder,
 )
 from metriccd.output.inputs import require_log
@@ -28,7 +27,6 @@ __all__ = [
     "require_log",
     "require_ours",
     "restored",
-    "tiles_kept",
     "unfinished_folder",
     "write_together",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from metriccd.errors import OutputError
@@ -14,8 +14,8 @@ from metriccd.output.inputs import require_apart, require_files_apart
 from metriccd.output.marker import MARKER, Marker
 from metriccd.output.names import RESULT
 from metriccd.output.place import require_own, resolved, unfinished_path, unwritable
-from metriccd.output.workshop import OLD, WORK, Workshop, is_workshop, workshop
-from metriccd.scene import FINISHED
+from metriccd.output.workshop import OLD, Workshop, is_workshop, workshop
+from metriccd.scene import left_in
 
 # Foreign files that a line names, and seconds that an addition waits for another process.
 NAMED, WAIT = 3, 10.0
@@ -54,9 +54,15 @@ class Unfinished:
 
     Attributes:
         shop: Where it is made.
+        paused: Whether it is left unfinished.
     """
 
     shop: Workshop
+    paused: list[bool] = field(default_factory=list, repr=False)
+
+    def pause(self) -> None:
+        """Leaves what is kept when the block ends, and no result: another process goes on."""
+        self.paused.append(True)
 
     @property
     def folder(self) -> Path:
@@ -89,7 +95,7 @@ def unfinished_folder(
     """Like `output_folder`, but what an interrupt leaves is kept, for the next run to go on with.
 
     Its intermediate files vanish when the block ends well; a fault leaves nothing, nor does an
-    interrupt before the first tile is finished.
+    interrupt before anything is found.
 
     Args:
         out: Where the result shall be.
@@ -102,8 +108,12 @@ def unfinished_folder(
     """
     with _opened(out, overwrite=overwrite, inputs=inputs) as making:
         making.resumes = True
-        yield Unfinished(shop=making.shop)
-        making.finish()
+        unfinished = Unfinished(shop=making.shop)
+        yield unfinished
+        if unfinished.paused:
+            making.shop.clear_result()
+        else:
+            making.finish()
 
 
 class _Making:
@@ -148,7 +158,7 @@ class _Making:
         """What is true after an interrupt."""
         if self.placed:
             return KeyboardInterrupt(f"the result was already in place: {self.shop.out}")
-        if self.resumes and (self.shop.work / FINISHED).exists():
+        if self.resumes and left_in(self.shop.work):
             with suppress(OSError, OutputError):
                 self.shop.clear_result()
             return KeyboardInterrupt(
@@ -204,14 +214,6 @@ def restored(out: Path) -> bool:
             return shop.restored
     except OSError as error:
         raise OutputError(unwritable(target, error)) from None
-
-
-def tiles_kept(out: Path) -> int:
-    """Finished tiles that an interrupted run of `out` left; the same run goes on with them."""
-    folder = unfinished_path(out)
-    journal = folder / WORK / FINISHED
-    found = is_workshop(folder) and journal.is_file()
-    return journal.read_text(encoding="ascii").count("\n") if found else 0
 
 
 def _require_replaceable(out: Path, overwrite: bool) -> Marker:

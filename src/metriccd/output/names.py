@@ -38,8 +38,10 @@ PAIRS = "pairs"
 _PAIR = re.compile(rf"{PAIRS}(?:/[^/]+(?:/(?P<file>[^/]+))?)?")
 _LIST = re.compile(r"\.metriccd(?:-new)?")
 _TILED = re.compile(r"\.cog-\w+(?:/tiled\.tif[\w.-]*)?")
-# Intermediate files: layers, the fit, and the list of what is finished.
-_WORK = re.compile(r"key|finished|[\w-]+\.(?:f32|npz|npy|pt|safetensors|json)(?:\.\w+)?")
+# Intermediate files: layers, one folder each and one file a tile; the fit; what was come upon.
+_WORK = re.compile(
+    r"key|seen t[12] \w+|[\w-]+(?:/(?:\d+\.f32|\.\d+\.f32-\w+))?|\.?[\w-]+\.npz(?:-\w+)?"
+)
 
 
 def is_in_the_making(name: str) -> bool:

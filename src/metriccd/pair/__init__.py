@@ -19,6 +19,7 @@ from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows
 from metriccd.pair.dates import GIVEN, Acquired, Dates, acquired, dates_given
 from metriccd.pair.masks import Mask, file_of_mask, several
 from metriccd.pair.pair import ImagePair, read_pair
+from metriccd.pair.registration import Registration
 from metriccd.pair.shift import Shift
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Dates",
     "ImagePair",
     "Mask",
+    "Registration",
     "Samples",
     "Shift",
     "Source",

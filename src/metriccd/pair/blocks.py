@@ -37,6 +37,10 @@ class Source(Protocol):
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """What was come upon while pixels were read, see `ImagePair.seen`."""
+
     def __iter__(self) -> Iterator[Block]:
         """Blocks that cover the pair; iterate once for each pass."""
 
@@ -59,6 +63,11 @@ class ArrayPair:
         """Rows and columns."""
         height, width = self.block.valid.shape
         return height, width
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Nothing: whoever made the arrays looked."""
+        return frozenset()
 
     def __iter__(self) -> Iterator[Block]:
         yield self.block

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from metriccd.storage import storable
+
 # Directions of the kernel that carry less than this share of its largest singular value are
 # dropped: duplicated and constant bands then leave the solution finite and of least norm.
 RANK_TOLERANCE = 1e-9
@@ -49,6 +51,7 @@ def polynomial_terms(samples: Float[np.ndarray, "band pixel"]) -> Float[np.ndarr
     return np.stack(terms)
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class ColorMap:
     """A fitted color correction, t1 → colors of t2 (eq. 2).
@@ -103,6 +106,7 @@ def fit_color_map(
     return ColorMap(matrix=matrix, center=center, scale=scale)
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class BandRange:
     """Both dates brought to [0, 1] band by band, by one range for both.
@@ -141,6 +145,7 @@ class BandRange:
         return ranged.astype(np.float32, copy=False)
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class UnitRange:
     """Both dates in the colors of t2, brought to [0, 1] band by band.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,6 +71,17 @@ class ImagePair:
     def warnings(self) -> tuple[str, ...]:
         """What was guessed, also of what was read so far, and what overrides it; a line each."""
         return (*self.notes, *self._guesses)
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """What was come upon while pixels were read: "t1 zeros" where these were taken for fill."""
+        dates = {"t1": self.t1, "t2": self.t2}
+        return frozenset(f"{date} {what}" for date, image in dates.items() for what in image.seen)
+
+    def recall(self, seen: Iterable[str]) -> None:
+        """Takes for seen what an earlier run, or another process, came upon."""
+        for date, what in (each.split(" ", 1) for each in seen):
+            (self.t1 if date == "t1" else self.t2).seen.add(what)
 
     @property
     def _guesses(self) -> list[str]:
@@ -234,6 +245,11 @@ class PairBlocks:
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.pair.grid.shape
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """What was come upon while pixels were read."""
+        return self.pair.seen
 
     def __iter__(self) -> Iterator[Block]:
         with self.reader() as read:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from scipy.ndimage import binary_erosion, map_coordinates
 
 from metriccd.raster import Grid, Raster, Shapes, Window
+from metriccd.storage import storable
 
 # Pixels around a window that a cubic spline needs to be that of the whole to 1 in 30,000.
 REACH = 8
@@ -19,6 +20,7 @@ REACH = 8
 Read = Callable[[Window], tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Registration:
     """How t2 is moved before it is compared.

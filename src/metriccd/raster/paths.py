@@ -97,13 +97,22 @@ def projection_beside(path: str) -> Path | None:
 
 
 def files_of(path: str) -> tuple[Path, ...]:
-    """Files on this machine that a raster consists of: sources, masks, headers, its archive.
+    """Files on this machine that a raster consists of, see `parts_of`."""
+    return parts_of(path)[0]
+
+
+def parts_of(path: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """What a raster consists of: sources, masks, headers, its archive.
 
     Args:
         path: Any name that GDAL or rasterio takes: a file, "file://", "vrt://", a subdataset such
             as "GTIFF_DIR:1:a.tif", a member of an archive, or the text of a VRT.
+
+    Returns:
+        Files on this machine, and names that lead to none.
     """
     found: dict[Path, None] = {}
+    elsewhere: list[str] = []
     seen: set[str] = set()
     todo = [path]
     while todo:
@@ -111,13 +120,14 @@ def files_of(path: str) -> tuple[Path, ...]:
         if name in seen:
             continue
         seen.add(name)
-        for part in _parts(name):
-            files = _on_disk(part)
-            found |= dict.fromkeys(files)
-            # GDAL lists the sources of a VRT, but not those of its sources, nor subdatasets.
-            texts = [name] if name.lstrip().startswith("<") else files
-            todo += [source for text in texts for source in _sources(text)]
-    return tuple(found)
+        parts = [(part, _on_disk(part)) for part in _parts(name)]
+        found |= dict.fromkeys(file for _, files in parts for file in files)
+        # GDAL lists the sources of a VRT, but not those of its sources, nor subdatasets.
+        inline = name.lstrip().startswith("<")
+        texts = [name] if inline else [file for _, files in parts for file in files]
+        todo += [source for text in texts for source in _sources(text)]
+        elsewhere += [part for part, files in parts if not files and not inline]
+    return tuple(found), tuple(dict.fromkeys(elsewhere))
 
 
 def _parts(path: str) -> list[str]:

@@ -58,6 +58,11 @@ class Shapes:
     crs: CRS | None
     files: tuple[Path, ...] = ()
 
+    @property
+    def parts(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """As of a raster: the files, and nothing elsewhere: polygons are held in memory."""
+        return self.files, ()
+
     def on(self, grid: Grid) -> np.ndarray:
         """The polygons in the CRS of a grid.
 

@@ -20,7 +20,7 @@ from metriccd.errors import DataError
 from metriccd.raster.bands import Band, find, identified, nameless, refuse_palettes, renamed
 from metriccd.raster.grid import Grid, Window
 from metriccd.raster.opening import bands_of, open_file
-from metriccd.raster.paths import files_of, redacted, require_text
+from metriccd.raster.paths import parts_of, redacted, require_text
 from metriccd.raster.reading import file_reader
 from metriccd.trust import admit
 
@@ -96,10 +96,19 @@ class Raster:
 
         Sources of a VRT, masks and headers beside a file, and the archive it lies in, too.
         """
+        return self.parts[0]
+
+    @property
+    def parts(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """These files, and the names of what is not on this machine."""
         if self.memory is not None:
-            return ()
-        paths = dict.fromkeys(band.path for band in self.bands)
-        return tuple(dict.fromkeys(file for path in paths for file in files_of(path)))
+            return (), ()
+        found = [parts_of(path) for path in dict.fromkeys(band.path for band in self.bands)]
+        files, elsewhere = (
+            tuple(dict.fromkeys(each for part in parts for each in part))
+            for parts in zip(*found, strict=True)
+        )
+        return files, elsewhere
 
     @property
     def nameless(self) -> bool:

@@ -5,7 +5,15 @@ Out: `Fusion`, which measures any window; the plain closed form beside it.
 """
 
 from metriccd.recipe.closed_form import deep_distance
-from metriccd.recipe.compact import compact_block, compacted
-from metriccd.recipe.fusion import fit_fusion
+from metriccd.recipe.compact import Compact, compact_block, compacted
+from metriccd.recipe.fusion import Fusion, fit_fusion, seen_by
 
-__all__ = ["compact_block", "compacted", "deep_distance", "fit_fusion"]
+__all__ = [
+    "Compact",
+    "Fusion",
+    "compact_block",
+    "compacted",
+    "deep_distance",
+    "fit_fusion",
+    "seen_by",
+]

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from scipy.linalg import eigh, eigvalsh, solve_triangular
 
 from metriccd.pair import MANY_BANDS, Block, Samples
+from metriccd.storage import storable
 
 # Components at most: of what both dates show, and of what they differ in.
 SCENE, CHANGE = 5, 5
@@ -27,6 +28,7 @@ RIDGE = 1e-2
 CHUNK = 2**14
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Compact:
     """A fitted compaction: bands → red, green, blue and components, all without noise.

@@ -20,6 +20,7 @@ from metriccd.recipe.feature_distance import level_distances
 from metriccd.recipe.prediction import Prediction, fit_prediction
 from metriccd.recipe.smoothing import ROUNDING
 from metriccd.recipe.standard import Part, Standard, mean_of
+from metriccd.storage import storable
 
 # Mean that is left where nothing changed, of noise of 3 % and half a pixel of misregistration; of
 # the prediction, for each √band. Dates that differ leave more, even where no object changed
@@ -30,6 +31,7 @@ NOISE = {"prediction": 0.035, "second level": 0.02, "first level": 0.05}
 Evidence = Mapping[str, Float[Tensor, "row col"]]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Direction:
     """The witnesses of what appeared, fitted on a scene.

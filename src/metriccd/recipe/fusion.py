@@ -12,6 +12,7 @@ its size; then any window of it can be measured.
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from metriccd.recipe.smoothing import reach, smooth
 from metriccd.recipe.standard import Part
 from metriccd.scene import workers
 from metriccd.stages import Stages
+from metriccd.storage import storable
 
 # Standard deviations, in pixels, of the Gaussians.
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
@@ -59,6 +61,7 @@ Logs = Float[Tensor, "row col"]
 Directions = tuple[Logs | None, Logs | None, Logs]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
     """The recipe, fitted on a scene.
@@ -108,7 +111,7 @@ class Fusion:
         The second layer says which way: > 0 what appeared, < 0 what disappeared. Both are 0 where
         not valid.
         """
-        if self.whole is not None and self.whole.is_of(t1, t2, valid):
+        if self.whole is not None and self.whole.is_of((t1, t2, valid)):
             return self.whole.layers
         device = str(next(self.network.parameters(), torch.empty(0)).device)
         network = self.network
@@ -125,24 +128,27 @@ class Fusion:
             return look.layers(look.logs(self.scale), self.scale, self.weight)
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Whole:
     """What was measured of a scene that is one part: no need to do it again.
 
     Attributes:
-        part: The scene.
+        digest: Of the scene's pixels.
         layers: Distance, and which way it leans.
     """
 
-    part: Samples
+    digest: str
     layers: Float32[np.ndarray, "2 row col"]
 
-    def is_of(self, *part: np.ndarray) -> bool:
+    @classmethod
+    def of(cls, part: Samples, layers: Float32[np.ndarray, "2 row col"]) -> Whole:
+        """What was measured of this scene."""
+        return cls(digest=_digest(part), layers=layers)
+
+    def is_of(self, part: Samples) -> bool:
         """Whether a window is that scene."""
-        return all(
-            one is other or np.array_equal(one, other)
-            for one, other in zip(self.part, part, strict=True)
-        )
+        return part[2].shape == self.layers.shape[1:] and _digest(part) == self.digest
 
 
 @dataclass(frozen=True)
@@ -236,7 +242,7 @@ def fit_fusion(
         stages: Records time and reports progress.
     """
     recorder = stages or Stages()
-    network = place(_first_levels(extractor), device).eval()
+    network = seen_by(extractor, device)
     swapped = [(t2, t1, valid) for t1, t2, valid in parts]
 
     def fit_plain() -> tuple[Plain, list[Part], list[Logs]]:
@@ -290,7 +296,7 @@ def fit_fusion(
         plain_features=plain_features,
         scale=scale,
         rgb=rgb,
-        whole=None if layers is None else Whole(part=parts[0], layers=layers),
+        whole=None if layers is None else Whole.of(parts[0], layers),
     )
 
 
@@ -360,8 +366,17 @@ def _ranks(values: Float[np.ndarray, " pixel"]) -> Float[np.ndarray, " pixel"]:
     return ranks
 
 
-def _first_levels(extractor: nn.Module) -> nn.Module:
-    """A copy of an extractor; of ours, its first levels only, normalization folded in."""
+def seen_by(extractor: nn.Module, device: str) -> nn.Module:
+    """A copy of an extractor on a device; of ours, its first levels, normalization folded in."""
     if isinstance(extractor, MetricExtractor):
-        return extractor.folded(extractor.levels[:LEVELS])
-    return copy.deepcopy(extractor)
+        levels = extractor.folded(extractor.levels[:LEVELS])
+        return place(levels, device).eval()
+    return place(copy.deepcopy(extractor), device).eval()
+
+
+def _digest(part: Samples) -> str:
+    """What tells a scene's pixels from others."""
+    digest = hashlib.sha256()
+    for array in part:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

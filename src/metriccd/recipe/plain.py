@@ -20,11 +20,13 @@ from metriccd.pair import BandRange, Samples
 from metriccd.recipe.feature_distance import level_distances
 from metriccd.recipe.smoothing import ROUNDING
 from metriccd.recipe.standard import Part, Standard, mean_of
+from metriccd.storage import storable
 
 # How often the spectral distance counts, and each level of the features once.
 SPECTRAL = 2.0
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Plain:
     """The plain difference, fitted on a scene.

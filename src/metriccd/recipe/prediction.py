@@ -19,6 +19,7 @@ from torch import Tensor
 from metriccd.nets import Size
 from metriccd.recipe.smoothing import gaussian, reach
 from metriccd.recipe.standard import Part, inside
+from metriccd.storage import storable
 
 # Standard deviations, in pixels, of the Gaussians that give a pixel's context.
 MEAN_SIGMAS = (0.8, 2.0, 4.0)
@@ -44,6 +45,7 @@ CUT = 6.0
 CHUNK = Size(cpu=2**12, elsewhere=2**20)
 
 
+@storable
 class Regression(NamedTuple):
     """One date from the features of the other: linear in them and in random ramps of them.
 
@@ -82,6 +84,7 @@ class Regression(NamedTuple):
         return predicted
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Each date predicted from the other.

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from metriccd.nets import MEAN, SPREAD, on_device
+from metriccd.storage import storable
 
 
 class Part(NamedTuple):
@@ -32,6 +33,7 @@ class Part(NamedTuple):
         return torch.stack([self.t1[list(rgb)], self.t2[list(rgb)]])
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Standard:
     """Bands of mean 0.3 over both dates, and 0.15 the mean of the bands' deviations.

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from metriccd.decision import Cleaning, Scale, Verdict
 from metriccd.errors import WeightsError
-from metriccd.nets import WEIGHTS, installed
-from metriccd.pair import ImagePair
-from metriccd.raster import Band, Raster, Shapes
-from metriccd.stages import Stages
+from metriccd.nets import WEIGHTS, installed, instructions
+from metriccd.raster import Raster, Shapes
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
 
@@ -36,9 +32,18 @@ SHOWING = (
 )
 
 
-def input_of(raster: Raster | Shapes) -> dict[str, Any]:
-    """A raster's path and its files with their SHA-256."""
-    files = [{"path": str(file), "sha256": _sha256(file)} for file in raster.files]
+def input_of(
+    raster: Raster | Shapes, digests: Sequence[tuple[Path, str]] | None = None
+) -> dict[str, Any]:
+    """A raster's path and its files with their SHA-256.
+
+    Args:
+        raster: The raster, or polygons.
+        digests: Its files and their checksums, if these are known.
+    """
+    if digests is None:
+        digests = [(file, sha256_of(file)) for file in raster.files]
+    files = [{"path": str(file), "sha256": digest} for file, digest in digests]
     found: dict[str, Any] = {"path": raster.label, "files": files}
     origin = None if isinstance(raster, Shapes) else raster.origin
     if origin is not None:
@@ -72,74 +77,6 @@ def decision_record(
     }
 
 
-def inputs_of(pair: ImagePair, stages: Stages) -> dict[str, Any]:
-    """What was read, with checksums, and when the images were taken."""
-    inputs = []
-    with stages.stage("checksums", 2 + len(pair.masks)) as advance:
-        for source in (pair.t1, pair.t2, *(mask.source for mask in pair.masks)):
-            inputs.append(input_of(source))
-            advance(1)
-    dates = [None if date is None else date.as_record() for date in pair.dates]
-    return {
-        "inputs": {"t1": inputs[0], "t2": inputs[1]},
-        "masks": inputs[2:],
-        "dates": {"t1": dates[0], "t2": dates[1]},
-    }
-
-
-def key_of(settings: Mapping[str, Any], pair: ImagePair, extractor: str | nn.Module) -> str:
-    """What a run must have in common with an interrupted one to go on with it."""
-    # Sums are rounded otherwise by another number of threads.
-    software = (versions(), code_digest(), torch.get_num_threads())
-    images = [(content_of(raster), _bands_of(raster)) for raster in (pair.t1, pair.t2)]
-    masks = [
-        (
-            content_of(mask.source),
-            _bands_of(mask.source),
-            mask.classes,
-            mask.outside,
-            mask.dilation,
-            mask.date,
-        )
-        for mask in pair.masks
-    ]
-    key = (dict(settings), str(pair.grid), images, masks, state_of(extractor), *software)
-    return hashlib.sha256(repr(key).encode()).hexdigest()
-
-
-def _bands_of(source: Raster | Shapes) -> tuple[Band, ...]:
-    """Bands without the names that arrays are given anew each time."""
-    if isinstance(source, Shapes):
-        return ()
-    if source.memory is None:
-        return source.bands
-    return tuple(replace(band, path="") for band in source.bands)
-
-
-def content_of(raster: Raster | Shapes) -> list[tuple[str, ...]]:
-    """What tells a raster's content from another's at once: dates of files, or an array itself."""
-    if isinstance(raster, Shapes):
-        stored = (raster.label, hashlib.sha256(raster.wkb()).hexdigest())
-        return [stored]
-    if raster.memory is not None:
-        return [(hashlib.sha256(raster.memory.getbuffer()).hexdigest(),)]
-    if raster.origin is not None and not raster.files:
-        return [(band.path, str(band.index)) for band in raster.bands]
-    stats = [(file, file.stat()) for file in raster.files]
-    return [(str(file), str(stat.st_size), str(stat.st_mtime_ns)) for file, stat in stats]
-
-
-def state_of(extractor: str | nn.Module) -> str:
-    """What tells the weights of one extractor from another's at once."""
-    if isinstance(extractor, nn.Module):
-        digest = hashlib.sha256()
-        for name, value in extractor.state_dict().items():
-            digest.update(name.encode() + value.cpu().numpy().tobytes())
-        return digest.hexdigest()
-    path = Path(extractor)
-    return f"{extractor} {path.stat().st_mtime_ns if path.is_file() else ''}"
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
@@ -153,10 +90,25 @@ def weights_of(extractor: str) -> str:
     """
     if extractor == "embedded":
         return extractor
-    path = installed(extractor) if extractor in WEIGHTS else Path(extractor)
-    if path is None or not path.is_file():
+    path = weights_file(extractor)
+    if path is None:
         raise WeightsError(f"weights must be at hand: no file of {extractor}; fetch or import them")
-    return _sha256(path)
+    return sha256_of(path)
+
+
+def weights_file(extractor: str) -> Path | None:
+    """The file of an extractor's weights; None where there is none, or they are the package's."""
+    path = installed(extractor) if extractor in WEIGHTS else Path(extractor)
+    return path if path is not None and path.is_file() else None
+
+
+def software(device: str) -> tuple[Any, ...]:
+    """What must be the same for the same numbers: versions, sources, threads, and the processor.
+
+    Sums are rounded otherwise by another number of threads, and by other instructions.
+    """
+    graphics = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+    return versions(), code_digest(), torch.get_num_threads(), instructions(), graphics
 
 
 def code_digest() -> str:
@@ -173,6 +125,7 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,14 +8,15 @@ from metriccd.scene.histogram import Histogram
 from metriccd.scene.layer import Layer
 from metriccd.scene.measure import Difference, Fitted, side_of
 from metriccd.scene.overview import LONG_SIDE, Maximum, factor_of
+from metriccd.scene.passes import Pass, finished
 from metriccd.scene.sampling import representative
-from metriccd.scene.scan import block_means, read_ahead, scan
+from metriccd.scene.scan import Scan, block_means
 from metriccd.scene.tiles import Tile, map_tiles, tiles
 from metriccd.scene.workers import map_ahead, workers
-from metriccd.scene.workspace import FINISHED, Files, Memory, Workspace
+from metriccd.scene.workspace import FIT, Files, Memory, Workspace, left_in
 
 __all__ = [
-    "FINISHED",
+    "FIT",
     "LONG_SIDE",
     "Difference",
     "Files",
@@ -24,15 +25,17 @@ __all__ = [
     "Layer",
     "Maximum",
     "Memory",
+    "Pass",
+    "Scan",
     "Tile",
     "Workspace",
     "block_means",
     "factor_of",
+    "finished",
+    "left_in",
     "map_ahead",
     "map_tiles",
-    "read_ahead",
     "representative",
-    "scan",
     "side_of",
     "tiles",
     "workers",

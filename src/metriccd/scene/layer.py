@@ -1,8 +1,7 @@
-"""One number for each pixel of a scene, in memory or on disk, read and written by windows."""
+"""One number for each pixel of a scene, in memory or on disk, written tile by tile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,21 +10,33 @@ import numpy as np
 from jaxtyping import Float32
 
 from metriccd.raster import Window
+from metriccd.storage import whole_file
 
 
 @runtime_checkable
 class Layer(Protocol):
-    """A scene's worth of float32 values."""
+    """A scene's worth of float32 values, in tiles that are numbered row by row."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 
-    def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
-        """A copy of a window."""
+    def holds(self, number: int) -> bool:
+        """Whether a tile was written, by whomever."""
 
-    def write(self, window: Window, values: Float32[np.ndarray, "row col"]) -> None:
-        """Replaces a window."""
+    def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
+        """A copy of a window, whose tiles were all written."""
+
+    def write(self, number: int, values: Float32[np.ndarray, "row col"]) -> None:
+        """Writes a tile."""
+
+
+def core_of(number: int, shape: tuple[int, int], side: int) -> Window:
+    """The window of a tile, see `tiles`."""
+    row, col = (place * side for place in divmod(number, -(-shape[1] // side)))
+    return Window(
+        row=row, col=col, height=min(side, shape[0] - row), width=min(side, shape[1] - col)
+    )
 
 
 @dataclass(frozen=True)
@@ -34,9 +45,11 @@ class MemoryLayer:
 
     Attributes:
         array: All of it.
+        side: Of a tile, in pixels.
     """
 
     array: Float32[np.ndarray, "row col"]
+    side: int
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -44,68 +57,77 @@ class MemoryLayer:
         height, width = self.array.shape
         return height, width
 
+    def holds(self, _number: int) -> bool:
+        """Nothing is left of an earlier run."""
+        return False
+
     def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
         """A copy of a window."""
         return self.array[window.slices].copy()
 
-    def write(self, window: Window, values: Float32[np.ndarray, "row col"]) -> None:
-        """Replaces a window."""
-        self.array[window.slices] = values
+    def write(self, number: int, values: Float32[np.ndarray, "row col"]) -> None:
+        """Writes a tile."""
+        self.array[core_of(number, self.shape, self.side).slices] = values
 
 
 @dataclass(frozen=True)
 class FileLayer:
-    """A layer in a file, row by row, of which nothing stays in this process's memory.
+    """A layer in a folder, one file a tile, of which nothing stays in this process's memory.
 
-    It is read and written, never mapped: where a disk is full, or a file is cut, a mapped page ends
-    the process by a signal, and what stays mapped counts as held.
+    A tile's file appears whole or not at all: it is its own journal. Processes on several machines
+    may write tiles of one layer at once, on a network's disk too, where two that write into one
+    file would lose each other's bytes.
 
     Attributes:
-        path: The file.
+        folder: An existing folder.
         shape: Rows and columns.
+        side: Of a tile, in pixels.
     """
 
-    path: Path
+    folder: Path
     shape: tuple[int, int]
+    side: int
 
-    @classmethod
-    def create(cls, path: Path, shape: tuple[int, int]) -> FileLayer:
-        """A new file, all zero; it takes space on disk only where it is written."""
-        with path.open("wb") as stream:
-            stream.truncate(4 * shape[0] * shape[1])
-        return cls(path, shape)
+    def holds(self, number: int) -> bool:
+        """Whether a tile was written, by whomever."""
+        core = core_of(number, self.shape, self.side)
+        try:
+            # After a loss of power a file may be there without its content.
+            return self._file(number).stat().st_size == 4 * core.height * core.width
+        except FileNotFoundError:
+            return False
 
     def read(self, window: Window) -> Float32[np.ndarray, "row col"]:
-        """A copy of a window.
+        """A copy of a window, whose tiles were all written."""
+        found = np.empty((window.height, window.width), np.float32)
+        rows, cols = (
+            range(first // self.side, -(-(first + length) // self.side))
+            for first, length in ((window.row, window.height), (window.col, window.width))
+        )
+        across = -(-self.shape[1] // self.side)
+        for number in (row * across + col for row in rows for col in cols):
+            core = core_of(number, self.shape, self.side)
+            shape = core.height, core.width
+            # Mapped only while it is copied: what stays mapped would count as held.
+            tile = np.memmap(self._file(number), np.float32, "r", shape=shape)
+            found[_within(core, window)] = tile[_within(window, core)]
+        return found
 
-        Raises:
-            OSError: The file is shorter than the layer.
-        """
-        values = np.empty((window.height, window.width), np.float32)
-        with self.path.open("rb", buffering=0) as stream:
-            for place, part in self._runs(window, values.reshape(-1)):
-                stream.seek(place)
-                if stream.readinto(part.data) != part.nbytes:
-                    raise OSError(f"{self.path} was cut off")
-        return values
+    def write(self, number: int, values: Float32[np.ndarray, "row col"]) -> None:
+        """Writes a tile."""
+        with whole_file(self._file(number)) as stream:
+            stream.write(np.ascontiguousarray(values, np.float32).data)
 
-    def write(self, window: Window, values: Float32[np.ndarray, "row col"]) -> None:
-        """Replaces a window; what is written survives this process.
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number}.f32"
 
-        Raises:
-            OSError: There is no room.
-        """
-        with self.path.open("r+b") as stream:
-            for place, part in self._runs(window, np.ascontiguousarray(values).reshape(-1)):
-                stream.seek(place)
-                stream.write(part.data)
 
-    def _runs(
-        self, window: Window, values: Float32[np.ndarray, " pixel"]
-    ) -> Iterator[tuple[int, Float32[np.ndarray, " pixel"]]]:
-        """Parts of a window that lie together in the file, and at which byte of it."""
-        width = self.shape[1]
-        step = values.size if window.width == width else window.width
-        for number, first in enumerate(range(0, values.size, max(step, 1))):
-            place = (window.row + number) * width + window.col
-            yield 4 * place, values[first : first + step]
+def _within(part: Window, window: Window) -> tuple[slice, slice]:
+    """Slices of what two windows share, within the second."""
+    top, left = max(part.row, window.row), max(part.col, window.col)
+    bottom = min(part.row + part.height, window.row + window.height)
+    right = min(part.col + part.width, window.col + window.width)
+    return (
+        slice(top - window.row, bottom - window.row),
+        slice(left - window.col, right - window.col),
+    )

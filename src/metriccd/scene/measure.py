@@ -10,12 +10,14 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from metriccd.pair import Block
+from metriccd.storage import storable
 
 # Side of the tiles in which scenes are measured. With a halo of 60 pixels a fifth of the work is
 # for context; larger tiles have less of it, but leave the cache and take longer.
 TILE = 1024
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """What a method measured.
@@ -43,6 +45,7 @@ class Difference:
     warnings: tuple[str, ...] = ()
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A method fitted on a pair; it measures windows.

@@ -1,74 +1,132 @@
-"""Where a detection keeps what it has measured: in memory, or in files that survive it."""
+"""Where a detection keeps what it has found: in memory, or in files that survive it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from torch import nn
 
 from metriccd.scene.layer import FileLayer, Layer, MemoryLayer
+from metriccd.storage import restored, store
 
-# The list of finished tiles.
-FINISHED = "finished"
+Made = TypeVar("Made")
+# Name of the fitted method.
+FIT = "fit"
+SEEN = "seen "
 
 
 @runtime_checkable
 class Workspace(Protocol):
-    """Layers by name, and which tiles of them are finished."""
+    """Layers and values by name, which an interrupted run may have left."""
 
     @property
-    def finished(self) -> frozenset[int]:
-        """Numbers of the tiles that need not be measured again."""
+    def seen(self) -> frozenset[str]:
+        """What was come upon while pixels of the tiles were read."""
 
-    def layer(self, name: str, shape: tuple[int, int]) -> Layer:
-        """The layer of this name, made where it is not there."""
+    def holds(self, name: str) -> bool:
+        """Whether there is a value of this name."""
 
-    def finish(self, tile: int) -> None:
-        """Notes that all layers hold a tile."""
+    def keep(
+        self, name: str, make: Callable[[], Made], network: Callable[[], nn.Module] | None = None
+    ) -> Made:
+        """The value of this name, made where it is not there.
+
+        Args:
+            name: Of the value.
+            make: Makes it, of nothing but what is `storable`.
+            network: Makes the network in it, which is not kept.
+        """
+
+    def layer(self, name: str, shape: tuple[int, int], side: int) -> Layer:
+        """The layer of this name, in tiles of this side."""
+
+    def admit(self, seen: frozenset[str]) -> None:
+        """Before a tile is written: notes what was come upon, also while others were read."""
 
 
 @dataclass(frozen=True)
 class Memory:
     """Layers in memory; nothing is left of an earlier run."""
 
-    finished: frozenset[int] = frozenset()
+    seen: frozenset[str] = frozenset()
 
-    def layer(self, _name: str, shape: tuple[int, int]) -> MemoryLayer:
+    def holds(self, _name: str) -> bool:
+        """Nothing is."""
+        return False
+
+    def keep(
+        self, _name: str, make: Callable[[], Made], network: Callable[[], nn.Module] | None = None
+    ) -> Made:
+        """A value, made."""
+        del network
+        return make()
+
+    def layer(self, _name: str, shape: tuple[int, int], side: int) -> MemoryLayer:
         """A new layer, NaN everywhere."""
-        return MemoryLayer(np.full(shape, np.nan, np.float32))
+        return MemoryLayer(np.full(shape, np.nan, np.float32), side)
 
-    def finish(self, tile: int) -> None:
+    def admit(self, seen: frozenset[str]) -> None:
         """Nothing needs to be noted."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Layers in files of a folder, and a journal of finished tiles.
+    """Layers and values in files of a folder, which several processes may share.
 
     Attributes:
         folder: An existing folder; what an interrupted run left in it is used.
+        guard: Called before anything is kept; raises where what was read is no longer what it was.
     """
 
     folder: Path
-    finished: frozenset[int] = field(init=False)
+    guard: Callable[[], None] = lambda: None
 
-    def __post_init__(self) -> None:
-        path = self.folder / FINISHED
-        text = path.read_text(encoding="ascii") if path.exists() else ""
-        # A line that was cut off has no end and does not count.
-        lines = text.split("\n")[:-1]
-        object.__setattr__(self, "finished", frozenset(int(line) for line in lines if line))
+    @property
+    def seen(self) -> frozenset[str]:
+        """What was come upon while pixels of the tiles were read."""
+        return frozenset(path.name.removeprefix(SEEN) for path in self.folder.glob(f"{SEEN}*"))
 
-    def layer(self, name: str, shape: tuple[int, int]) -> FileLayer:
-        """The layer in a file of this name."""
-        path = self.folder / f"{name}.f32"
-        if path.exists() and path.stat().st_size == 4 * shape[0] * shape[1]:
-            return FileLayer(path, shape)
-        return FileLayer.create(path, shape)
+    def holds(self, name: str) -> bool:
+        """Whether there is a value of this name."""
+        return self._value(name).is_file()
 
-    def finish(self, tile: int) -> None:
-        """Adds a tile to the journal."""
-        with (self.folder / FINISHED).open("a", encoding="ascii") as stream:
-            stream.write(f"{tile}\n")
+    def keep(
+        self, name: str, make: Callable[[], Made], network: Callable[[], nn.Module] | None = None
+    ) -> Made:
+        """The value of this name, made and written where it is not there.
+
+        What was made is read back, so that a run that goes on has the very same.
+        """
+        path = self._value(name)
+        try:
+            found: Made = restored(path, network)
+        except ValueError:
+            made = make()
+            self.guard()
+            store(made, path)
+            found = restored(path, network)
+        return found
+
+    def layer(self, name: str, shape: tuple[int, int], side: int) -> FileLayer:
+        """The layer in a folder of this name."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return FileLayer(folder, shape, side)
+
+    def admit(self, seen: frozenset[str]) -> None:
+        """Before a tile is written: notes what was come upon, also while others were read."""
+        self.guard()
+        for what in seen:
+            (self.folder / f"{SEEN}{what}").touch()
+
+    def _value(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+
+def left_in(folder: Path) -> bool:
+    """Whether a run that was interrupted left anything in a folder of `Files` to go on with."""
+    return any(folder.glob("*.npz"))

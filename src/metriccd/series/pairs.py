@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,11 +11,10 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from metriccd.detection import Request, detect, detect_into
+from metriccd.detection import Detection, Request, detect, detect_into
 from metriccd.errors import MetricCDError
 from metriccd.output import RECORD
 from metriccd.pair import GIVEN, several
-from metriccd.result import key_of
 from metriccd.series.history import Pair, pairs_of
 from metriccd.series.order import Dated
 from metriccd.stages import Progress
@@ -41,10 +41,10 @@ class Comparison:
         told.apply_defaults()
         request = Request(**told.arguments)
         # Clouds are found in what the key knows, and finding them takes longer than comparing.
-        pair = replace(request, clouds=None, progress=None).opened()
+        detection = Detection.of(replace(request, clouds=None, progress=None))
         images = ("t1", "t2", "masks", "grid", "aoi")
         said = {name: value for name, value in self.asked.items() if name not in images}
-        return key_of(said, pair, request.extractor or "embedded")
+        return hashlib.sha256(repr((said, detection.key())).encode()).hexdigest()
 
     def into(self, folder: Path, progress: Progress | None) -> str:
         """Compares the pair, unless its result is there already; returns the key."""

@@ -1,0 +1,182 @@
+"""What a run is made of: the content of its inputs, which must not change while it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from metriccd.errors import DataError
+from metriccd.pair import ImagePair
+from metriccd.raster import Band, Raster, Shapes
+from metriccd.result import input_of, sha256_of, weights_file
+from metriccd.stages import Stages
+
+# Seconds that a server has to say how old its file is.
+PATIENCE = 10
+CURL = "/vsicurl/"
+
+
+class Stamp(NamedTuple):
+    """What tells at once that a file may have changed.
+
+    Size and date alone do not: programs that copy keep both. A file that was replaced is another
+    inode, and what is done to one leaves the time of its last change, which nobody can set. Both
+    also change where the content stays, so they only say which files to read again.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """Of a file as it is now; None where there is none."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The files of a pair, its masks and its weights, with checksums of what they held at first.
+
+    Checksums, and not dates, are what another run has in common with this one: it goes on after
+    files were copied or touched, and does not after they were replaced.
+
+    Attributes:
+        files: Of t1, of t2, and of each mask.
+        weights: File of the extractor, if it has one of its own.
+        elsewhere: What else they are made of, that is not on this machine.
+        digests: SHA-256 of each file, once it was read.
+        stamps: Of each file when it was.
+    """
+
+    files: tuple[tuple[Path, ...], ...]
+    weights: Path | None
+    elsewhere: tuple[str, ...]
+    digests: dict[Path, str] = field(default_factory=dict, repr=False)
+    stamps: dict[Path, Stamp | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, pair: ImagePair, extractor: str | nn.Module) -> Inputs:
+        """Finds the files."""
+        found = [each.parts for each in _sources(pair)]
+        return cls(
+            files=tuple(files for files, _ in found),
+            weights=weights_file(extractor) if isinstance(extractor, str) else None,
+            elsewhere=tuple(name for _, names in found for name in names),
+        )
+
+    def read(self, stages: Stages) -> None:
+        """Makes the checksums, where they are not made yet: before pixels of the files are read."""
+        every = [*self.files, () if self.weights is None else (self.weights,)]
+        if self.digests.keys() >= {path for files in every for path in files}:
+            return
+        with stages.stage("checksums", len(every)) as advance:
+            for files in every:
+                for path in files:
+                    self.stamps[path] = Stamp.of(path)
+                    self.digests[path] = sha256_of(path)
+                advance(1)
+
+    @property
+    def known(self) -> bool:
+        """Whether their content can be told; of what a server has to say nothing about, it cannot.
+
+        Of a server this means asking it.
+        """
+        return all(_version_of(name) is not None for name in self.elsewhere)
+
+    def require_unchanged(self) -> None:
+        """Refuses files that are no longer what they were; those that look otherwise are read.
+
+        Raises:
+            DataError: One changed, or is gone.
+        """
+        for path, stamp in self.stamps.items():
+            now = Stamp.of(path)
+            if now == stamp:
+                continue
+            if now is None or sha256_of(path) != self.digests[path]:
+                what = "is gone" if now is None else "changed"
+                raise DataError(
+                    f"inputs must stay as they are while they are read: {path} {what} since the "
+                    "run began; run it again when nobody writes it"
+                )
+            self.stamps[path] = now
+
+    def record(self, pair: ImagePair) -> dict[str, Any]:
+        """What the record says of them, and of when the images were taken."""
+        inputs = [
+            input_of(source, [(path, self.digests[path]) for path in files])
+            for source, files in zip(_sources(pair), self.files, strict=True)
+        ]
+        dates = [None if date is None else date.as_record() for date in pair.dates]
+        return {
+            "inputs": {"t1": inputs[0], "t2": inputs[1]},
+            "masks": inputs[2:],
+            "dates": {"t1": dates[0], "t2": dates[1]},
+        }
+
+    def content(self, pair: ImagePair, extractor: str | nn.Module) -> list[Any]:
+        """What all pixels and weights depend on; never the same where nobody can tell."""
+        found: list[Any] = [_version_of(name) or uuid.uuid4().hex for name in self.elsewhere]
+        for source, files in zip(_sources(pair), self.files, strict=True):
+            found.append([self.digests[path] for path in files])
+            if isinstance(source, Shapes):
+                found.append((hashlib.sha256(source.wkb()).hexdigest(), str(source.crs)))
+                continue
+            if source.memory is not None:
+                found.append(hashlib.sha256(source.memory.getbuffer()).hexdigest())
+            found.append((str(source.nodata), _nameless(source.bands)))
+        found += [(mask.classes, mask.outside, mask.dilation, mask.date) for mask in pair.masks]
+        if isinstance(extractor, nn.Module):
+            found.append(_state_of(extractor))
+        elif self.weights is not None:
+            found.append(self.digests[self.weights])
+        return found
+
+
+def _sources(pair: ImagePair) -> Sequence[Raster | Shapes]:
+    return (pair.t1, pair.t2, *(mask.source for mask in pair.masks))
+
+
+def _nameless(bands: Sequence[Band]) -> list[Band]:
+    """Bands with numbers for the names of their files, which do not matter."""
+    paths = list(dict.fromkeys(band.path for band in bands))
+    return [replace(band, path=str(paths.index(band.path))) for band in bands]
+
+
+def _state_of(extractor: nn.Module) -> str:
+    """What tells a module and its weights from others."""
+    digest = hashlib.sha256(f"{type(extractor).__qualname__} {extractor}".encode())
+    for name, value in extractor.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _version_of(name: str) -> str | None:
+    """What a server says of a file's age and size; None where it does not."""
+    address = name.removeprefix(CURL)
+    if address.startswith(("http://", "https://")):
+        request = urllib.request.Request(address, method="HEAD")  # http, as checked
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                told = [answer.headers.get(each) for each in ("ETag", "Last-Modified")]
+                size = answer.headers.get("Content-Length")
+        except (OSError, HTTPException, ValueError):
+            told, size = [None], None
+        if any(told):
+            return f"{address} {told} {size}"
+    return None
