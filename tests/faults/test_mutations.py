@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import Queue
 
 import pytest
 
 from faults.cases import KINDS, Case, case_of
-from faults.good import DETECT, Good, good_files
 from faults.verdict import Runner, Verdict
 
 # Of each kind, in the tests that are always run.
 FEW = 8
-
-
-@pytest.fixture(scope="module")
-def runners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runner, Runner]]:
-    pair = tuple(Runner(tmp_path_factory.mktemp("faults") / "run") for _ in range(2))
-    yield pair
-    for runner in pair:
-        runner.close()
-
-
-@pytest.fixture(scope="module")
-def good(
-    data: Path, runners: tuple[Runner, ...], tmp_path_factory: pytest.TempPathFactory
-) -> list[Good]:
-    """Good files, of which a result is made first."""
-    folder = tmp_path_factory.mktemp("good")
-    first = next(each for each in good_files(data, folder) if each.kind == "tiff")
-    named = {"{t1}": "in/t1.tif", "{t2}": "in/t2.tif"}
-    case = Case(
-        name="good",
-        files=first.files,
-        arguments=tuple(named.get(part, part) for part in DETECT),
-        damage="none",
-    )
-    verdict = runners[0].run(case)
-    assert not verdict.faults, verdict
-    assert verdict.code == 0, verdict
-    (runners[0].folder / "case/out").rename(folder / "result")
-    return good_files(data, folder)
 
 
 def _verdicts(runners: tuple[Runner, ...], cases: list[Case]) -> list[Verdict]:
