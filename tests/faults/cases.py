@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -49,21 +49,27 @@ class Case:
         files: Name → content, relative to where the command runs.
         arguments: The command line.
         damage: The file that is damaged, and how.
+        pipes: Names in whose place is a pipe that nobody writes to.
+        environment: What is set, or else not, while it runs.
     """
 
     name: str
     files: dict[str, bytes]
     arguments: tuple[str, ...]
     damage: str
+    pipes: tuple[str, ...] = ("in/pipe",)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Makes its files in a folder, and a pipe that nobody writes to."""
+        """Makes its files in a folder."""
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        (folder / "in").mkdir(exist_ok=True)
-        os.mkfifo(folder / "in/pipe")
+        for name in self.pipes:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).unlink(missing_ok=True)
+            os.mkfifo(folder / name)
 
     def __str__(self) -> str:
         return f"{self.name}: metriccd {shlex.join(self.arguments)}; {self.damage}"

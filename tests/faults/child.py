@@ -46,8 +46,7 @@ def _ended(order: dict[str, object]) -> dict[str, object]:
 
     Args:
         order: `arguments`, the folder to run in (`here`), a folder for what it says (`said`), its
-            home (`home`), the `patience`, in seconds, and whether to show the traceback of a bug
-            (`traced`).
+            home (`home`), the `patience`, in seconds, and more of its `environment`.
     """
     start = time.monotonic()
     child = os.fork()
@@ -82,8 +81,7 @@ def _run(order: dict[str, object]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + ADDRESSES,) * 2)
         os.chdir(str(order["here"]))
         os.environ.update(HOME=str(order["home"]), TMPDIR=str(order["home"]))
-        if order.get("traced"):
-            os.environ["METRICCD_TRACEBACK"] = "1"
+        os.environ.update(dict(order["environment"]))  # type: ignore[call-overload]
         sys.addaudithook(_no_network)
         code = _main(order["arguments"])
         faulthandler.cancel_dump_traceback_later()

@@ -186,7 +186,8 @@ def _headed(folder: Path, t1: np.ndarray, plain: dict[str, bytes]) -> Iterator[G
             file.descriptions = ("red", "green", "blue")
         files = {
             "in/t1.img": path.read_bytes(),
-            "in/t1.hdr": path.with_suffix(".hdr").read_bytes(),
+            # GDAL notes where it was made.
+            "in/t1.hdr": path.with_suffix(".hdr").read_bytes().replace(str(path).encode(), b"t1"),
             "in/t2.tif": plain["t2.tif"],
         }
         for target in ("in/t1.hdr", "in/t1.hdr", "in/t1.img"):

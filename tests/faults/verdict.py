@@ -101,8 +101,9 @@ class Runner:
 
     def close(self) -> None:
         """Ends the process."""
-        self.process.stdin.close()
+        self.process.kill()
         self.process.wait()
+        self.process.stdin.close()
         self.process.stdout.close()
         self.listener.close()
 
@@ -125,6 +126,7 @@ class Runner:
             "said": str(said),
             "home": str(self.folder / "home"),
             "patience": int(SECONDS * load),
+            "environment": case.environment,
         }
         ended = self._ended(order)
         error = (said / "err").read_text(errors="replace") if (said / "err").exists() else ""
@@ -134,7 +136,7 @@ class Runner:
         faults = [*_faults_of(ended, error), *self._left(case, ended["code"], before)]
         if ended["code"] == 1:
             # Where the bug is.
-            self._ended(order | {"traced": True})
+            self._ended(order | {"environment": {"METRICCD_TRACEBACK": "1"}})
             verdict["said"] = (said / "err").read_text(errors="replace")
         faults += [("network", call) for call in self.calls[calls:]]
         return Verdict(**verdict, faults=tuple(faults))
@@ -183,10 +185,10 @@ def _faults_of(ended: dict[str, Any], error: str) -> list[tuple[str, str]]:
         found.append(("code", str(code)))
     if "NETWORK" in error:
         found.append(("network", error))
-    lines = error.strip().splitlines()
+    lines = [line for line in error.strip().splitlines() if not line.startswith("NETWORK")]
     if code == 3 and (not lines or not lines[-1].startswith("error: ")):
         found.append(("message", repr(error[-300:])))
-    if code == 3 and (len(lines) > 1 or len(error) > LETTERS + 20):
+    if code == 3 and (len(lines) > 1 or len(lines[0]) > LETTERS):
         found.append(("message", f"{len(lines)} lines, {len(error)} letters"))
     if ended["mib"] > MIB:
         found.append(("memory", f"{ended['mib']:.0f} MiB"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -98,6 +99,7 @@ def bands_of(path: str, item: str | None = None) -> File:
             if dataset.count == 0:
                 raise container(path, dataset.subdatasets)
             _require_blocks(dataset, path)
+            _require_whole(dataset, path)
             pages = _pages(dataset, path)
             if pages is not None:
                 return pages
@@ -130,6 +132,26 @@ def _require_blocks(dataset: DatasetReader, path: str) -> None:
             float(rows) * cols * size * together,
             f"one block of {redacted(path)}, of {rows:,} × {cols:,} pixels,",
             "write it in smaller ones: gdal_translate -co TILED=YES",
+        )
+
+
+def _require_whole(dataset: DatasetReader, path: str) -> None:
+    """Refuses an ENVI file that is shorter than its header tells; GDAL reads zeros for the rest.
+
+    Raises:
+        DataError: It is.
+    """
+    place, told = Path(gdal_path(path)), dataset.tags(ns="ENVI")
+    if dataset.driver != "ENVI" or told.get("file_compression", "0") != "0" or not place.is_file():
+        return
+    offset = re.fullmatch(r"\s*(\d{1,18})\s*", told.get("header_offset", ""), re.ASCII)
+    sizes = (np.dtype(kind).itemsize for kind in dataset.dtypes)
+    needed = int(offset[1]) if offset else 0
+    needed += dataset.height * dataset.width * sum(sizes)
+    if place.stat().st_size < needed:
+        raise DataError(
+            f"a file must be complete: {redacted(path)} has {place.stat().st_size:,} of the "
+            f"{needed:,} bytes that its header tells; get it again"
         )
 
 

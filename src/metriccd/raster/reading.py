@@ -219,14 +219,17 @@ def _read(
     if raw.dtype.kind == "f":
         # False for NaN too.
         valid &= (np.abs(raw) < IMPOSSIBLE).all(axis=0)
-    data = raw.astype(np.float32, copy=False) if categorical else _measured(raw, bands)
+    if categorical or all(band.scale == 1 and band.offset == 0 for band in bands):
+        data = raw.astype(np.float32, copy=False)
+    else:
+        data = _measured(raw, bands)
+        # A scale of 1e308 is one that a header has, but no sensor.
+        valid &= (np.abs(data) < IMPOSSIBLE).all(axis=0)
     return data, valid, (raw == 0).all(axis=0)
 
 
 def _measured(raw: np.ndarray, bands: Sequence[Band]) -> Float32[np.ndarray, "band row col"]:
     """Physical values: what is stored, times the scale of its band, plus the offset."""
-    if all(band.scale == 1 and band.offset == 0 for band in bands):
-        return raw.astype(np.float32, copy=False)
     scale, offset = (
         np.array([getattr(band, name) for band in bands])[:, None, None]
         for name in ("scale", "offset")

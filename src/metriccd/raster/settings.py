@@ -35,11 +35,13 @@ PATIENCE = {
     "GDAL_HTTP_LOW_SPEED_TIME": "20",
     "GDAL_HTTP_LOW_SPEED_LIMIT": "100",
 }
-# Nothing that a file holds is run, or fetched because it says so.
+# Nothing that a file holds is run, or fetched because it says so; nothing it lacks is made up.
 NEVER = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_MEM_ENABLE_OPEN": "NO",
     "GML_DOWNLOAD_SCHEMA": "NO",
+    # Of a raw file, such as ENVI's, that is shorter than its header tells the rest would be zero.
+    "RAW_CHECK_FILE_SIZE": "YES",
 }
 VARIABLES = ("PROJ_DATA", "PROJ_LIB")
 # The oldest layout of the database (major, minor) that the PROJ of any rasterio we allow reads.
