@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from metriccd.batch.journal import JOURNAL, Journal, key_of
+from metriccd.batch.journal import JOURNAL, Journal
 from metriccd.errors import OutputError
 
 
@@ -48,28 +47,6 @@ def test_spoiled_lines_do_not_count(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="must be writable"):
         Journal(tmp_path / "none")
-
-
-def test_a_key_tells_images_settings_and_what_lies_beside(tmp_path: Path) -> None:
-    one, other = tmp_path / "a.tif", tmp_path / "b.tif"
-    for path in (one, other):
-        path.write_bytes(b"pixels")
-    files = [str(one), str(other)]
-
-    def key(**arguments: object) -> str:
-        return key_of(str(one), str(other), arguments, files)
-
-    known = key(seed=0)
-    assert key(seed=0) == known
-    assert key(seed=1) != known
-    (tmp_path / "a.tif.aux.xml").touch()
-    assert key(seed=0) != known
-    (tmp_path / "a.tif.aux.xml").unlink()
-    assert key(seed=0) == known
-    os.utime(other, ns=(1, 1))
-    assert key(seed=0) != known
-    other.unlink()
-    assert key(seed=0) != known
 
 
 def test_a_journal_is_lines_that_people_can_read(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import torch
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin
 from distributed.system import MEMORY_LIMIT
 
-from metriccd.batch.journal import software
+from metriccd.batch.content import software
 from metriccd.batch.work import warm
 from metriccd.errors import ClusterError
 

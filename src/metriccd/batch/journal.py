@@ -6,20 +6,15 @@ another. A batch keeps the last word on each pair, of which there may be a hundr
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from metriccd.errors import OutputError
-from metriccd.result import code_digest, versions
 
 JOURNAL = "journal.jsonl"
-# What may lie beside an image and be read with it: added to its name, or in place of its suffix.
-ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
 
 
 class Journal:
@@ -81,38 +76,3 @@ class Journal:
         if not last.endswith(b"\n"):
             self._stream.write(b"\n")
             self._stream.flush()
-
-
-def key_of(t1: str, t2: str, arguments: Mapping[str, Any], files: Iterable[str | Path]) -> str:
-    """What a result was made of: settings, software, and the sizes and dates of files.
-
-    Pixels are not read, and nothing is opened: 100,000 keys take seconds.
-
-    Args:
-        t1: First image.
-        t2: Second image.
-        arguments: Of `detect_into`.
-        files: All files that were read; what lies beside them and would be read counts, too.
-    """
-    asked = json.dumps([t1, t2, arguments], sort_keys=True, default=str)
-    stats = [_stat(path) for file in sorted(map(str, files)) for path in _beside(file)]
-    return hashlib.sha256(repr((asked, stats, software())).encode()).hexdigest()
-
-
-@cache
-def software() -> str:
-    """What tells this software from another that may find something else."""
-    return f"{versions()} {code_digest()}"
-
-
-def _beside(file: str) -> Sequence[str]:
-    stem = file[: -len(suffix)] if (suffix := Path(file).suffix) else file
-    return [file, *(file + each for each in ADDED), *(stem + each for each in INSTEAD)]
-
-
-def _stat(path: str) -> tuple[str, int, int] | None:
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    return path, found.st_size, found.st_mtime_ns

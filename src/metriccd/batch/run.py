@@ -15,7 +15,8 @@ from typing import Any
 from distributed import CancelledError, Client, Future, KilledWorker
 
 from metriccd.batch.cluster import Cluster
-from metriccd.batch.journal import Journal, key_of
+from metriccd.batch.content import key_of, unchanged
+from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Manifest, Row
 from metriccd.batch.place import Place
 from metriccd.batch.standing import Running, Show, Standing
@@ -153,7 +154,8 @@ class _Batch:
             entry is not None
             and entry.get("status") == "done"
             and self.place.whole(row.id)
-            and entry.get("key") == key_of(row.t1, row.t2, row.arguments, entry["files"])
+            and entry.get("key") == key_of(row.t1, row.t2, row.arguments)
+            and unchanged(entry["content"])
         )
 
     def run(self, client: Client, first: Task, tasks: Iterator[Task], rows: Sequence[Row]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from distributed import get_worker
 from shapely.geometry import shape
 
-from metriccd.batch.journal import key_of, software
+from metriccd.batch.content import content_of, key_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
 from metriccd.detection import Request, detect_into
@@ -94,16 +94,15 @@ def _detected(task: Task) -> dict[str, Any]:
         _tell(task, PATIENCE)
         pair = _opened(task)
         _tell(task, PATIENCE + TIMES * seconds_of(task, pair))
-    files = _files(task, pair)
     # Before the images are read: one that is replaced meanwhile makes the result an old one.
-    key = key_of(task.t1, task.t2, task.arguments, files)
+    content = content_of(_files(task, pair))
     summary = detect_into(task.folder, task.t1, task.t2, **task.arguments, overwrite=True)
     folder = Path(task.folder)
     draw_thumbnail(folder, Path(task.thumbnail))
     return {
         "status": "done",
-        "key": key,
-        "files": files,
+        "key": key_of(task.t1, task.t2, task.arguments),
+        "content": content,
         "summary": summary,
         "footprint": _footprint(folder),
     }

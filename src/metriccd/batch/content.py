@@ -1,0 +1,91 @@
+"""The content of a pair: what its result was made of, and whether that is what is there now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from metriccd.result import code_digest, versions
+
+# What may lie beside an image and be read with it: added to its name, or in place of its suffix.
+ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
+# Checksums of files that many pairs share, such as weights and masks.
+SHARED = 256
+
+# Size, date, time of the last change, which nobody can set, and inode: where all are the same so is
+# the content; where they are not, it may be.
+Stamp = tuple[int, int, int, int]
+
+
+def key_of(t1: str, t2: str, arguments: Mapping[str, Any]) -> str:
+    """What was asked for, and the software that did it."""
+    asked = json.dumps([t1, t2, arguments], sort_keys=True, default=str)
+    return hashlib.sha256(f"{asked} {software()}".encode()).hexdigest()
+
+
+@cache
+def software() -> str:
+    """What tells this software from another that may find something else."""
+    return f"{versions()} {code_digest()}"
+
+
+def content_of(files: Iterable[str]) -> dict[str, list[Any]]:
+    """Stamp and checksum of each file, and of what lies beside it: as JSON holds them."""
+    found: dict[str, list[Any]] = {}
+    for file in sorted(set(files)):
+        for path in (file, *_beside(file)):
+            stamp = stamp_of(path)
+            if stamp is not None:
+                found[path] = [*stamp, _digest(path, stamp)]
+    return found
+
+
+def unchanged(content: Mapping[str, list[Any]]) -> bool:
+    """Whether files hold what they did, and nothing came beside them.
+
+    Files that look as they did are not read: 100,000 pairs take seconds. Those that were touched,
+    copied or replaced are.
+    """
+    for path, (*known, digest) in content.items():
+        stamp = stamp_of(path)
+        if stamp is None or (list(stamp) != known and _digest(path, stamp) != digest):
+            return False
+        if any(each not in content and stamp_of(each) is not None for each in _beside(path)):
+            return False
+    return True
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """What tells at once that a file may have changed; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _beside(file: str) -> Iterator[str]:
+    suffix = Path(file).suffix
+    if any(file.endswith(each) for each in (*ADDED, *INSTEAD)):
+        return
+    stem = file[: -len(suffix)] if suffix else file
+    yield from (file + each for each in ADDED)
+    yield from (stem + each for each in INSTEAD)
+
+
+@lru_cache(maxsize=SHARED)
+def _digest(path: str, _stamp: Stamp) -> str:
+    """The SHA-256 of a file as it is with this stamp; of a folder, the names in it."""
+    try:
+        if Path(path).is_dir():
+            names = sorted(each.name for each in Path(path).iterdir())
+            return hashlib.sha256(repr(names).encode()).hexdigest()
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        # What cannot be read now is not what was read.
+        return "unreadable"
