@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from metriccd.decision import log_odds
-from metriccd.raster import Grid, Window, open_raster
 from metriccd.output import RECORD
+from metriccd.raster import Grid, Window, open_raster
 from metriccd.series.history import Evidence, Pair
 
 
