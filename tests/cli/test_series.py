@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metriccd.cli.app import main
+from metriccd.cli.program import main
 from metriccd.demo.synthetic import land_scene
 from raster_files import write
 

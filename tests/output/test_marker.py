@@ -124,3 +124,34 @@ def test_both_ends_of_a_large_file_are_looked_at(tmp_path: Path, monkeypatch) ->
         (tmp_path / "x").write_bytes(content)
         found.add(digest(tmp_path / "x"))
     assert len(found) == len(contents)
+
+
+def test_a_folder_is_ours_where_it_is_listed_and_holds_what_its_own_list_does(folder: Path) -> None:
+    inner = folder / "pairs"
+    inner.mkdir()
+    write(inner / "score.tif", image())
+    Marker.of(inner).write(inner)
+    # A result that a user puts into a result is the user's.
+    assert foreign(folder) == ["pairs"]
+    Marker.of(folder).write(folder)
+    assert foreign(folder) == []
+    (inner / "notes.txt").write_text("mine")
+    assert foreign(folder) == ["pairs (changed since)"]
+    (inner / "notes.txt").unlink()
+    inner.rename(folder / "elsewhere")
+    (folder / "pairs").symlink_to("elsewhere")
+    assert "pairs (changed since)" in foreign(folder)
+
+
+def test_what_is_cleared_is_what_is_ours(folder: Path) -> None:
+    inner = folder / "pairs"
+    inner.mkdir()
+    write(inner / "score.tif", image())
+    Marker.of(inner).write(inner)
+    (folder / "notes.txt").write_text("mine")
+    marker = Marker.of(folder, [path.name for path in folder.iterdir() if path.suffix != ".txt"])
+    marker.clear(folder)
+    assert {path.name for path in folder.iterdir()} == {MARKER, "notes.txt"}
+    (folder / "notes.txt").unlink()
+    marker.clear(folder)
+    assert not folder.exists()

@@ -61,6 +61,20 @@ def test_a_shifted_image_is_cropped_to_the_intersection(tmp_path: Path) -> None:
     np.testing.assert_array_equal(block.t1 + 1, block.t2)
 
 
+def test_two_images_are_compared_on_the_grid_of_a_third(tmp_path: Path) -> None:
+    third = write(tmp_path / "c.tif", image(2, height=30, width=30))
+    moved = TRANSFORM @ Affine.translation(-4.5, 3.5)
+    one = write(tmp_path / "a.tif", image(0, height=60, width=60), transform=moved)
+    other = write(tmp_path / "b.tif", image(1, height=20, width=60))
+    pair = read_pair(one, other, grid=third)
+    assert pair.grid.transform == TRANSFORM @ Affine.translation(0, 4)
+    assert pair.grid.shape == (16, 30)
+    np.testing.assert_array_equal(pair.load().t2, image(1, height=20, width=60)[:, 4:20, :30])
+    away = write(tmp_path / "d.tif", image(2), transform=Affine.translation(9e4, 0) @ TRANSFORM)
+    with pytest.raises(GridError, match="must overlap"):
+        read_pair(one, other, grid=away)
+
+
 def test_hong_kongs_second_date_lands_on_the_first_ones_grid(data: Path) -> None:
     folder = data / "oscd/hongkong"
     pair = read_pair(folder / "imgs_1", folder / "imgs_2", bands=["4", "3", "2"])

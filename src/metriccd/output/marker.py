@@ -100,10 +100,9 @@ class Marker:
 
         A folder is where it was listed, and holds nothing but what its own list does.
         """
-        if path.is_dir() and not path.is_symlink():
-            own = Marker.read(path) if FOLDER in self.files.get(path.name, ()) else None
-            return own is not None and not own.foreign(path)
-        return _is_file(path) and self._holds_file(path)
+        if not _is_file(path):
+            return FOLDER in self.files.get(path.name, ()) and _is_ours(path)
+        return self._holds_file(path)
 
     def _holds_file(self, path: Path) -> bool:
         name = path.name
@@ -130,6 +129,12 @@ class Marker:
         """What a folder holds that is not ours, or was changed since, a few words each."""
         names = sorted(path.name for path in folder.iterdir() if not self.holds(path))
         return [f"{name} (changed since)" if name in self.files else name for name in names]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds nothing but what its own list does."""
+    own = Marker.read(folder) if folder.is_dir() and not folder.is_symlink() else None
+    return own is not None and not own.foreign(folder)
 
 
 def remove(path: Path) -> None:

@@ -20,7 +20,7 @@ from metriccd.raster import Image, bounded_cache
 from metriccd.result import Archive, input_of, versions
 from metriccd.series.evidence import Compared, evidence_reader, united
 from metriccd.series.history import SAME, UNKNOWN, WORDS
-from metriccd.series.kept import kept_pairs, put, take_over
+from metriccd.series.kept import digest_of, kept_pairs, put, take_over
 from metriccd.series.order import Dated, files_in, in_order
 from metriccd.series.outlines import write_outlines
 from metriccd.series.pairs import Comparison, compare, comparisons
@@ -96,7 +96,7 @@ def series(
             results = [Compared.of(each.pair, kept / each.name) for each in pairs]
             try:
                 summary = _write(folder, target.resolve().name, found, results, notes, stages)
-                record = _record(found, asked, pairs, keys, summary, stages)
+                record = _record(found, asked, pairs, keys, kept, summary, stages)
                 (folder / RECORD).write_text(_json(record), encoding="utf-8")
                 put(kept, names, folder)
             except OSError as error:
@@ -206,6 +206,7 @@ def _record(
     asked: Mapping[str, Any],
     pairs: Sequence[Comparison],
     keys: Sequence[str],
+    kept: Path,
     summary: Mapping[str, Any],
     stages: Stages,
 ) -> dict[str, Any]:
@@ -219,7 +220,11 @@ def _record(
         ],
         "settings": dict(asked),
         "pairs": {
-            each.name: {"images": [number + 1 for number in each.pair], "key": key}
+            each.name: {
+                "images": [number + 1 for number in each.pair],
+                "key": key,
+                "record": digest_of(kept / each.name / RECORD),
+            }
             for each, key in zip(pairs, keys, strict=True)
         },
         "summary": dict(summary),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -68,13 +69,21 @@ def take_over(out: Path, folder: Path, names: Sequence[str]) -> None:
         names: Of the pairs that are wanted.
     """
     listed = Marker.read(out)
-    if listed is None or not listed.holds(out / PAIRS):
+    if listed is None or not (listed.holds(out / PAIRS) and listed.holds(out / RECORD)):
         return
-    made = json.loads((out / RECORD).read_text(encoding="utf-8")).get("pairs", {})
+    made = json.loads((out / RECORD).read_text(encoding="utf-8"))["pairs"]
     for name in names:
-        if name in made and not (folder / name).exists():
+        record = out / PAIRS / name / RECORD
+        # Another threshold may have been chosen in it since.
+        same = name in made and made[name].get("record") == digest_of(record)
+        if same and not (folder / name).exists():
             link(out / PAIRS / name, folder / name)
             (folder / f"{name}.key").write_text(str(made[name]["key"]), encoding="utf-8")
+
+
+def digest_of(record: Path) -> str:
+    """What tells a result's record from another's; empty where there is none."""
+    return hashlib.sha256(record.read_bytes()).hexdigest() if record.is_file() else ""
 
 
 def put(folder: Path, names: Sequence[str], result: Path) -> None:

@@ -99,7 +99,7 @@ def compare(
         MetricCDError: A pair failed; the first one's fault, and which pair it was.
     """
     told = progress if workers == 1 else None
-    works: Sequence[Callable[[], str]] = [partial(each.into, folder, told) for each in pairs]
+    works: list[Callable[[], str]] = [partial(each.into, folder, told) for each in pairs]
     keys, faults = [], []
     with ExitStack() as stack:
         if workers > 1:
