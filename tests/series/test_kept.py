@@ -45,13 +45,15 @@ def test_it_goes_when_all_is_done_and_stays_when_something_was_finished(tmp_path
                 pair(folder, name)
             raise error
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         fail(ValueError)
     assert not folder.exists()
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         fail(ValueError, "1_2")
     assert pairs_kept(out) == 1
-    with pytest.raises(KeyboardInterrupt, match="2 pairs are kept in .*; the same command goes on"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"2 pairs are kept in .*; the same command goes on"
+    ):
         fail(KeyboardInterrupt, "2_3")
 
 

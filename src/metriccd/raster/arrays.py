@@ -18,7 +18,8 @@ from metriccd.errors import DataError, GridError
 from metriccd.raster.bands import identified
 from metriccd.raster.data_arrays import DataArrayLike, Laid, is_dataset, laid_out, stacked
 from metriccd.raster.grid import crs_of
-from metriccd.raster.opening import bands_of, require_pixels
+from metriccd.raster.opening import bands_of
+from metriccd.raster.placement import require_pixels
 from metriccd.raster.source import Nodata, Raster, open_raster
 
 AXES = ("band", "row", "col")
