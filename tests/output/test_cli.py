@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from folders import contents
-from metriccd.cli.app import main
+from metriccd.cli import main
 from metriccd.demo.synthetic import land_scene
 from raster_files import FILES, write
 
@@ -123,6 +123,14 @@ def a_log_that_is_an_input() -> tuple[str, ...]:
     return (*AGAIN, "--log-file", "in/t1.tif")
 
 
+def a_log_that_is_a_mask() -> tuple[str, ...]:
+    return (*AGAIN, "--mask", "in/truth.tif:VALUES=1", "--log-file", "in/truth.tif")
+
+
+def a_log_of_wrong_options() -> tuple[str, ...]:
+    return (*AGAIN, "--preset", "none", "--log-file", "in/t2.tif")
+
+
 def a_reference_of_a_comparison() -> tuple[str, ...]:
     shutil.copy("in/truth.tif", "out/reference.tif")
     return ("compare", "in/t1.tif", "in/t2.tif", "--reference", "out/reference.tif", "-o", "out",
@@ -222,6 +230,8 @@ WAYS: dict[Callable[[], tuple[str, ...]], str] = {
     weights: "weights.npz",
     a_log_in_out: "run.json",
     a_log_that_is_an_input: "t1.tif",
+    a_log_that_is_a_mask: "truth.tif",
+    a_log_of_wrong_options: "t2.tif",
     a_reference_of_a_comparison: "reference.tif",
     out_in_an_input: "in/out",
     a_file_of_our_name: "zones.csv",
@@ -304,7 +314,7 @@ def test_a_second_process_is_refused_and_after_a_kill_the_next_one_is_not(here: 
     before = contents(here / "out")
     code = (
         "import sys, time\n"
-        "from metriccd.cli.app import main\n"
+        "from metriccd.cli import main\n"
         "from metriccd.scene import Files\n"
         "def finish(self, tile):\n"
         "    print('tile', flush=True)\n"
@@ -322,3 +332,12 @@ def test_a_second_process_is_refused_and_after_a_kill_the_next_one_is_not(here: 
     assert contents(here / "out") == before
     assert main(AGAIN) == 0
     assert {path.name for path in here.iterdir()} == {"in", "out"}
+
+
+def test_a_log_that_is_an_image_or_a_mask_of_a_series_is_refused(here: Path, capsys) -> None:
+    series = ("series", "in/t1.tif", "in/t2.tif", "-o", "new", "--mask-of", "2=in/truth.tif")
+    before = contents(here)
+    for log in ("in/t2.tif", "in/truth.tif"):
+        assert main((*series, "--log-file", log)) == 3
+        assert "--log-file must not be an input" in capsys.readouterr().err
+    assert contents(here) == before

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import wraps
@@ -22,6 +23,10 @@ from metriccd.errors import EXIT_BUG, EXIT_USAGE, Fault, one_line
 UsageError: Any = typer.BadParameter.__base__
 # Of the lines in a log file.
 TIME = "%Y-%m-%d %H:%M:%S"
+# Options that name a file, or anything else that is read; masks may name an image of a series
+# before, and classes after it.
+READ, MASKS = ("t1", "t2", "aoi", "zones", "extractor"), ("mask", "mask_of")
+OF_IMAGE = re.compile(r"^\d+=")
 Nodata = float | Literal["none"] | None
 P = ParamSpec("P")
 
@@ -65,19 +70,39 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> None:
+        log: Path | None = None
         try:
             require_surroundings()
+            log = log_of(options)
             command(*arguments, **options)
         except typer.Exit:
             raise
         except BaseException as error:
             found = wrong_usage(error) if isinstance(error, UsageError) else fault(error)
-            log = options.get("log_file")
-            if isinstance(log, Path):
+            if log is not None:
                 _log_fault(log, found, error)
             raise typer.Exit(end(found)) from None
 
     return run
+
+
+def log_of(options: Mapping[str, Any]) -> Path | None:
+    """The log file among a command's options, before the first line goes there; None without one.
+
+    Raises:
+        OutputError: A line would change OUT, an input, or what is no text.
+    """
+    log: Path | None = options.get("log_file")
+    if log is None:
+        return None
+    from metriccd.output import require_log
+    from metriccd.pair import file_of_mask
+
+    read = [*(options.get(name) for name in READ), *(options.get("images") or ())]
+    masks = [mask for name in MASKS for mask in options.get(name) or ()]
+    read += [file_of_mask(OF_IMAGE.sub("", mask)) for mask in masks]
+    require_log(log, options.get("out"), [each for each in read if isinstance(each, str | Path)])
+    return log
 
 
 @contextmanager

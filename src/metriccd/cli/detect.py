@@ -121,17 +121,12 @@ def detect(
 
     from metriccd.cli.plan import print_plan
     from metriccd.detection import detect_into
-    from metriccd.output import require_log
-    from metriccd.pair import file_of_mask
 
     with usage():
         asked = arguments_of(said)
     if dry_run:
         print_plan(t1, t2, asked, as_json=as_json)
         return
-    if log_file is not None:
-        files = (t1, t2, *map(file_of_mask, mask or ()), aoi, zones, extractor)
-        require_log(log_file, out, filter(None, files))
     say_restored(out, quiet=quiet)
     with show_progress(quiet, verbose=verbose, log=log_file) as progress:
         summary = detect_into(

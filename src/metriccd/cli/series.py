@@ -67,8 +67,6 @@ def series(
     Neighbors in time, every other image, and the first with the last one are compared as detect
     does, on the grid of the first. Dates come from file names or --dates.
     """
-    from metriccd.output import require_log
-    from metriccd.pair import file_of_mask
     from metriccd.series import pairs_kept
     from metriccd.series import series as compare_all
 
@@ -76,11 +74,6 @@ def series(
         asked = arguments_of(said)
         masks_of = _masks_of(mask_of or ())
     del asked["dates"]
-    if log_file is not None:
-        masks = (*asked["masks"], *(mask for each in masks_of.values() for mask in each))
-        others = (said.get(name) for name in ("aoi", "zones", "extractor"))
-        files = (*images, *map(file_of_mask, masks), *others)
-        require_log(log_file, out, filter(None, files))
     say_restored(out, quiet=quiet)
     kept = pairs_kept(out)
     if kept and not quiet:

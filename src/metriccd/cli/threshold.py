@@ -64,11 +64,8 @@ def threshold(
     map, are removed.
     """
     from metriccd.decision import Connectivity
-    from metriccd.output import require_log
     from metriccd.result import Archive, decide_again
 
-    if log_file is not None:
-        require_log(log_file, out, () if zones is None else (zones,))
     say_restored(out, quiet=quiet)
     with usage():
         level = level_of(value)
