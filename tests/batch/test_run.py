@@ -37,7 +37,8 @@ def workers() -> Iterator[Cluster]:
 
 
 def run(manifest: Path, out: Path, workers: Cluster, **said: object) -> Standing:
-    patience = Patience(**{name: said.pop(name) for name in ("timeout",) if name in said})
+    told = {name: said.pop(name) for name in ("timeout", "split") if name in said}
+    patience = Patience(**told)
     grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=FAST | said)
     pairs = read_manifest(manifest, grammar, items=out / "items")
     return run_batch(pairs, out, cluster=workers, patience=patience)
@@ -121,6 +122,21 @@ def test_a_pair_that_takes_too_long_is_given_up_and_the_worker_goes_on(
     assert "--timeout" in standing.failures[0][1]
     manifest.write_text("\n".join(text) + "\n")
     assert counts(run(manifest, tmp_path / "out", workers)) == (0, 2, 0, 0)
+
+
+def test_a_large_scene_is_shared_out_and_comes_out_as_it_would(
+    data: Path, tmp_path: Path, workers
+) -> None:
+    manifest = crops(data, tmp_path / "in", "ab")
+    assert counts(run(manifest, tmp_path / "whole", workers)) == (0, 2, 0, 0)
+    assert counts(run(manifest, tmp_path / "shared", workers, split=100)) == (0, 2, 0, 0)
+    assert counts(run(manifest, tmp_path / "shared", workers, split=100)) == (2, 0, 0, 0)
+    for name in "ab":
+        one, other = (
+            tmp_path / each / "pairs" / name / "score.tif" for each in ("whole", "shared")
+        )
+        assert one.read_bytes() == other.read_bytes()
+    assert {path.name for path in (tmp_path / "shared/pairs").iterdir()} == {"a", "b"}
 
 
 def test_a_folder_of_something_else_or_of_a_running_batch_is_refused(

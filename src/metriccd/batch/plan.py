@@ -57,6 +57,8 @@ def plan_batch(
     ):
         standing.workers = len(client.nthreads())
 
+        names: dict[str, str] = {}
+
         def submit() -> Any:
             row = next(rows, None)
             if row is None:
@@ -64,17 +66,26 @@ def plan_batch(
             task = Task(
                 id=row.id, t1=row.t1, t2=row.t2, arguments=row.arguments, folder="", thumbnail=""
             )
-            return client.submit(foretell, task, pure=False)
+            future = client.submit(foretell, task, pure=False)
+            names[future.key] = row.id
+            return future
 
-        ended = as_completed([each for _ in range(AHEAD) if (each := submit()) is not None])
+        first = [each for _ in range(AHEAD) if (each := submit()) is not None]
+        ended = as_completed(first, loop=client.loop)
         for future in ended:
-            found = future.result()
+            found: dict[str, Any] = {
+                "status": "failed",
+                "error": "its worker died while it was opened",
+            }
+            if future.status == "finished":
+                found = future.result()
+            name = names.pop(future.key)
             if found["status"] == "ready":
                 standing.done += 1
                 total += found["seconds"]
             else:
-                standing.fail(found["id"], found["error"])
-                refused.append((found["id"], found["error"]))
+                standing.fail(name, found["error"])
+                refused.append((name, found["error"]))
             more = submit()
             if more is not None:
                 ended.add(more)

@@ -7,8 +7,8 @@ import queue
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from metriccd.batch.content import key_of, unchanged
 from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Manifest, Row
 from metriccd.batch.place import Place
+from metriccd.batch.scenes import Scenes
 from metriccd.batch.standing import Running, Show, Standing
 from metriccd.batch.summary import write_summary
-from metriccd.batch.work import BEGINS, Task, detect_pair
+from metriccd.batch.work import BEGINS, Part, Task, detect_pair, do_part
 from metriccd.errors import ClusterError
 
+# Pixels above which a scene is shared out: opening it in each worker, and fitting it in one while
+# others wait, pays from a minute on.
+SPLIT = 16_000_000
 # Seconds between two looks at what is going on, and between two counts of workers.
 TICK, RECOUNT = 0.25, 5.0
 # The summary is written when that much time has passed, and that many times what writing takes.
@@ -45,12 +49,14 @@ class Patience:
     """What a batch puts up with.
 
     Attributes:
+        split: Pixels above which a scene is shared out among the workers; 0 for never.
         retries: How often a pair is tried again whose worker died or whose disk failed.
         timeout: Seconds for a pair; None for what is foretold of it, generously.
     """
 
     retries: int = 2
     timeout: float | None = None
+    split: int = SPLIT
 
 
 def run_batch(
@@ -117,7 +123,8 @@ class _Batch:
         ended: Futures that are finished, in whatever way.
         told: What workers said: topic and message.
         starved: Workers that were ended for want of memory → bytes they had.
-        waited: Pairs → how often a worker died before it said that it begins them.
+        scenes: Large ones, which many workers share.
+        waited: Tasks → how often a worker died before it said that it begins them.
     """
 
     place: Place
@@ -125,11 +132,12 @@ class _Batch:
     patience: Patience
     show: Show
     standing: Standing
-    pending: dict[str, tuple[Task, Future[Any]]] = field(default_factory=dict)
+    pending: dict[str, tuple[Task | Part, Future[Any]]] = field(default_factory=dict)
     ended: queue.SimpleQueue[Future[Any] | None] = field(default_factory=queue.SimpleQueue)
     told: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
     starved: dict[str, int] = field(default_factory=dict)
     waited: Counter[str] = field(default_factory=Counter)
+    scenes: Scenes = field(default_factory=Scenes)
 
     def tasks(self, rows: Sequence[Row]) -> Iterator[Task]:
         """What is left to do, in the order of the manifest."""
@@ -145,6 +153,7 @@ class _Batch:
                 folder=str(self.place.result(row.id)),
                 thumbnail=str(self.place.thumbnail(row.id)),
                 timeout=self.patience.timeout,
+                split=self.patience.split or None,
             )
 
     def finished(self, row: Row) -> bool:
@@ -159,26 +168,23 @@ class _Batch:
         )
 
     def run(self, client: Client, first: Task, tasks: Iterator[Task], rows: Sequence[Row]) -> None:
-        """Keeps the workers busy until nothing is left.
-
-        A scene above a limit could be split here, in place of its one task: into that of its fit,
-        those of its windows, and that of its decision.
-        """
+        """Keeps the workers busy until nothing is left."""
         self.subscribe(client)
         self.submit(client, first)
         counted = written = time.monotonic()
         cost, more = 0.0, True
         self.standing.workers = len(client.nthreads())
-        while self.pending or (more and not self.standing.draining):
+        while self.pending or ((more or self.scenes.parts) and not self.standing.draining):
             if client.status != "running":
                 self.wait_for_scheduler(client)
             now = time.monotonic()
             if now - counted > RECOUNT:
                 counted, self.standing.workers = now, self.count(client)
             # Twice as many as there are workers: a free one never waits for this loop.
-            while more and not self.standing.draining and self.room():
-                task = next(tasks, None)
-                more = task is not None
+            while self.room() and not self.standing.draining and (more or self.scenes.parts):
+                # What is begun first: it holds disk.
+                task = self.scenes.parts.popleft() if self.scenes.parts else next(tasks, None)
+                more = more and task is not None
                 if task is not None:
                     self.submit(client, task)
             self.listen()
@@ -226,11 +232,14 @@ class _Batch:
         except (OSError, TimeoutError, ValueError):
             return self.standing.workers
 
-    def submit(self, client: Client, task: Task) -> None:
+    def submit(self, client: Client, task: Task | Part) -> None:
         """Hands a task to the cluster."""
-        key = f"{task.id}-{task.attempt}-{time.monotonic_ns()}"
-        future = client.submit(detect_pair, task, key=key, pure=False)
-        self.pending[task.id] = (task, future)
+        key = f"{task.name}-{task.attempt}-{time.monotonic_ns()}"
+        if isinstance(task, Part):
+            future = client.submit(do_part, task, key=key, pure=False)
+        else:
+            future = client.submit(detect_pair, task, key=key, pure=False)
+        self.pending[task.name] = (task, future)
         future.add_done_callback(self.ended.put)
 
     def withdraw(self) -> None:
@@ -247,14 +256,14 @@ class _Batch:
                 topic, (_, said) = self.told.get_nowait()
                 if topic == MEMORY:
                     self.starved[said["worker"]] = said.get("rss", 0)
-                elif said["id"] in self.pending:
-                    known = self.standing.running.get(said["id"])
+                elif said["name"] in self.pending:
+                    known = self.standing.running.get(said["name"])
                     since = time.monotonic()
                     if known is not None and known.attempt == said["attempt"]:
                         # Its images are open, and what it takes is foretold.
                         since = known.since
-                    self.standing.running[said["id"]] = Running(
-                        id=said["id"],
+                    self.standing.running[said["name"]] = Running(
+                        id=said["name"],
                         attempt=said["attempt"],
                         worker=said["worker"],
                         since=since,
@@ -276,15 +285,15 @@ class _Batch:
         except queue.Empty:
             return None
 
-    def settle(self, client: Client, task: Task, future: Future[Any]) -> None:
+    def settle(self, client: Client, task: Task | Part, future: Future[Any]) -> None:
         """What became of a task is its last word, or it is tried again."""
         # The begin of a short pair may be told after its end.
         self.listen()
-        del self.pending[task.id]
-        begun = self.standing.running.pop(task.id, None) is not None
+        del self.pending[task.name]
+        begun = self.standing.running.pop(task.name, None) is not None
         if not begun:
-            self.waited[task.id] += 1
-            begun = self.waited[task.id] > WAITS
+            self.waited[task.name] += 1
+            begun = self.waited[task.name] > WAITS
         entry = self.outcome(task, future)
         again = entry.pop("again", False)
         if again and (not begun or task.attempt <= self.patience.retries):
@@ -292,13 +301,25 @@ class _Batch:
                 # What only waited for a worker that died has not been tried.
                 self.submit(client, _another(task) if begun else task)
             return
-        self.journal.add(entry | {"attempts": task.attempt})
+        if entry["status"] == "shared" and isinstance(task, Task):
+            self.scenes.share(task, entry, self.standing.workers)
+        elif entry["status"] == "part" and isinstance(task, Part):
+            whole = self.scenes.end(task, entry["seconds"])
+            if whole is not None and not self.standing.draining:
+                self.submit(client, whole)
+        elif isinstance(task, Task) or self.scenes.knows(task.id):
+            self.close(task, entry)
+
+    def close(self, task: Task | Part, entry: Mapping[str, Any]) -> None:
+        """Writes the last word on a pair down."""
+        seconds = self.scenes.forget(task.id) + entry.get("seconds", 0.0)
+        self.journal.add({**entry, "seconds": round(seconds, 3), "attempts": task.attempt})
         if entry["status"] == "done":
             self.standing.done += 1
         else:
             self.standing.fail(task.id, entry["error"])
 
-    def outcome(self, task: Task, future: Future[Any]) -> dict[str, Any]:
+    def outcome(self, task: Task | Part, future: Future[Any]) -> dict[str, Any]:
         """The entry of the journal on a task that has ended."""
         failed = {"id": task.id, "status": "failed", "again": True}
         if future.status == "finished":
@@ -334,13 +355,12 @@ class _Batch:
             future.cancel()
             client.restart_workers([running.worker], timeout=RESTART, raise_for_error=False)
             line = f"took more than {running.limit:,.0f} s; allow it more with --timeout"
-            entry = {"id": task.id, "status": "failed", "error": line, "attempts": task.attempt}
-            self.journal.add(entry)
-            self.standing.fail(task.id, line)
+            if isinstance(task, Task) or self.scenes.knows(task.id):
+                self.close(task, {"id": task.id, "status": "failed", "error": line})
 
 
-def _another(task: Task) -> Task:
-    return Task(**{**vars(task), "attempt": task.attempt + 1})
+def _another(task: Task | Part) -> Task | Part:
+    return replace(task, attempt=task.attempt + 1)
 
 
 @contextlib.contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from shapely.geometry import shape
 from metriccd.batch.content import content_of, key_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
-from metriccd.detection import Request, detect_into
+from metriccd.detection import Plan, Request, detect_into, do_tiles, prepare
 from metriccd.errors import EXIT_BUG, NO_MEMORY, MetricCDError, fault_of, one_line
 from metriccd.methods import choose_preset
 from metriccd.pair import ImagePair
@@ -52,6 +53,7 @@ class Task:
         thumbnail: Where its small picture goes.
         attempt: From 1.
         timeout: Seconds it may take; None for what is foretold, generously.
+        split: Pixels above which the scene is shared out; None where it never is.
     """
 
     id: str
@@ -62,6 +64,38 @@ class Task:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 1
     timeout: float | None = None
+    split: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from all other tasks."""
+        return self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some tiles of a large scene for a worker.
+
+    Attributes:
+        id: Name of the pair.
+        number: Of the part, in its pass over the scene.
+        plan: What is to be done of the scene.
+        tiles: Which of it.
+        limit: Seconds it may take.
+        attempt: From 1.
+    """
+
+    id: str
+    number: int
+    plan: Plan
+    tiles: Sequence[int]
+    limit: float
+    attempt: int = 1
+
+    @property
+    def name(self) -> str:
+        """What tells it from all other tasks: no id has a slash."""
+        return f"{self.id}/{self.plan.name}/{self.number}"
 
 
 def detect_pair(task: Task) -> dict[str, Any]:
@@ -70,6 +104,19 @@ def detect_pair(task: Task) -> dict[str, Any]:
         started = time.monotonic()
         found = _guarded(lambda: _detected(task))
         return {"id": task.id, **found, "seconds": round(time.monotonic() - started, 3)}
+
+
+def do_part(part: Part) -> dict[str, Any]:
+    """Measures some tiles of a scene."""
+
+    def work() -> dict[str, Any]:
+        _tell(part, part.limit)
+        do_tiles(part.plan, part.tiles)
+        return {"status": "part"}
+
+    with _alone:
+        started = time.monotonic()
+        return {"id": part.id, **_guarded(work), "seconds": round(time.monotonic() - started, 3)}
 
 
 def foretell(task: Task) -> dict[str, Any]:
@@ -87,13 +134,15 @@ def seconds_of(task: Task, pair: ImagePair) -> float:
 
 
 def _detected(task: Task) -> dict[str, Any]:
-    if task.timeout is not None:
-        _tell(task, task.timeout)
-        pair = _opened(task)
-    else:
-        _tell(task, PATIENCE)
-        pair = _opened(task)
-        _tell(task, PATIENCE + TIMES * seconds_of(task, pair))
+    _tell(task, task.timeout or PATIENCE)
+    pair = _opened(task)
+    limit = task.timeout or PATIENCE + TIMES * seconds_of(task, pair)
+    _tell(task, limit)
+    if task.split is not None and math.prod(pair.grid.shape) > task.split:
+        asked = {**task.arguments, "overwrite": True}
+        plan = prepare(task.folder, task.t1, task.t2, **asked)
+        if plan is not None:
+            return {"status": "shared", "plan": plan, "limit": limit}
     # Before the images are read: one that is replaced meanwhile makes the result an old one.
     content = content_of(_files(task, pair))
     summary = detect_into(task.folder, task.t1, task.t2, **task.arguments, overwrite=True)
@@ -126,7 +175,7 @@ def _failed(line: str, *, again: bool) -> dict[str, Any]:
     return {"status": "failed", "error": one_line(line), "again": again}
 
 
-def _tell(task: Task, limit: float) -> None:
+def _tell(task: Task | Part, limit: float) -> None:
     """Says that this worker has a pair, and how long it may take from now on."""
     try:
         worker = get_worker()
@@ -136,7 +185,7 @@ def _tell(task: Task, limit: float) -> None:
     worker.log_event(
         BEGINS,
         {
-            "id": task.id,
+            "name": task.name,
             "attempt": task.attempt,
             "worker": worker.address,
             "process": os.getpid(),

@@ -72,6 +72,14 @@ def batch(
             rich_help_panel=WORKERS,
         ),
     ] = None,
+    split_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Share larger scenes out among the workers; 16 million by default, 0 for never.",
+            rich_help_panel=WORKERS,
+        ),
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="The manifest may name other machines.")
     ] = False,
@@ -105,7 +113,8 @@ def batch(
                 print_batch_plan(plan, quiet=quiet, as_json=as_json)
                 raise typer.Exit(EXIT_SOME_FAILED if plan.refused else 0)
             try:
-                patience = Patience(retries=retries, timeout=timeout)
+                split = {} if split_pixels is None else {"split": split_pixels}
+                patience = Patience(retries=retries, timeout=timeout, **split)
                 standing = run_batch(pairs, out, cluster=cluster, patience=patience, show=show)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt("the same command goes on") from None
