@@ -316,10 +316,10 @@ def test_a_second_process_is_refused_and_after_a_kill_the_next_one_is_not(here: 
         "import sys, time\n"
         "from metriccd.cli import main\n"
         "from metriccd.scene import Files\n"
-        "def finish(self, tile):\n"
+        "def admit(self, seen):\n"
         "    print('tile', flush=True)\n"
         "    time.sleep(60)\n"
-        "Files.finish = finish\n"
+        "Files.admit = admit\n"
         "main(sys.argv[1:])\n"
     )
     run = subprocess.Popen([sys.executable, "-c", code, *AGAIN], stdout=subprocess.PIPE, text=True)
