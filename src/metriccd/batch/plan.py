@@ -57,7 +57,7 @@ def plan_batch(
     ):
         standing.workers = len(client.nthreads())
 
-        names: dict[str, str] = {}
+        names: dict[object, str] = {}
 
         def submit() -> Any:
             row = next(rows, None)
