@@ -126,7 +126,7 @@ def _surroundings(error: BaseException) -> str | None:
 
 def _system(error: OSError) -> str:
     """What the system refused, and what to do."""
-    reason = error.strerror or str(error)
+    reason = error.strerror or str(error.__cause__ or error)
     where = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
     if error.errno in ROOM:
         return f"there must be room to write: {reason}{where}; free space, or write elsewhere"

@@ -208,7 +208,8 @@ def settle() -> None:
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in COUNTS:
-        if not os.environ.get(name, "1").isdecimal():
+        said = os.environ.get(name, "1")
+        if not said.isdecimal() or int(said) == 0:
             del os.environ[name]
     for name, place in BROUGHT.items():
         if name in os.environ and _brought(place):
