@@ -20,7 +20,9 @@ from faults.damage import Damaged, Rng, by_bytes, one_of, spliced
 from faults.damage_pixels import of_png, of_tiff
 from faults.damage_tables import of_gpkg, of_shp, of_weights
 from faults.damage_text import of_csv, of_header, of_json, of_toml, of_xml
-from faults.good import Good, good_files
+from faults.good import Good
+from faults.good_pixels import crop, headed, pictures, tiff, tiffs, virtual
+from faults.good_tables import items, tables, vectors, weights
 
 SEED = 20
 # Damages of each kind, and how many cases of it there are.
@@ -75,6 +77,28 @@ class Case:
         return f"{self.name}: metriccd {shlex.join(self.arguments)}; {self.damage}"
 
 
+def good_files(data: Path, folder: Path) -> list[Good]:
+    """All of them.
+
+    Args:
+        data: Folder of real image pairs.
+        folder: Where they are made; a good result may lie in its folder `result`.
+    """
+    t1, t2 = crop(data)
+    plain = {"t1.tif": tiff(folder, t1), "t2.tif": tiff(folder, t2)}
+    truth = tiff(folder, (t1[:1] > np.median(t1[0])).astype(np.uint8), compress="deflate")
+    return [
+        *tiffs(folder, t1, plain, truth),
+        *pictures(folder, t1, t2),
+        *headed(folder, t1, plain),
+        *virtual(folder, t1, plain),
+        *vectors(folder, plain),
+        *items(plain),
+        *weights(plain),
+        *tables(folder, plain, truth),
+    ]
+
+
 def case_of(kind: str, number: int, good: Iterable[Good], *, damaged: bool = True) -> Case:
     """The same case for the same numbers, whichever others are made.
 
@@ -82,7 +106,7 @@ def case_of(kind: str, number: int, good: Iterable[Good], *, damaged: bool = Tru
         kind: Key of `KINDS`.
         number: Of the case, from 0.
         good: Files to choose from.
-        damaged: False leaves them as they are.
+        damaged: False leaves them as they are, for the first of the commands.
     """
     rng = np.random.default_rng([SEED, zlib.crc32(kind.encode()), number])
     alike = [each for each in good if each.kind == kind]
@@ -100,7 +124,7 @@ def case_of(kind: str, number: int, good: Iterable[Good], *, damaged: bool = Tru
         changed, how = spliced(content, other.files[other.target], rng)
     else:
         changed, how = damage(content, rng)
-    arguments = one_of(rng, chosen.commands)
+    arguments = one_of(rng, chosen.commands) if damaged else chosen.commands[0]
     ending = Path(chosen.target).suffix
     named = {f"{{{date}}}": _named(date, chosen.files) for date in ("t1", "t2")}
     return Case(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.cases import Case
-from faults.good import DETECT, Good, good_files
+from faults.cases import Case, good_files
+from faults.good import DETECT, Good
 from faults.verdict import Runner
 
 

@@ -15,6 +15,7 @@ from faults.cases import Case
 from faults.damage_tables import ENDLESS
 from faults.good import Good
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 CHECK = ("check", "in/t1.tif", "in/t2.tif", "-q")
 PLAN = ("detect", "in/t1.tif", "in/t2.tif", "-o", "out", "-q", "--dry-run")
 RUN = ("benchmark", "-o", "out", "-q")
