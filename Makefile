@@ -10,9 +10,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/demo
 	$(BIN)/metriccd demo -o demo --overwrite
 
-# What CI runs: style, types and all tests but the slow ones.
+# What CI runs: style, types and all tests but the slow ones; a process a core, a thread each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 test: check
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -20,7 +21,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 
 slow: $(VENV)/dev
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # Time and memory on scenes of up to 10,980 × 10,980 pixels; not a test. 2 GB of scratch, half an hour.
 bench: $(VENV)/demo
