@@ -19,10 +19,10 @@ import numpy as np
 from faults.damage import Damaged, Rng, by_bytes, one_of, spliced
 from faults.damage_pixels import of_png, of_tiff
 from faults.damage_tables import of_gpkg, of_shp, of_weights
-from faults.damage_text import of_csv, of_header, of_json, of_toml, of_xml
+from faults.damage_text import of_csv, of_header, of_json, of_manifest, of_toml, of_xml
 from faults.good import Good
 from faults.good_pixels import crop, headed, pictures, tiff, tiffs, virtual
-from faults.good_tables import items, tables, vectors, weights
+from faults.good_tables import items, manifests, tables, vectors, weights
 
 SEED = 20
 # Damages of each kind, and how many cases of it there are.
@@ -39,6 +39,7 @@ KINDS: dict[str, tuple[Callable[[bytes, Rng], Damaged], int]] = {
     "csv": (of_csv, 50),
     "toml": (of_toml, 60),
     "result": (of_json, 60),
+    "manifest": (of_manifest, 60),
 }
 
 
@@ -96,6 +97,7 @@ def good_files(data: Path, folder: Path) -> list[Good]:
         *items(plain),
         *weights(plain),
         *tables(folder, plain, truth),
+        *manifests(folder, plain),
     ]
 
 

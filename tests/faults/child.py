@@ -103,8 +103,12 @@ def _main(arguments: object) -> int:
 
 
 def _no_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Tells of calls to other machines; those by proxy are told by who listens there."""
     if event in {"socket.connect", "socket.getaddrinfo"}:
-        os.write(2, f"NETWORK {arguments!r:.200}\n".encode())
+        address = arguments[1] if event == "socket.connect" else arguments
+        host = address[0] if isinstance(address, tuple) else "127.0.0.1"
+        if host not in {"127.0.0.1", "localhost", "", None}:
+            os.write(2, f"NETWORK {host}\n".encode())
 
 
 if __name__ == "__main__":

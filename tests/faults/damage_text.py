@@ -228,3 +228,15 @@ def of_toml(content: bytes, rng: Rng) -> Damaged:
     else:
         lines.insert(number, lines[number])
     return "\n".join(lines).encode(), f"{way}: {key} = {value[:40]}"
+
+
+def of_manifest(content: bytes, rng: Rng) -> Damaged:
+    """Rows of tables, lines of JSON, or a collection of items, whichever it is."""
+    if content[:4] == b"PAR1":
+        return by_bytes(content, rng)
+    if content[:1] != b"{":
+        return of_csv(content, rng)
+    lines = content.splitlines()
+    number = int(rng.integers(len(lines)))
+    lines[number], how = of_json(lines[number], rng)
+    return b"\n".join(lines), f"line {number + 1}: {how}"

@@ -84,20 +84,22 @@ def vectors(folder: Path, plain: dict[str, bytes]) -> Iterator[Good]:
     yield Good(kind="geojson", files=files | {name: content}, target=name, commands=commands(name))
 
 
-def items(plain: dict[str, bytes]) -> Iterator[Good]:
-    def item(number: int) -> dict[str, Any]:
-        made = pystac.Item(
-            id=f"S2A_32TPP_2018021{number}_0_L2A",
-            geometry=box(10.2, 43.3, 10.3, 43.4).__geo_interface__,
-            bbox=[10.2, 43.3, 10.3, 43.4],
-            datetime=datetime(2018, 2, 10 + number, tzinfo=UTC),
-            properties={"platform": "sentinel-2a", "s2:processing_baseline": "04.00"},
-        )
-        made.add_asset("image", pystac.Asset(href=f"./t{number}.tif", roles=["data"]))
-        return made.to_dict(include_self_link=False)
+def _item(number: int) -> dict[str, Any]:
+    made = pystac.Item(
+        id=f"S2A_32TPP_2018021{number}_0_L2A",
+        geometry=box(10.2, 43.3, 10.3, 43.4).__geo_interface__,
+        bbox=[10.2, 43.3, 10.3, 43.4],
+        datetime=datetime(2018, 2, 10 + number, tzinfo=UTC),
+        properties={"platform": "sentinel-2a", "s2:processing_baseline": "04.00"},
+    )
+    made.add_asset("image", pystac.Asset(href=f"./t{number}.tif", roles=["data"]))
+    return made.to_dict(include_self_link=False)
 
+
+def items(plain: dict[str, bytes]) -> Iterator[Good]:
+    """STAC items of both ways in which bands are told."""
     names = [("red", "B04"), ("green", "B03"), ("blue", "B02")]
-    old, new = item(1), item(1)
+    old, new = _item(1), _item(1)
     old["stac_version"] = "1.0.0"
     old["assets"]["image"]["eo:bands"] = [{"name": b, "common_name": c} for c, b in names]
     old["assets"]["image"]["raster:bands"] = [{"scale": 1e-4, "offset": -0.1}] * 3
@@ -106,7 +108,7 @@ def items(plain: dict[str, bytes]) -> Iterator[Good]:
     for first in (old, new):
         files = {f"in/{name}": content for name, content in plain.items()}
         files |= {"in/t1.json": json.dumps(first).encode()}
-        files |= {"in/t2.json": json.dumps(item(2)).encode()}
+        files |= {"in/t2.json": json.dumps(_item(2)).encode()}
         yield Good(
             kind="stac",
             files=files,
@@ -206,3 +208,31 @@ def tables(folder: Path, plain: dict[str, bytes], truth: bytes) -> Iterator[Good
         target="sets.toml",
         commands=((*run, "sets.toml", "--methods", "cva"),),
     )
+
+
+def manifests(folder: Path, plain: dict[str, bytes]) -> Iterator[Good]:
+    """Pairs in each of the forms that a batch takes."""
+    rows: list[dict[str, Any]] = [
+        {"id": "one", "t1": "in/t1.tif", "t2": "in/t2.tif", "method": "cva", "threshold": "otsu"},
+        {"id": "two", "t1": "in/t2.tif", "t2": "in/t1.tif", "method": "pcda", "min_pixels": 4},
+    ]
+    frame = gpd.GeoDataFrame(rows, geometry=[box(10, 43, 11, 44)] * 2, crs=4326)
+    frame.to_parquet(folder / "pairs.parquet")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(names), *(",".join(str(row.get(n, "")) for n in names) for row in rows)]
+    collection = {"type": "FeatureCollection", "features": [_item(1), _item(2)]}
+    forms = {
+        "pairs.csv": "\n".join(lines).encode(),
+        "pairs.jsonl": "\n".join(map(json.dumps, rows)).encode(),
+        "pairs.parquet": (folder / "pairs.parquet").read_bytes(),
+        "in/pairs.json": json.dumps(collection).encode(),
+    }
+    files = {f"in/{name}": content for name, content in plain.items()}
+    for name, content in forms.items():
+        options = ("--assets", "image", "--allow-remote") if name.endswith(".json") else ()
+        yield Good(
+            kind="manifest",
+            files=files | {name: content},
+            target=name,
+            commands=(("batch", name, "-o", "out", "--dry-run", "-q", *options),),
+        )

@@ -17,8 +17,8 @@ FEW = 5
 # Those by which something was found, and that are always run, too.
 FOUND = {
     "vrt": (3, 27),
-    "gpkg": (11, 18, 28, 30),
-    "weights": (3, 46, 56),
+    "gpkg": (11, 18, 28, 30, 42),
+    "weights": (3, 43, 46, 56),
     "toml": (34, 35),
     "csv": (16,),
     "stac": (4, 16, 19, 24, 32, 40, 41),

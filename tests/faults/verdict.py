@@ -133,12 +133,17 @@ class Runner:
         watch = (said / "watch").read_text() if (said / "watch").exists() else ""
         verdict = {"case": case, "said": error, "watch": watch}
         verdict |= {name: ended[name] for name in ("code", "seconds", "mib")}
-        faults = [*_faults_of(ended, error), *self._left(case, ended["code"], before)]
+        faults = [
+            *_faults_of(ended, error, many=case.arguments[0] == "batch"),
+            *self._left(case, ended["code"], before),
+        ]
         if ended["code"] == 1:
             # Where the bug is.
             self._ended(order | {"environment": {"METRICCD_TRACEBACK": "1"}})
             verdict["said"] = (said / "err").read_text(errors="replace")
         faults += [("network", call) for call in self.calls[calls:]]
+        if "--allow-remote" in case.arguments:
+            faults = [(word, told) for word, told in faults if word != "network"]
         return Verdict(**verdict, faults=tuple(faults))
 
     def _ended(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +178,7 @@ class Runner:
         return found[:5]
 
 
-def _faults_of(ended: dict[str, Any], error: str) -> list[tuple[str, str]]:
+def _faults_of(ended: dict[str, Any], error: str, *, many: bool) -> list[tuple[str, str]]:
     code, found = ended["code"], []
     if code in {-14, -24} or (code == -9 and ended["cpu"] >= SECONDS - 1):
         found.append(("hang", f"{ended['seconds']:.0f} s"))
@@ -181,7 +186,7 @@ def _faults_of(ended: dict[str, Any], error: str) -> list[tuple[str, str]]:
         found.append(("signal", str(-code)))
     elif code == 1:
         found.append(("bug", error.strip().splitlines()[-1][:200]))
-    elif code not in {0, 2, 3}:
+    elif code not in {0, 2, 3, *((4,) if many else ())}:
         found.append(("code", str(code)))
     if "NETWORK" in error:
         found.append(("network", error))

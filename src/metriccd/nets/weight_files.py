@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -179,11 +179,16 @@ def _read_npz(path: Path) -> _Stored:
     return tensors, IMAGENET_BGR, _sha256(path)
 
 
-def _numbers(array: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
-    """The array, if it holds numbers: torch would take the real part of others, or fail."""
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"weights are numbers, not {array.dtype}")
-    return array.astype(np.float32)
+def _numbers(member: Any) -> Shaped[np.ndarray, ...]:
+    """An array, if it holds numbers: torch would take the real part of others, or fail.
+
+    Raises:
+        TypeError: It does not, or is no array: NumPy gives the bytes of what it does not know.
+    """
+    kind = member.dtype if isinstance(member, np.ndarray) else type(member)
+    if not (isinstance(kind, np.dtype) and kind.kind in "fiu"):
+        raise TypeError(f"weights are numbers, not {kind}")
+    return np.asarray(member, np.float32)
 
 
 def _read_safetensors(path: Path) -> _Stored:

@@ -33,7 +33,11 @@ from metriccd.trust import admit
 
 VECTOR_SUFFIXES = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml", ".gml", ".gpx"}
 # What broken files make the libraries raise; texts that are no UTF-8 are a `ValueError`.
-UNREADABLE = (DataSourceError, DataLayerError, ShapelyError, ProjError, CRSError, ValueError)
+UNREADABLE = (
+    *(DataSourceError, DataLayerError, ShapelyError, ProjError, CRSError),
+    # IndexError: no layers.
+    *(ValueError, IndexError),
+)
 # Steps of SQLite, a second or two, within which all rows of a view must be there.
 STEPS, ROUND = 20_000_000, 100_000
 # Coordinates of any CRS are smaller.
