@@ -75,10 +75,9 @@ def by_address(place: Place) -> tuple[str, Callable[[], None]]:
 def nested(place: Place) -> tuple[str, Callable[[], None]]:
     """A VRT of a VRT."""
     path, replace = plain(place)
-    place.path("sub").mkdir()
-    copy(path, str(place.path("sub/inner.vrt")), driver="VRT")
-    text = place.path("sub/inner.vrt").read_text()
-    inner = '<SourceFilename relativeToVRT="1">sub/inner.vrt</SourceFilename>'
+    copy(path, str(place.path("inner.vrt")), driver="VRT")
+    text = place.path("inner.vrt").read_text()
+    inner = '<SourceFilename relativeToVRT="1">inner.vrt</SourceFilename>'
     start, end = text.index("<SourceFilename"), text.index("</SourceFilename>")
     old = text[start : end + len("</SourceFilename>")]
     place.path("outer.vrt").write_text(text.replace(old, inner))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float32
 from metriccd.decision.objects import BLOCK, Connectivity, Objects, Read, find_objects, sifted
 from metriccd.errors import GridError
 from metriccd.raster import Grid, Window
+from metriccd.scene import Memory, Workspace
 
 # Shapes of 1, 2, … connected pixels up to translation, by connectivity (OEIS A001168, A006770).
 SHAPES: dict[int, tuple[int, ...]] = {
@@ -106,29 +108,34 @@ class Cleaning:
                 f"--min-area needs a CRS to know areas: these images {what}; use --min-pixels"
             )
 
-    def clean(self, read: Read, grid: Grid, *, size: int = BLOCK) -> tuple[Read, int]:
+    def clean(
+        self, read: Read, grid: Grid, *, size: int = BLOCK, workspace: Workspace | None = None
+    ) -> tuple[Read, int]:
         """The change map without small objects and then without small holes, and the least size.
 
         Args:
             read: Change map and score of a window; the score is NaN where not valid.
             grid: Where the pixels lie.
             size: Side of the blocks; the result does not depend on it.
+            workspace: Where objects and holes are kept once they are found.
 
         Raises:
             GridError: Areas are asked for and unknown.
         """
         self.require(grid)
+        kept = workspace or Memory()
         least = 1 if self.min_pixels is None else self.min_pixels
         found = read
         if self.min_pixels != 1 or self.min_area > 0:
-            objects = find_objects(read, grid, connectivity=self.connectivity, size=size)
+            find = partial(find_objects, connectivity=self.connectivity, size=size)
+            objects = kept.keep("objects", partial(find, read, grid))
             if self.min_pixels is None:
                 changed = int(objects.pixels.sum())
                 least = beyond_chance(objects.valid, changed, self.connectivity)
             stays = self._large(objects, least)
             if not stays.all():
                 found = sifted(read, objects, stays)
-        return (self._filled(found, grid, size) if self.fill_holes > 0 else found), least
+        return (self._filled(found, grid, size, kept) if self.fill_holes > 0 else found), least
 
     def record(self) -> dict[str, Any]:
         """What JSON can hold of it."""
@@ -138,7 +145,7 @@ class Cleaning:
         large: Bool[np.ndarray, " object"] = objects.pixels >= least
         return large & (objects.area >= self.min_area) if self.min_area > 0 else large
 
-    def _filled(self, read: Read, grid: Grid, size: int) -> Read:
+    def _filled(self, read: Read, grid: Grid, size: int, kept: Workspace) -> Read:
         """The change map with its small holes filled.
 
         A hole is enclosed and valid: what reaches the image's edge or pixels without data is none.
@@ -151,7 +158,8 @@ class Cleaning:
             return ~change, (_at_edge(window, grid) | np.isnan(score)).astype(np.float32)
 
         other: Connectivity = 8 if self.connectivity == 4 else 4
-        parts = find_objects(rest, grid, connectivity=other, size=size)
+        find = partial(find_objects, connectivity=other, size=size)
+        parts = kept.keep("holes", partial(find, rest, grid))
         holes = sifted(rest, parts, (parts.pixels <= self.fill_holes) & (parts.highest == 0))
 
         def filled(

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import logit
 
 from metriccd.raster import Grid, Window
+from metriccd.storage import storable
 
 # Side of the blocks, in pixels.
 BLOCK = 2048
@@ -26,6 +27,7 @@ EDGE = 2.0**-24
 Read = Callable[[Window], tuple[Bool[np.ndarray, "row col"], Float32[np.ndarray, "row col"]]]
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Objects:
     """The objects of a scene, in the order of their first pixels, row by row.

@@ -184,6 +184,7 @@ class Detection:
         return self._result(
             score,
             kinds,
+            workspace,
             lean=None if scan.lean is None else scan.lean.read,
             scale=scale,
             verdict=verdict,
@@ -231,6 +232,7 @@ class Detection:
         return self._result(
             score,
             kinds,
+            workspace,
             scale=decision.scale,
             verdict=decision.verdict,
             overviews=(t1_rgb, t2_rgb),
@@ -250,6 +252,7 @@ class Detection:
         self,
         score: Score,
         kinds: KindMap,
+        workspace: Workspace,
         *,
         scale: Scale,
         verdict: Verdict,
@@ -272,7 +275,7 @@ class Detection:
             return kinds.decided(window, score(window), threshold)
 
         said = {"score": scale.words, "certainty": verdict.certainty}
-        cleaned, least = self.request.cleaning.clean(read, self.pair.grid)
+        cleaned, least = self.request.cleaning.clean(read, self.pair.grid, workspace=workspace)
         return Result(
             read=cleaned,
             threshold=threshold,

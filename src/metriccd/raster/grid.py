@@ -18,6 +18,7 @@ from rasterio.errors import CRSError
 from metriccd.errors import GridError
 from metriccd.raster import globe
 from metriccd.raster.globe import circle_of, eastward, turns
+from metriccd.storage import storable
 
 # Points along each edge of a footprint that is carried to another CRS, where edges may bend.
 EDGE_POINTS = 64
@@ -27,6 +28,7 @@ SAME_GRID = 1e-3
 LATTICE_POINTS = 65
 
 
+@storable
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """A rectangle of pixels: first row and column, height and width."""
