@@ -61,7 +61,9 @@ def test_rows_know_all_options_of_detect_and_no_others() -> None:
 
 def test_detect_into_is_told_of_all_of_them() -> None:
     known = set(inspect.signature(detect_into).parameters)
-    assert set(arguments_of({})) == known - {"out", "t1", "t2", "axes", "overwrite", "progress"}
+    # Another grid is for series, whose dates all lie on one.
+    others = {"out", "t1", "t2", "axes", "grid", "overwrite", "progress"}
+    assert set(arguments_of({})) == known - others
 
 
 def test_what_is_not_said_is_what_detect_into_takes_by_default() -> None:
