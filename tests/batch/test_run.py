@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,13 +15,9 @@ import pytest
 from distributed import LocalCluster
 
 from batch.pairs import crops
-from metriccd.batch import Cluster, Grammar, Patience, Standing, read_manifest, run_batch
-from metriccd.batch.journal import JOURNAL
-from metriccd.cli.options import READERS, arguments_of
+from batch.runs import counts, entries, run, stamps, started, until
+from metriccd.batch import Cluster
 from metriccd.errors import ClusterError, OutputError
-
-FAST = {"preset": "fast", "device": "cpu"}
-COMMAND = (sys.executable, "-m", "metriccd", "batch")
 
 
 @pytest.fixture(scope="module")
@@ -34,29 +27,6 @@ def workers() -> Iterator[Cluster]:
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         yield Cluster(scheduler=cluster.scheduler_address)
-
-
-def run(manifest: Path, out: Path, workers: Cluster, **said: object) -> Standing:
-    told = {name: said.pop(name) for name in ("timeout", "split") if name in said}
-    patience = Patience(**told)
-    grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=FAST | said)
-    pairs = read_manifest(manifest, grammar, items=out / "items")
-    return run_batch(pairs, out, cluster=workers, patience=patience)
-
-
-def counts(standing: Standing) -> tuple[int, int, int, int]:
-    return standing.kept, standing.done, standing.failed, standing.left
-
-
-def stamps(out: Path) -> dict[str, tuple[int, int]]:
-    """What tells a result from one that was written again: inode and date of its record."""
-    found = {path.parent.name: path.stat() for path in out.glob("pairs/*/run.json")}
-    return {name: (each.st_ino, each.st_mtime_ns) for name, each in found.items()}
-
-
-def entries(out: Path) -> dict[str, dict]:
-    lines = map(json.loads, (out / JOURNAL).read_text().splitlines())
-    return {each["id"]: each for each in lines}
 
 
 def test_a_rerun_does_only_what_is_new_or_changed(data: Path, tmp_path: Path, workers) -> None:
@@ -155,28 +125,6 @@ def test_a_folder_of_something_else_or_of_a_running_batch_is_refused(
 def test_workers_that_do_not_see_out_are_refused(tmp_path: Path, workers) -> None:
     with pytest.raises(ClusterError, match="must see OUT"), workers.opened(tmp_path / "none"):
         pass
-
-
-@contextlib.contextmanager
-def started(manifest: Path, out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command itself, with workers of its own, in a session of its own as in a terminal."""
-    command = [*COMMAND, str(manifest), "-o", str(out), "--workers", "1", "--json", *options]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def until(met: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

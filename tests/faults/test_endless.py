@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
-import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -93,26 +90,6 @@ def test_a_view_without_an_end_is_refused(
     assert verdict.code == 3, verdict
     assert not verdict.faults, verdict
     assert "view" in verdict.said
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a server that takes calls and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        calls: list[socket.socket] = []
-
-        def take() -> None:
-            while True:
-                try:
-                    calls.append(server.accept()[0])
-                except OSError:
-                    return
-
-        threading.Thread(target=take, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-        for call in calls:
-            call.close()
 
 
 @pytest.mark.parametrize("how", ["image", "source", "item"])

@@ -1,0 +1,60 @@
+"""Several commands on one folder: one works, the others say so, and nobody's work is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from batch.pairs import crops
+from batch.runs import commanded, counts, entries, found_in, run, started, until
+from metriccd.batch import Cluster
+
+
+def test_of_two_batches_that_begin_at_once_one_works(data: Path, tmp_path: Path) -> None:
+    manifest, out = crops(data, tmp_path / "in", "ab"), tmp_path / "out"
+    with contextlib.ExitStack() as stack:
+        both = [stack.enter_context(started(manifest, out, "--preset", "fast")) for _ in range(2)]
+        told = [each.communicate(timeout=240) for each in both]
+    assert sorted(each.returncode for each in both) == [0, 3], told
+    for process, (said, words) in zip(both, told, strict=True):
+        if process.returncode == 0:
+            assert json.loads(said)["done"] == 2
+        else:
+            assert "one batch at a time writes a folder" in words
+            assert len(words.strip().splitlines()) == 1
+
+
+def test_a_batch_that_was_killed_as_it_made_its_folder_goes_on(
+    data: Path, tmp_path: Path, crew: Cluster
+) -> None:
+    manifest, out = crops(data, tmp_path / "in", "a"), tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").touch()
+    assert counts(run(manifest, out, crew)) == (0, 1, 0, 0)
+
+
+def test_a_detection_into_the_folder_of_a_pair_and_a_batch_wait_for_each_other(
+    tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+) -> None:
+    manifest, out = undisturbed["manifest"], tmp_path / "out"
+    images = [str(manifest.parent / f"a-{date}.tif") for date in ("t1", "t2")]
+    place = out / "pairs/a"
+    place.parent.mkdir(parents=True)
+    command = ("detect", *images, "-o", str(place), "--preset", "fast", "-q")
+    with commanded(*command) as process:
+        until((place.parent / ".a-unfinished").is_dir, pause=0.002)
+        # A batch, not somebody else's folder.
+        (out / "batch.json").write_text("{}")
+        standing = run(manifest, out, crew)
+        _, words = process.communicate(timeout=240)
+    assert process.returncode == 0, words
+    assert counts(standing) == (0, 3, 0, 0), standing.failures
+    assert found_in(out) == undisturbed["found"]
+    assert entries(out)["a"]["status"] == "done"
+    # And the other way round: one that is there is not replaced unasked.
+    with commanded(*command) as process:
+        _, words = process.communicate(timeout=240)
+    assert process.returncode == 3, words
+    assert found_in(out) == undisturbed["found"]

@@ -1,0 +1,67 @@
+"""A series that is killed goes on, and one at a time makes a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from batch.pairs import crops
+from batch.runs import commanded, kill_session, pixels, until
+from metriccd.series import series
+
+
+@pytest.fixture(scope="module")
+def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three dates of one place."""
+    folder = tmp_path_factory.mktemp("series")
+    crops(data, folder, "a", side=96)
+    dates = ("2000-01-01", "2003-01-01", "2006-01-01")
+    files = [folder / f"scene_{date}.tif" for date in dates]
+    for file, source in zip(files, ("a-t1.tif", "a-t2.tif", "a-t1.tif"), strict=True):
+        shutil.copyfile(folder / source, file)
+    return list(map(str, files))
+
+
+@pytest.mark.slow
+def test_a_series_that_is_killed_at_random_moments_comes_to_the_same(
+    images: list[str], tmp_path: Path
+) -> None:
+    series(tmp_path / "whole", images, preset="fast", device="cpu")
+    out, chance, count = tmp_path / "out", random.Random(0), 0
+    unfinished, kept = (tmp_path / f".out-{name}" for name in ("unfinished", "pairs"))
+    for met in (
+        unfinished.exists,
+        lambda: any(kept.glob("*.key")),
+        lambda: any(kept.glob(".*-unfinished/result/*")),
+        lambda: len([*kept.glob("*.key")]) > 2,
+        lambda: any(unfinished.glob("result/*.tif")),
+    ):
+        with commanded("series", *images, "-o", str(out), "--preset", "fast", "-q") as process:
+            until(lambda met=met: met() or process.poll() is not None, pause=0.002)
+            time.sleep(chance.uniform(0, 0.2))
+            kill_session(process)
+            count += process.returncode < 0
+        assert process.returncode < 0 or out.exists()
+    assert count >= 4
+    with commanded("series", *images, "-o", str(out), "--preset", "fast", "-q") as process:
+        _, words = process.communicate(timeout=240)
+    assert process.returncode == 0 or "must not exist" in words, words
+    assert pixels(out) == pixels(tmp_path / "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "whole"}
+
+
+def test_of_two_series_that_begin_at_once_one_works(images: list[str], tmp_path: Path) -> None:
+    command = ("series", *images, "-o", str(tmp_path / "out"), "--preset", "fast", "-q")
+    with contextlib.ExitStack() as stack:
+        both = [stack.enter_context(commanded(*command)) for _ in range(2)]
+        told = [each.communicate(timeout=240) for each in both]
+    assert sorted(each.returncode for each in both) == [0, 3], told
+    (words,) = (words for process, (_, words) in zip(both, told, strict=True) if process.returncode)
+    assert "in the making" in words or "must not exist" in words
+    assert len(words.strip().splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}

@@ -1,0 +1,76 @@
+"""Workers that die or stand still: their pair is tried again or given up, and others go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.runs import counts, entries, found_in, run, stamps, until
+from metriccd.batch import Cluster
+from raster_files import FILES
+
+# When a worker is caught, by what is there of its pair.
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "reads": lambda unfinished: (unfinished / "result").is_dir(),
+    "writes": lambda unfinished: any(unfinished.glob("result/*.tif")),
+    "lists": lambda unfinished: (unfinished / "result/run.json").is_file(),
+}
+
+
+def caught(out: Path, name: str, moment: str = "reads") -> int:
+    """Stops the worker of a pair at a moment; returns its process."""
+    unfinished, stopped = out / "pairs" / f".{name}-unfinished", []
+
+    def met() -> bool:
+        if not MOMENTS[moment](unfinished):
+            return False
+        process = json.loads((unfinished / ".metriccd").read_text())["process"]
+        os.kill(process, signal.SIGSTOP)
+        stopped.append(process)
+        return True
+
+    until(met, pause=0.0005)
+    # It stands, and what it makes has no name yet.
+    assert not (out / "pairs" / name).exists()
+    return stopped[0]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_a_killed_worker_had_is_found_by_another_as_if_nothing_had_been(
+    moment: str, data: Path, tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+) -> None:
+    manifest, out = undisturbed["manifest"], tmp_path / "out"
+    with ThreadPoolExecutor() as pool:
+        batch = pool.submit(run, manifest, out, crew)
+        os.kill(caught(out, "b", moment), signal.SIGKILL)
+        assert counts(batch.result(timeout=240)) == (0, 3, 0, 0)
+    assert {name: each["attempts"] for name, each in entries(out).items()}["b"] == 2
+    assert found_in(out) == undisturbed["found"]
+    assert not list(out.glob("pairs/.*"))
+    assert {path.name for path in out.glob("pairs/b/*")} >= FILES - {"cluster.tif"}
+
+
+def test_a_worker_that_stands_still_is_ended_after_the_timeout_and_others_finish(
+    data: Path, tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+) -> None:
+    manifest, out = undisturbed["manifest"], tmp_path / "out"
+    with ThreadPoolExecutor() as pool:
+        batch = pool.submit(run, manifest, out, crew, timeout=10.0)
+        process = caught(out, "a")
+        standing = batch.result(timeout=240)
+    assert counts(standing) == (0, 2, 1, 0)
+    assert standing.failures[0][0] == "a"
+    assert "--timeout" in standing.failures[0][1]
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    before = stamps(out)
+    assert counts(run(manifest, out, crew)) == (2, 1, 0, 0)
+    assert before.items() <= stamps(out).items()
+    assert found_in(out) == undisturbed["found"]
