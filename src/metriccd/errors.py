@@ -33,6 +33,10 @@ class OutputError(MetricCDError):
     """The result cannot be written: the folder exists, or may not be written to."""
 
 
+class BusyError(OutputError):
+    """Another process is making the result; once it has ended, this one could."""
+
+
 class ClusterError(MetricCDError):
     """Workers cannot be had: none answer, or they are not like the machine that asks."""
 

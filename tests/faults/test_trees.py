@@ -19,8 +19,8 @@ def stages(out: Path) -> list[Any]:
     """What may have come to be before a kill."""
     return [
         lambda: True,
-        lambda: out.exists(),
-        lambda: (out / "pairs").exists(),
+        out.exists,
+        (out / "pairs").exists,
         lambda: any(out.glob("pairs/.*/result/*.tif")),
         lambda: (out / JOURNAL).exists() and (out / JOURNAL).stat().st_size,
         lambda: any(out.glob("pairs/[a-z]")),
@@ -38,7 +38,7 @@ def require_whole(out: Path) -> None:
     "kills", [pytest.param(3, id="3"), pytest.param(20, id="20", marks=pytest.mark.slow)]
 )
 def test_a_batch_that_is_killed_at_random_moments_comes_to_the_same(
-    kills: int, data: Path, tmp_path: Path, undisturbed: dict[str, Any]
+    kills: int, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     manifest, chance, count, batches = undisturbed["manifest"], random.Random(kills), 0, 0
     while True:

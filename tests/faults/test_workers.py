@@ -44,7 +44,7 @@ def caught(out: Path, name: str, moment: str = "reads") -> int:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_what_a_killed_worker_had_is_found_by_another_as_if_nothing_had_been(
-    moment: str, data: Path, tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+    moment: str, tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
 ) -> None:
     manifest, out = undisturbed["manifest"], tmp_path / "out"
     with ThreadPoolExecutor() as pool:
@@ -58,7 +58,7 @@ def test_what_a_killed_worker_had_is_found_by_another_as_if_nothing_had_been(
 
 
 def test_a_worker_that_stands_still_is_ended_after_the_timeout_and_others_finish(
-    data: Path, tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+    tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
 ) -> None:
     manifest, out = undisturbed["manifest"], tmp_path / "out"
     with ThreadPoolExecutor() as pool:

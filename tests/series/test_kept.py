@@ -71,3 +71,15 @@ def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path: Path) -> N
     assert one.samefile(other)
     one.unlink()
     assert other.read_text() == "{}"
+
+
+def test_what_a_kill_left_half_linked_or_just_made_is_gone_on_with(tmp_path: Path) -> None:
+    pair(tmp_path, "1_2")
+    (tmp_path / ".copy-linked").mkdir()
+    (tmp_path / ".copy-linked/run.json").write_text("half")
+    link(tmp_path / "1_2", tmp_path / "copy")
+    assert (tmp_path / "copy/run.json").read_text() == "{}"
+    assert not (tmp_path / ".copy-linked").exists()
+    pairs_path(tmp_path / "out").mkdir()
+    with kept_pairs(tmp_path / "out") as folder:
+        assert folder.is_dir()

@@ -84,6 +84,9 @@ def _digest(path: str, _stamp: Stamp) -> str:
         if Path(path).is_dir():
             names = sorted(each.name for each in Path(path).iterdir())
             return hashlib.sha256(repr(names).encode()).hexdigest()
+        if not Path(path).is_file():
+            # A pipe would be waited for.
+            return "unreadable"
         with Path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:

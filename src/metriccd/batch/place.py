@@ -37,7 +37,7 @@ class Place:
         """
         out = out.absolute()
         known = (out / MARKER).is_file()
-        if not known and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not known and out.exists() and not _is_new(out):
             raise OutputError(
                 f"OUT must be new, or an earlier batch to go on with: {out} is neither; "
                 "choose another folder"
@@ -69,3 +69,8 @@ class Place:
     def thumbnail(self, name: str) -> Path:
         """Where the small picture of a pair is."""
         return self.out / "thumbnails" / f"{name}.jpg"
+
+
+def _is_new(out: Path) -> bool:
+    """Whether a folder holds nothing, or nothing but the lock of a batch that is just beginning."""
+    return out.is_dir() and {path.name for path in out.iterdir()} <= {LOCK}

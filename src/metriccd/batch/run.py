@@ -353,7 +353,9 @@ class _Batch:
             task, future = self.pending.pop(running.id)
             del self.standing.running[running.id]
             future.cancel()
-            client.restart_workers([running.worker], timeout=RESTART, raise_for_error=False)
+            # It may be gone already, or have no nanny.
+            with contextlib.suppress(OSError, TimeoutError, ValueError, KeyError):
+                client.restart_workers([running.worker], timeout=RESTART, raise_for_error=False)
             line = f"took more than {running.limit:,.0f} s; allow it more with --timeout"
             if isinstance(task, Task) or self.scenes.knows(task.id):
                 self.close(task, {"id": task.id, "status": "failed", "error": line})
@@ -376,7 +378,12 @@ def _draining(standing: Standing) -> Iterator[None]:
     before = {}
     with contextlib.suppress(ValueError):
         # Only the main thread hears signals.
-        before = {name: signal.signal(name, interrupted) for name in names}
+        before = {
+            name: signal.signal(name, interrupted)
+            for name in names
+            # Whoever started us so, as a shell does with what runs behind, wants it so.
+            if signal.getsignal(name) is not signal.SIG_IGN
+        }
     try:
         yield
     finally:

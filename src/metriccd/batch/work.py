@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from traceback import format_exc
-from typing import Any
+from typing import Any, TypeVar
 
 from distributed import get_worker
 from shapely.geometry import shape
@@ -22,11 +22,20 @@ from metriccd.batch.content import content_of, key_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
 from metriccd.detection import Plan, Request, detect_into, do_tiles, prepare
-from metriccd.errors import EXIT_BUG, NO_MEMORY, MetricCDError, fault_of, one_line
+from metriccd.errors import (
+    EXIT_BUG,
+    NO_MEMORY,
+    BusyError,
+    MetricCDError,
+    OutputError,
+    fault_of,
+    one_line,
+)
 from metriccd.methods import choose_preset
 from metriccd.pair import ImagePair
 from metriccd.result import Products
 
+T = TypeVar("T")
 # Topic of the scheduler on which a worker tells that it begins a pair.
 BEGINS = "metriccd-begins"
 # Seconds in which a message surely leaves a worker.
@@ -34,6 +43,9 @@ BUNCH = 0.005
 # What a pair may take: so many seconds, and so many times what is foretold of it. Foretold is a
 # quiet machine, and a disk that answers.
 PATIENCE, TIMES = 600.0, 20.0
+# Seconds to wait for another process that makes the same result, and between two looks: a worker
+# goes on with the pair of a command, or of a scheduler, that was killed.
+WAIT, LOOK = 60.0, 0.5
 # Arguments of `detect_into` that are no part of the request.
 PRODUCTS = ("vector", "simplify", "zones")
 # A process measures one pair at a time, on all its threads, however many tasks it is given.
@@ -139,13 +151,12 @@ def _detected(task: Task) -> dict[str, Any]:
     limit = task.timeout or PATIENCE + TIMES * seconds_of(task, pair)
     _tell(task, limit)
     if task.split is not None and math.prod(pair.grid.shape) > task.split:
-        asked = {**task.arguments, "overwrite": True}
-        plan = prepare(task.folder, task.t1, task.t2, **asked)
+        plan = _after_others(prepare, task)
         if plan is not None:
             return {"status": "shared", "plan": plan, "limit": limit}
     # Before the images are read: one that is replaced meanwhile makes the result an old one.
     content = content_of(_files(task, pair))
-    summary = detect_into(task.folder, task.t1, task.t2, **task.arguments, overwrite=True)
+    summary = _after_others(detect_into, task)
     folder = Path(task.folder)
     draw_thumbnail(folder, Path(task.thumbnail))
     return {
@@ -157,10 +168,25 @@ def _detected(task: Task) -> dict[str, Any]:
     }
 
 
+def _after_others(work: Callable[..., T], task: Task) -> T:
+    """Does something to the result of a task, after whoever makes it now."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            return work(task.folder, task.t1, task.t2, **task.arguments, overwrite=True)
+        except BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(LOOK)
+
+
 def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the work returns, or how it failed, and whether another attempt may help."""
     try:
         return work()
+    except OutputError as error:
+        # Of all that is read nothing changes by itself; where it is written, something may.
+        return _failed(str(error), again=True)
     except (MetricCDError, ValueError) as error:
         return _failed(str(error), again=False)
     except Exception as error:

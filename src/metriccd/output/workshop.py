@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metriccd.errors import OutputError
+from metriccd.errors import BusyError, OutputError
 from metriccd.output.exchange import exchange
 from metriccd.output.lock import HOLDER, Lock
 from metriccd.output.marker import MARKER, Marker, remove
@@ -166,7 +166,8 @@ def workshop(out: Path, *, wait: float = 0.0) -> Iterator[Workshop]:
 
     Raises:
         OSError: The folder cannot be made.
-        OutputError: Another process has it, or it is not ours.
+        BusyError: Another process has it.
+        OutputError: It is not ours.
     """
     folder = unfinished_path(out)
     lock = _locked(folder, out, time.monotonic() + wait)
@@ -213,7 +214,7 @@ def _locked(folder: Path, out: Path, until: float) -> Lock:
                 return lock
             holder = _holder(lock.text())
         if not taken and time.monotonic() >= until:
-            raise OutputError(
+            raise BusyError(
                 f"OUT must not be in the making: {holder} writes {out}; "
                 "wait for it, or choose another folder"
             )

@@ -35,7 +35,7 @@ def kept_pairs(out: Path) -> Iterator[Path]:
     """
     folder = pairs_path(out)
     try:
-        if os.path.lexists(folder) and (folder.is_symlink() or Marker.read(folder) is None):
+        if os.path.lexists(folder) and not _is_ours(folder):
             raise OutputError(
                 f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move it, "
                 "or choose another folder"
@@ -58,6 +58,13 @@ def kept_pairs(out: Path) -> Iterator[Path]:
         with suppress(OSError):
             if not any(path.suffix == ".key" for path in folder.iterdir()):
                 Marker.of(folder).clear(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder has a list of ours, or a kill came before it was written."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return Marker.read(folder) is not None or not any(folder.iterdir())
 
 
 def take_over(out: Path, folder: Path, names: Sequence[str]) -> None:
@@ -102,7 +109,10 @@ def put(folder: Path, names: Sequence[str], result: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """A second name of a folder of results: files are linked where that can be, else copied."""
+    """A second name of a folder of results: files are linked where that can be, else copied.
+
+    It appears whole or not at all; what a kill left of it goes.
+    """
 
     def linked(one: str, other: str) -> None:
         try:
@@ -110,4 +120,7 @@ def link(source: Path, target: Path) -> None:
         except OSError:
             shutil.copy2(one, other)
 
-    shutil.copytree(source, target, copy_function=linked)
+    partial = target.with_name(f".{target.name}-linked")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial, copy_function=linked)
+    partial.rename(target)
