@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -98,22 +96,3 @@ def test_a_scheduler_that_is_there_again_soon_gets_the_rest(data: Path, tmp_path
     # Nothing that was told of was done again.
     assert lines(out) == 6
     assert len(found_in(out)["rows"]) == 6
-
-
-def test_workers_that_go_on_with_a_pair_of_a_dead_command_do_not_make_it_fail(
-    data: Path, tmp_path: Path
-) -> None:
-    manifest, out = crops(data, tmp_path / "in", "a", side=300), tmp_path / "out"
-    port = free_port()
-    options = ("--preset", "fast", "--scheduler", f"tcp://127.0.0.1:{port}")
-    with scheduler(port), worker(port), worker(port):
-        with started(manifest, out, *options) as process:
-            until((out / "pairs/.a-unfinished/result").is_dir)
-            holder = json.loads((out / "pairs/.a-unfinished/.metriccd").read_text())["process"]
-            os.kill(holder, signal.SIGSTOP)
-        with started(manifest, out, *options) as process:
-            until(lambda: lines(out) or process.poll() is not None, 20)
-            os.kill(holder, signal.SIGCONT)
-            told, words = process.communicate(timeout=240)
-    assert process.returncode == 0, words
-    assert json.loads(told)["done"] == 1

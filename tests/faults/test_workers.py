@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from batch.runs import counts, entries, found_in, run, stamps, until
-from metriccd.batch import Cluster
+from metriccd.batch import Cluster, cluster
+from metriccd.errors import ClusterError
 from raster_files import FILES
 
 # When a worker is caught, by what is there of its pair.
@@ -74,3 +76,19 @@ def test_a_worker_that_stands_still_is_ended_after_the_timeout_and_others_finish
     assert counts(run(manifest, out, crew)) == (2, 1, 0, 0)
     assert before.items() <= stamps(out).items()
     assert found_in(out) == undisturbed["found"]
+
+
+def test_a_worker_that_stands_still_before_a_batch_begins_is_told_of(
+    tmp_path: Path, crew: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with crew.opened(tmp_path) as client:
+        processes = list(client.run(os.getpid).values())
+    monkeypatch.setattr(cluster, "COMES", 2.0)
+    psutil.Process(processes[0]).suspend()
+    try:
+        with pytest.raises(ClusterError, match="must answer"), crew.opened(tmp_path):
+            pass
+    finally:
+        psutil.Process(processes[0]).resume()
+    with crew.opened(tmp_path) as client:
+        assert len(client.run(os.getpid)) == 2

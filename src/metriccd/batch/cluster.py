@@ -23,6 +23,8 @@ from metriccd.errors import ClusterError
 
 # Seconds in which a scheduler must answer, and its first worker be there.
 ANSWERS, COMES = 10.0, 60.0
+# Seconds without a scheduler that was there after which it is lost.
+LOST = 30.0
 # Rounds that a thread of OpenMP waits for another: few, as every core has other work.
 SPINS = "1000"
 # The address of this machine alone: no port is open to others.
@@ -157,7 +159,9 @@ def _environment(threads: int, card: str | None) -> Mapping[str, str]:
 def _existing(address: str) -> Iterator[Client]:
     """The workers of a scheduler that others started."""
     try:
-        client = Client(address, timeout=ANSWERS, set_as_default=False)
+        # A client looks for a scheduler that went away as long as for one that never was there.
+        Client(address, timeout=ANSWERS, set_as_default=False).close()
+        client = Client(address, timeout=LOST, set_as_default=False)
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0][:200]
         raise ClusterError(
@@ -181,8 +185,17 @@ def _require_alike(client: Client, address: str, out: Path) -> None:
     Raises:
         ClusterError: They lack metriccd, run another, or do not see OUT.
     """
+
+    def ask() -> Any:
+        return client.run(_account, str(out), asynchronous=True)
+
     try:
-        told = client.run(_account, str(out))
+        told = client.sync(ask, callback_timeout=COMES)
+    except TimeoutError:
+        raise ClusterError(
+            f"workers must answer: not all of {address} did within {COMES:.0f} s; end those that "
+            "hang"
+        ) from None
     except Exception as error:
         reason = str(error).splitlines()[0][:200]
         raise ClusterError(

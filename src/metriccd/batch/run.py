@@ -14,7 +14,7 @@ from typing import Any
 
 from distributed import CancelledError, Client, Future, KilledWorker
 
-from metriccd.batch.cluster import Cluster
+from metriccd.batch.cluster import LOST, Cluster
 from metriccd.batch.content import key_of, unchanged
 from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Manifest, Row
@@ -34,8 +34,6 @@ TICK, RECOUNT = 0.25, 5.0
 OFTEN, SHARE = 60.0, 50.0
 # Seconds for a worker to end that does not answer.
 RESTART = 20.0
-# Seconds without a scheduler after which it is lost.
-LOST = 30.0
 # How often a pair may be with a worker that dies before it is begun: that may be why it dies.
 WAITS = 5
 # Seconds to fetch what a worker found, a few hundred bytes.
