@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -47,9 +48,12 @@ def good(
 @pytest.fixture(scope="session")
 def crew() -> Iterator[Cluster]:
     """Two real processes with nannies, which start again what dies."""
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
-    ) as cluster:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
+        ) as cluster,
+    ):
         yield Cluster(scheduler=cluster.scheduler_address)
 
 

@@ -257,7 +257,8 @@ class _Batch:
                 elif said["name"] in self.pending:
                     known = self.standing.running.get(said["name"])
                     since = time.monotonic()
-                    if known is not None and known.attempt == said["attempt"]:
+                    began = said["attempt"], said["worker"]
+                    if known is not None and (known.attempt, known.worker) == began:
                         # Its images are open, and what it takes is foretold.
                         since = known.since
                     self.standing.running[said["name"]] = Running(
