@@ -48,6 +48,7 @@ QUIET = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "1h",
     "distributed.worker.http.routes": [],
+    "distributed.worker.use-file-locking": False,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
@@ -177,6 +178,7 @@ class Watch:
         if standing.done and not self.done:
             self.first, self.done = now, standing.done
         self.samples.append({"seconds": round(now, 1), "done": standing.done, **memory})
+        print(self.samples[-1], file=sys.stderr, flush=True)
 
     def found(self) -> dict[str, Any]:
         last = self.samples[-1]
@@ -221,6 +223,7 @@ def run(manifest: Manifest, out: Path, asked: argparse.Namespace) -> dict[str, A
     try:
         wait_for(address, share * asked.processes)
         ready = round(time.perf_counter() - start, 1)
+        print(f"workers are there after {ready} s", file=sys.stderr, flush=True)
         watch = Watch(
             {
                 "client": [psutil.Process()],
@@ -307,9 +310,7 @@ def written(manifest: Manifest, out: Path, browser: str | None) -> dict[str, Any
         picture = out.parent / "page.png"
         found["browser_s"] = {
             "page": min(opened(browser, page, picture) for _ in range(3)),
-            "nothing": min(
-                opened(browser, out.parent / "empty.html", picture) for _ in range(3)
-            ),
+            "nothing": min(opened(browser, out.parent / "empty.html", picture) for _ in range(3)),
         }
     return found
 
