@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -62,17 +63,17 @@ def unchanged(content: Mapping[str, list[Any]]) -> bool:
 def stamp_of(path: str) -> Stamp | None:
     """What tells at once that a file may have changed; None where there is none."""
     try:
-        found = Path(path).stat()
+        # Not by way of `Path`, which takes three times what the disk does: 16 of a pair are asked.
+        found = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):
         return None
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _beside(file: str) -> Iterator[str]:
-    suffix = Path(file).suffix
-    if any(file.endswith(each) for each in (*ADDED, *INSTEAD)):
+    if file.endswith((*ADDED, *INSTEAD)):
         return
-    stem = file[: -len(suffix)] if suffix else file
+    stem = os.path.splitext(file)[0]  # noqa: PTH122
     yield from (file + each for each in ADDED)
     yield from (stem + each for each in INSTEAD)
 

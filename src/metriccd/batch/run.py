@@ -118,6 +118,7 @@ class _Batch:
         show: Who watches.
         standing: How it stands.
         pending: Tasks that the cluster has.
+        names: Keys of futures that have not ended → tasks.
         ended: Futures that are finished, in whatever way.
         told: What workers said: topic and message.
         starved: Workers that were ended for want of memory → bytes they had.
@@ -131,6 +132,7 @@ class _Batch:
     show: Show
     standing: Standing
     pending: dict[str, tuple[Task | Part, Future[Any]]] = field(default_factory=dict)
+    names: dict[Any, str] = field(default_factory=dict)
     ended: queue.SimpleQueue[Future[Any] | None] = field(default_factory=queue.SimpleQueue)
     told: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
     starved: dict[str, int] = field(default_factory=dict)
@@ -232,11 +234,13 @@ class _Batch:
 
     def submit(self, client: Client, task: Task | Part) -> None:
         """Hands a task to the cluster."""
-        key = f"{task.name}-{task.attempt}-{time.monotonic_ns()}"
+        # Schedulers keep the first word of a key for ever: one for all, not one for each pair.
+        key = (type(task).__name__, task.name, task.attempt, time.monotonic_ns())
         if isinstance(task, Part):
             future = client.submit(do_part, task, key=key, pure=False)
         else:
             future = client.submit(detect_pair, task, key=key, pure=False)
+        self.names[key] = task.name
         self.pending[task.name] = (task, future)
         future.add_done_callback(self.ended.put)
 
@@ -271,12 +275,36 @@ class _Batch:
 
     def collect(self, client: Client) -> None:
         """Writes down what has ended, or tries it again."""
+        ended = []
         future = self.ended_soon(TICK)
         while future is not None:
-            found = [task for task, known in self.pending.values() if known.key == future.key]
-            if found:
-                self.settle(client, found[0], future)
+            ended.append(future)
             future = self.ended_soon(0)
+        found = self.fetched(client, ended)
+        for future in ended:
+            # One of an earlier attempt may end as well.
+            name = self.names.pop(future.key, "")
+            if name in self.pending and self.pending[name][1].key == future.key:
+                self.settle(client, self.pending[name][0], future, found.get(future.key))
+
+    def fetched(self, client: Client, ended: Sequence[Future[Any]]) -> dict[Any, dict[str, Any]]:
+        """What workers found, by key: all at once, as each asked alone costs a round trip.
+
+        Where one does not come, none does: they are asked one by one then.
+        """
+        finished = {future.key: future for future in ended if future.status == "finished"}
+
+        async def gathered() -> dict[Any, Any]:
+            found: dict[Any, Any] = await client.gather(finished, errors="skip", asynchronous=True)
+            return found
+
+        if not finished:
+            return {}
+        try:
+            told: dict[Any, dict[str, Any]] = client.sync(gathered, callback_timeout=FETCH)
+        except (OSError, TimeoutError, CancelledError):
+            return {}
+        return told
 
     def ended_soon(self, seconds: float) -> Future[Any] | None:
         try:
@@ -284,7 +312,9 @@ class _Batch:
         except queue.Empty:
             return None
 
-    def settle(self, client: Client, task: Task | Part, future: Future[Any]) -> None:
+    def settle(
+        self, client: Client, task: Task | Part, future: Future[Any], found: dict[str, Any] | None
+    ) -> None:
         """What became of a task is its last word, or it is tried again."""
         # The begin of a short pair may be told after its end.
         self.listen()
@@ -293,7 +323,7 @@ class _Batch:
         if not begun:
             self.waited[task.name] += 1
             begun = self.waited[task.name] > WAITS
-        entry = self.outcome(task, future)
+        entry = found or self.outcome(task, future)
         again = entry.pop("again", False)
         if again and (not begun or task.attempt <= self.patience.retries):
             if not self.standing.draining:
@@ -319,7 +349,7 @@ class _Batch:
             self.standing.fail(task.id, entry["error"])
 
     def outcome(self, task: Task | Part, future: Future[Any]) -> dict[str, Any]:
-        """The entry of the journal on a task that has ended."""
+        """The entry of the journal on a task that has ended and was not fetched with others."""
         failed = {"id": task.id, "status": "failed", "again": True}
         if future.status == "finished":
             try:
