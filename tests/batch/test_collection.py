@@ -98,3 +98,16 @@ def test_what_is_no_collection_is_one_line(tmp_path: Path, content: str) -> None
         read_manifest(path, GRAMMAR, items=tmp_path, allow_remote=True)
     assert len(str(caught.value)) < 600
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({"properties": [1]}, {"properties": "x"}, {"links": 5}),
+        {"bbox": [10**400, 0, 1, 1]},
+    ],
+)
+def test_items_of_other_types_than_stac_gives_them_are_refused(tmp_path: Path, said: dict) -> None:
+    features = [item(name, f"{year}-01-01") | said for name, year in (("a", 2019), ("b", 2020))]
+    with pytest.raises(DataError, match="must"):
+        read(tmp_path, *features)

@@ -44,6 +44,36 @@ def test_spoiled_lines_do_not_count(tmp_path: Path) -> None:
         assert journal.find("a") == {"id": "a", "status": "done"}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "a", "status": "done", "key": "x"}',
+        '{"id": "a", "key": "x", "content": {"/etc/passwd": []}}',
+        '{"id": "a", "key": "x", "content": {"/etc/passwd": 5}}',
+        '{"id": "a", "key": "x", "content": [1]}',
+        '{"id": "a", "summary": [1]}',
+        '{"id": "a", "summary": {"warnings": [{}]}}',
+        '{"id": "a", "summary": {"objects": 1' + "0" * 30 + "}}",
+        '{"id": "a", "footprint": 5}',
+        '{"id": "a", "seconds": "x"}',
+        '{"id": ["a"]}',
+        '{"id": "a", "deep": ' + "[" * 100_000,
+    ],
+)
+def test_a_line_that_no_batch_writes_does_not_count(tmp_path: Path, line: str) -> None:
+    (tmp_path / JOURNAL).write_text(f'{{"id": "a", "status": "failed"}}\n{line}\n')
+    with Journal(tmp_path) as journal:
+        assert journal.find("a") == {"id": "a", "status": "failed"}
+
+
+def test_a_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "diary").write_text("mine\n")
+    (tmp_path / JOURNAL).symlink_to(tmp_path / "diary")
+    with pytest.raises(OutputError, match="a link"):
+        Journal(tmp_path)
+    assert (tmp_path / "diary").read_text() == "mine\n"
+
+
 def test_a_journal_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="must be writable"):
         Journal(tmp_path / "none")

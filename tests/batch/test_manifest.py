@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,18 @@ def test_json_rows_may_hold_lists(tmp_path: Path) -> None:
     (row,) = rows_of(tmp_path, text, "pairs.jsonl")
     assert row.arguments["bands"] == ["3", "2", "1"]
     assert row.arguments["masks"] == ["SCL", "UDM2"]
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.json"])
+def test_a_pipe_is_no_manifest_and_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="named pipe"):
+        read_manifest(tmp_path / name, GRAMMAR, items=tmp_path / "items", allow_remote=True)
+
+
+def test_what_a_table_cannot_hold_is_carried_as_text(tmp_path: Path) -> None:
+    text = '{"t1": "a.tif", "t2": "b.tif", "big": 99999999999999999999, "half": "\\ud800", "n": 3}'
+    (row,) = rows_of(tmp_path, text, "pairs.jsonl")
+    assert row.carried == {"big": "99999999999999999999", "half": "\\ud800", "n": 3}
+    half = '{"id": "x", "t1": "a\\ud800.tif", "t2": "b.tif"}'
+    assert "row 1: a name must be UTF-8" in refusal(tmp_path, half, "pairs.jsonl")

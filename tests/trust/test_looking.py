@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import rasterio
@@ -250,3 +254,41 @@ def test_polygons_are_read_from_files_only(place: Path) -> None:
     )
     with pytest.raises(DataError, match="a vector file GDAL reads"):
         open_shapes("b.vrt")
+
+
+@pytest.mark.parametrize("suffix", [".ovr", ".msk", ".ovr.msk"])
+def test_what_lies_beside_an_image_is_no_way_to_another_machine(
+    place: Path, suffix: str, bait: list[str]
+) -> None:
+    away = vrt(place / "away.vrt", source(f"/vsicurl/http://127.0.0.1:{bait[0]}/x.tif")).read_text()
+    with zipfile.ZipFile("b.zip", "w") as archive:
+        archive.write("a.tif")
+        archive.writestr(f"a.tif{suffix}", away)
+        if suffix == ".ovr.msk":
+            write(place / "a.tif.ovr", image(0))
+            archive.write("a.tif.ovr")
+    (place / f"a.tif{suffix}").write_text(away)
+    with pytest.raises(DataError, match="names"):
+        open_raster("a.tif")
+    with suppress(DataError):
+        open_raster("/vsizip/b.zip/a.tif")
+    assert bait[1:] == []
+
+
+@pytest.fixture
+def bait() -> Iterator[list[str]]:
+    """A port of this machine at which nobody is to ask, and all that was asked."""
+    asked: list[str] = []
+
+    class Noting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815 — as http.server calls it
+
+    with HTTPServer(("127.0.0.1", 0), Noting) as server:
+        asked.append(str(server.server_port))
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield asked
+        server.shutdown()

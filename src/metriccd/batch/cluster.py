@@ -125,7 +125,14 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": HERE, "port": 0, "dashboard": False, "allowed_failures": 0},
+        "options": {
+            "host": HERE,
+            "port": 0,
+            "dashboard": False,
+            # Of two batches the second one would warn that 8787 is taken.
+            "dashboard_address": f"{HERE}:0",
+            "allowed_failures": 0,
+        },
     }
     with (
         SpecCluster(

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from metriccd.batch.table import Rows
 from metriccd.errors import DataError
@@ -42,7 +41,7 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
     features = _features(path)
     places: dict[str, list[tuple[str, int, Mapping[str, Any]]]] = {}
     for number, item in enumerate(features, start=1):
-        place, when = _place(item), (item.get("properties") or {}).get("datetime")
+        place, when = _place(item), item["properties"].get("datetime")
         if not place or not isinstance(when, str) or not isinstance(item.get("id"), str):
             raise DataError(
                 f"{path.name}, feature {number}: an item must have an id, a datetime, and a place "
@@ -84,10 +83,7 @@ def _features(path: Path) -> Sequence[Mapping[str, Any]]:
         reason = str(error).splitlines()[0][:200]
         raise DataError(f"a collection must be JSON in UTF-8: {path}: {reason}") from None
     features = found.get("features") if isinstance(found, dict) else None
-    if not isinstance(features, list) or not all(
-        isinstance(each, dict) and "stac_version" in each and isinstance(each.get("assets"), dict)
-        for each in features
-    ):
+    if not isinstance(features, list) or not all(map(_is_item, features)):
         raise DataError(
             f"a manifest in JSON must be a FeatureCollection of STAC items: {path} is not; "
             "give pairs as CSV or JSON Lines"
@@ -95,8 +91,18 @@ def _features(path: Path) -> Sequence[Mapping[str, Any]]:
     return features
 
 
+def _is_item(feature: Any) -> bool:
+    """Whether a feature has the parts of an item, of the types that STAC gives them."""
+    kinds = {"properties": dict, "assets": dict, "links": list}
+    return (
+        isinstance(feature, dict)
+        and "stac_version" in feature
+        and all(isinstance(feature.setdefault(k, kind()), kind) for k, kind in kinds.items())
+    )
+
+
 def _place(item: Mapping[str, Any]) -> str | None:
-    said = item.get("properties") or {}
+    said = item["properties"]
     for names in PLACES:
         if all(said.get(name) not in (None, "") for name in names):
             return "-".join(str(said[name]) for name in names)
@@ -105,7 +111,7 @@ def _place(item: Mapping[str, Any]) -> str | None:
         return None
     try:
         return "bbox " + " ".join(f"{float(value):.{DIGITS}f}" for value in corners)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -127,13 +133,13 @@ def _assets(assets: Mapping[str, Any], base: str) -> Iterator[tuple[str, dict[st
         elif "://" not in href:
             href = str(Path(base).parent / href)
         elif href.startswith("file://"):
-            href = urlsplit(href).path
+            href = href.removeprefix("file://")
         yield key, {**asset, "href": href}
 
 
 def _self_of(item: Mapping[str, Any]) -> str | None:
     """The address an item has given itself, to which names of its assets are relative."""
-    for link in item.get("links") or ():
+    for link in item["links"]:
         href = link.get("href") if isinstance(link, dict) and link.get("rel") == "self" else None
         if isinstance(href, str) and ("://" in href or Path(href).is_absolute()):
             return href

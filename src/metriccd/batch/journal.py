@@ -10,11 +10,26 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, BinaryIO
 
 from metriccd.errors import OutputError
 
 JOURNAL = "journal.jsonl"
+# Types of what an entry holds, of the figures in it, and how many things are told of each file.
+ENTRY: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(("id", "status", "key", "error", "footprint"), str),
+    **dict.fromkeys(("content", "summary"), dict),
+    "seconds": int | float,
+    "attempts": int,
+}
+FIGURES: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(("changed_share", "area_m2", "threshold"), int | float),
+    **dict.fromkeys(("rule", "certainty"), str),
+    "objects": int,
+    "warnings": list,
+}
+STAMPED, MANY = 5, 2**53
 
 
 class Journal:
@@ -30,11 +45,15 @@ class Journal:
             OutputError: It cannot be written.
         """
         self._places: dict[str, int] = {}
+        if (out / JOURNAL).is_symlink():
+            # A file elsewhere is not ours to write.
+            raise OutputError(f"the journal must be a file: {out / JOURNAL} is a link; remove it")
         try:
             self._stream: BinaryIO = (out / JOURNAL).open("a+b")
             self._read()
         except OSError as error:
-            raise OutputError(f"OUT must be writable: {out / JOURNAL}: {error.strerror}") from None
+            reason = error.strerror or error
+            raise OutputError(f"OUT must be writable: {out / JOURNAL}: {reason}") from None
 
     def __enter__(self) -> Journal:
         return self
@@ -70,9 +89,31 @@ class Journal:
         place, last = 0, b"\n"
         for line in self._stream:
             # What was cut off is no JSON.
-            with suppress(ValueError, TypeError, KeyError):
-                self._places[str(json.loads(line)["id"])] = place
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                if _is_entry(entry):
+                    self._places[entry["id"]] = place
             place, last = place + len(line), line
         if not last.endswith(b"\n"):
             self._stream.write(b"\n")
             self._stream.flush()
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a line holds what a batch writes, by the types that those who read it count on."""
+    if not isinstance(entry, dict) or not _fits(entry, ENTRY) or entry.get("id") is None:
+        return False
+    if "key" in entry and entry.get("content") is None:
+        return False
+    content, figures = entry.get("content") or {}, entry.get("summary") or {}
+    return (
+        all(isinstance(each, list) and len(each) == STAMPED for each in content.values())
+        and _fits(figures, FIGURES)
+        and all(isinstance(each, str) for each in figures.get("warnings") or ())
+        and (figures.get("objects") or 0) < MANY
+    )
+
+
+def _fits(found: Mapping[str, Any], kinds: Mapping[str, type | UnionType]) -> bool:
+    """Whether what is there is of these types; nothing need be there."""
+    return all(isinstance(found.get(name), kind | NoneType) for name, kind in kinds.items())

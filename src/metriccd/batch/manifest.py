@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from metriccd.batch.collection import read_collection
 from metriccd.batch.table import read_table, wrong
 from metriccd.errors import DataError, MetricCDError, OutputError
-from metriccd.trust import is_remote
+from metriccd.trust import is_remote, require_file
 
 COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
@@ -27,6 +27,8 @@ UNSAFE, LONGEST = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]'), 120
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 # Rows of one manifest, which are held in memory, and sets of options that are kept at hand.
 MOST, KEPT = 1_000_000, 1024
+# Whole numbers of the user's own that a table holds as such.
+MOST_BITS = 2**63
 # How like an option a column of the user's own may be called: "region" is not "direction".
 NEAR = 0.8
 
@@ -116,6 +118,7 @@ def read_manifest(
     Raises:
         DataError: It cannot be read, or a row is wrong: the message says which.
     """
+    require_file(path)
     reader = _Reader(path=path, grammar=grammar, allow_remote=allow_remote)
     collection = path.suffix.lower() in COLLECTIONS
     texts: dict[Path, str] = {}
@@ -168,7 +171,7 @@ class _Reader:
             if (option := self.names[name]) and option not in PAIR
         }
         carried = {
-            name: value if isinstance(value, str | int | float | bool) else str(value)
+            _text(name): value if isinstance(value, float | bool) else _plain(value)
             for name, value in said.items()
             if self.names[name] is None
         }
@@ -263,6 +266,10 @@ class _Reader:
         """
         if "\0" in name or "\n" in name:
             self.wrong(number, f"a name must be one line of text: got {name!r}", "rename the file")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            self.wrong(number, f"a name must be UTF-8: got {name!r}", "rename the file")
         if is_remote(name):
             if not self.allow_remote:
                 shown = name.split("?", maxsplit=1)[0][:200]
@@ -291,6 +298,16 @@ class _Reader:
 
     def wrong(self, number: int, what: str, remedy: str) -> NoReturn:
         wrong(self.path, number, what, remedy)
+
+
+def _plain(value: Any) -> str | int:
+    """A cell of the user's own as a summary can hold it: text, or a number of 64 bits."""
+    return value if isinstance(value, int) and -MOST_BITS <= value < MOST_BITS else _text(value)
+
+
+def _text(value: Any) -> str:
+    """Text as UTF-8 can hold it: JSON may have halves of characters."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def made_id(t1: str, t2: str) -> str:

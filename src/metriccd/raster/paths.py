@@ -57,9 +57,13 @@ def opened(path: str, *, maybe_vrt: bool = True) -> Iterator[DatasetReader]:
         path: Its name.
         maybe_vrt: Whether it may be a VRT; False where nobody knows what that would name.
     """
-    # Servers are asked for the files beside an image one by one, not for lists of all they have.
-    beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"} if is_remote(gdal_path(path)) else {}
-    with warnings.catch_warnings(), rasterio.Env(**beside):
+    if is_remote(gdal_path(path)):
+        # Files beside an image are asked for one by one, not for lists of all a server has.
+        told = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+    else:
+        # Headers in an archive, which nobody can look at first, may name servers: no name is none.
+        told = {} if maybe_vrt else {"CPL_VSIL_CURL_ALLOWED_FILENAME": "none"}
+    with warnings.catch_warnings(), rasterio.Env(**told):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         drivers = without_drivers()
         with _reader(path, list(drivers if maybe_vrt else drivers[1:])) as dataset:

@@ -18,6 +18,8 @@ from metriccd.trust.names import (
 from metriccd.trust.policy import trusted
 from metriccd.trust.vrt import MAX_SOURCES, Source, is_vrt, named_beside, sources_of, too_many
 
+# What GDAL opens with an image, by its name, whatever is in it.
+BESIDE = (".ovr", ".OVR", ".msk", ".MSK")
 # VRTs within VRTs.
 DEEP = 16
 # Letters of a name that those of the files beside it begin with too: LC08_L1TP_…_B4, …_MTL.
@@ -120,8 +122,16 @@ class _Look:
             if path.is_file():
                 named = [*(sources_of(path) if is_vrt(path) else ()), *named_beside(path)]
                 count = self._sources(path, real, named)
+                self._copies(path)
             self.known[real] = count
         return self.known[real]
+
+    def _copies(self, path: Path) -> None:
+        """Looks at smaller copies and masks beside an image, which GDAL opens as any raster."""
+        for suffix in BESIDE:
+            copy = path.with_name(path.name + suffix)
+            if copy.is_file():
+                self.at(copy)
 
     def _sources(self, path: Path, real: str, named: list[Source]) -> int:
         home, count, counts = Path(real).parent, 0, dict[Source, int]()
