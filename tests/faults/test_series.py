@@ -8,7 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 from batch.pairs import crops
 from batch.runs import commanded, kill_session, pixels, until
@@ -24,6 +26,11 @@ def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     files = [folder / f"scene_{date}.tif" for date in dates]
     for file, source in zip(files, ("a-t1.tif", "a-t2.tif", "a-t1.tif"), strict=True):
         shutil.copyfile(folder / source, file)
+    # The first date again, seen by another sun.
+    with rasterio.open(files[2], "r+") as dataset:
+        seen = dataset.read()
+        noise = np.random.default_rng(0).integers(0, 4, seen.shape, dtype=seen.dtype)
+        dataset.write(np.minimum(seen, 250) + noise)
     return list(map(str, files))
 
 

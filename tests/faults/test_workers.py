@@ -83,7 +83,7 @@ def test_a_worker_that_stands_still_before_a_batch_begins_is_told_of(
 ) -> None:
     with crew.opened(tmp_path) as client:
         processes = list(client.run(os.getpid).values())
-    monkeypatch.setattr(cluster, "COMES", 2.0)
+    monkeypatch.setattr(cluster, "SAY", 2.0)
     psutil.Process(processes[0]).suspend()
     try:
         with pytest.raises(ClusterError, match="must answer"), crew.opened(tmp_path):

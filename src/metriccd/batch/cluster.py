@@ -23,6 +23,8 @@ from metriccd.errors import ClusterError
 
 # Seconds in which a scheduler must answer, and its first worker be there.
 ANSWERS, COMES = 10.0, 60.0
+# Seconds in which all workers must say what they run: on a busy machine imports take minutes.
+SAY = 300.0
 # Seconds without a scheduler that was there after which it is lost.
 LOST = 30.0
 # Rounds that a thread of OpenMP waits for another: few, as every core has other work.
@@ -197,10 +199,10 @@ def _require_alike(client: Client, address: str, out: Path) -> None:
         return client.run(_account, str(out), asynchronous=True)
 
     try:
-        told = client.sync(ask, callback_timeout=COMES)
+        told = client.sync(ask, callback_timeout=SAY)
     except TimeoutError:
         raise ClusterError(
-            f"workers must answer: not all of {address} did within {COMES:.0f} s; end those that "
+            f"workers must answer: not all of {address} did within {SAY:.0f} s; end those that "
             "hang"
         ) from None
     except Exception as error:
