@@ -123,7 +123,14 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": HERE, "port": 0, "dashboard": False, "allowed_failures": 0},
+        "options": {
+            "host": HERE,
+            "port": 0,
+            "dashboard": False,
+            # Any port: of two batches the second would warn that Dask's own is taken.
+            "dashboard_address": f"{HERE}:0",
+            "allowed_failures": 0,
+        },
     }
     with (
         SpecCluster(
