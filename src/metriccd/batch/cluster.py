@@ -131,7 +131,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
             "host": HERE,
             "port": 0,
             "dashboard": False,
-            # Of two batches the second one would warn that 8787 is taken.
+            # Any port: of two batches the second would warn that Dask's own is taken.
             "dashboard_address": f"{HERE}:0",
             "allowed_failures": 0,
         },
