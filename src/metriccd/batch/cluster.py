@@ -202,8 +202,7 @@ def _require_alike(client: Client, address: str, out: Path) -> None:
         told = client.sync(ask, callback_timeout=SAY)
     except TimeoutError:
         raise ClusterError(
-            f"workers must answer: not all of {address} did within {SAY:.0f} s; end those that "
-            "hang"
+            f"workers must answer: not all of {address} did within {SAY:.0f} s; end those that hang"
         ) from None
     except Exception as error:
         reason = str(error).splitlines()[0][:200]
