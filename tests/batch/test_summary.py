@@ -128,3 +128,13 @@ def test_the_page_of_a_hundred_thousand_pairs_opens_in_a_browser(tmp_path: Path)
     assert told.count("<img") == told.count('class="row"')
     assert 'src="thumbnails/pair%200.jpg"' in told
     assert re.search(r'<path class="done" d="M', told)
+
+
+def test_links_where_the_summary_is_made_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with Place.opened(tmp_path / "out") as place, Journal(place.out) as journal:
+        for name in (SUMMARY, INDEX):
+            (place.out / f".{name}").symlink_to(tmp_path / "mine")
+        write_summary(rows_of(1), journal, place)
+        assert not any(path.is_symlink() for path in place.out.iterdir())
+    assert (tmp_path / "mine").read_text() == "mine"

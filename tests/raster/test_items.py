@@ -20,6 +20,7 @@ from metriccd.cli import main
 from metriccd.errors import DataError
 from metriccd.pair.pair import read_pair
 from metriccd.raster.items import open_item
+from metriccd.raster.source import open_raster
 from metriccd.trust import Trust
 from raster_files import TRANSFORM, UTM, image
 
@@ -200,3 +201,9 @@ def test_an_item_that_cannot_be_read_is_named_without_its_secrets() -> None:
         open_item("http://me:secret@127.0.0.1:9/item.json?token=secret", ["red"])
     assert "127.0.0.1" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_json_that_never_ends_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="must be a raster"):
+        open_raster(tmp_path / "deep.json")

@@ -34,6 +34,7 @@ def write_index(table: gpd.GeoDataFrame, target: Path) -> None:
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     before, after = template.split(HOLE)
     partial = target.with_name(f".{target.name}")
+    partial.unlink(missing_ok=True)
     partial.write_text(before + data + after, encoding="utf-8", errors="replace")
     partial.replace(target)
 

@@ -14,7 +14,9 @@ from metriccd.output import RECORD, Lock
 
 # The file by which a folder is known as a batch, which may be gone on with.
 MARKER = "batch.json"
-LOCK = ".lock"
+# Bytes of a marker: one of ours has some dozens.
+LARGEST = 4096
+LOCK, PARTIAL = ".lock", f".{MARKER}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Place:
             OutputError: It holds something else, cannot be written, or another batch writes it.
         """
         out = out.absolute()
-        known = (out / MARKER).is_file()
+        known = _is_ours(out / MARKER)
         if not known and out.exists() and not _is_new(out):
             raise OutputError(
                 f"OUT must be new, or an earlier batch to go on with: {out} is neither; "
@@ -55,7 +57,9 @@ class Place:
                 )
             if not known:
                 content = {"metriccd": version("metriccd")}
-                (out / MARKER).write_text(json.dumps(content), encoding="utf-8")
+                partial = out / PARTIAL
+                partial.write_text(json.dumps(content), encoding="utf-8")
+                partial.replace(out / MARKER)
             yield cls(out=out)
 
     def result(self, name: str) -> Path:
@@ -71,6 +75,16 @@ class Place:
         return self.out / "thumbnails" / f"{name}.jpg"
 
 
+def _is_ours(marker: Path) -> bool:
+    """Whether a file is what a batch writes, and not another program's of the same name."""
+    try:
+        small = marker.is_file() and marker.stat().st_size < LARGEST
+        content = json.loads(marker.read_bytes()) if small else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and "metriccd" in content
+
+
 def _is_new(out: Path) -> bool:
-    """Whether a folder holds nothing, or nothing but the lock of a batch that is just beginning."""
-    return out.is_dir() and {path.name for path in out.iterdir()} <= {LOCK}
+    """Whether a folder holds nothing, or nothing but what a batch begins with."""
+    return out.is_dir() and {path.name for path in out.iterdir()} <= {LOCK, PARTIAL}

@@ -35,6 +35,8 @@ def write_summary(rows: Sequence[Row], journal: Journal, place: Place) -> None:
     table = summary_of(rows, journal, place)
     try:
         partial = place.out / f".{SUMMARY}"
+        # It may be a link, which would be followed.
+        partial.unlink(missing_ok=True)
         table.to_parquet(partial, index=False, compression="zstd")
         partial.replace(place.out / SUMMARY)
         write_index(table, place.out / INDEX)

@@ -33,6 +33,7 @@ def draw_thumbnail(folder: Path, target: Path) -> None:
     picture = Image.fromarray(np.concatenate([before, gap, after, gap, tinted], axis=1))
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}")
+    partial.unlink(missing_ok=True)
     picture.save(partial, "jpeg", quality=QUALITY)
     partial.replace(target)
 

@@ -341,7 +341,7 @@ def _stac(path: str) -> DataError | None:
         return None
     try:
         item: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(item, dict) or "stac_version" not in item:
         return None
