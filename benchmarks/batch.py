@@ -44,7 +44,8 @@ def make_pairs(folder: Path, count: int, side: int, preset: str) -> Manifest:
     for number in range(count):
         scene = land_scene(side, side, seed=number)
         for date, image in (("t1", scene.t1), ("t2", scene.t2)):
-            shown = np.clip(np.moveaxis(image[:3], 0, -1) / image.max() * 255, 1, 255)
+            part = np.moveaxis(image[:3, :side, :side], 0, -1)
+            shown = np.clip(part / image.max() * 255, 1, 255)
             Image.fromarray(shown.astype(np.uint8)).save(folder / f"{number}-{date}.png")
         t1, t2 = (str(folder / f"{number}-{date}.png") for date in ("t1", "t2"))
         rows.append(Row(number=number, id=f"p{number}", t1=t1, t2=t2, shared=asked))

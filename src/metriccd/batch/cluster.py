@@ -31,6 +31,8 @@ LOST = 30.0
 SPINS = "1000"
 # The address of this machine alone: no port is open to others.
 HERE = "127.0.0.1"
+# What Dask serves over HTTP is there all the same, on any free port: of this machine.
+WITHOUT_PAGE = {"dashboard": False, "dashboard_address": f"{HERE}:0"}
 CONFIG = {
     # A worker gets a pair when it is free: one that dies takes no others with it.
     "distributed.scheduler.worker-saturation": 1.0,
@@ -116,27 +118,21 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
             "options": {
                 "nthreads": 1,
                 "memory_limit": max(int(MEMORY_LIMIT / count), 2 << 30),
-                "env": _environment(threads, cards[number % len(cards)] if cards else None),
+                "env": {"CUDA_VISIBLE_DEVICES": cards[number % len(cards)]} if cards else {},
                 "host": HERE,
                 "plugins": (Warm(),),
                 "silence_logs": logging.CRITICAL,
-                "dashboard": False,
+                **WITHOUT_PAGE,
             },
         }
         for number in range(count)
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {
-            "host": HERE,
-            "port": 0,
-            "dashboard": False,
-            # Any port: of two batches the second would warn that Dask's own is taken.
-            "dashboard_address": f"{HERE}:0",
-            "allowed_failures": 0,
-        },
+        "options": {"host": HERE, "port": 0, "allowed_failures": 0, **WITHOUT_PAGE},
     }
     with (
+        _inherited(_environment(threads)),
         SpecCluster(
             specs, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
         ) as cluster,
@@ -152,16 +148,35 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
             raise
 
 
-def _environment(threads: int, card: str | None) -> Mapping[str, str]:
-    """What a worker finds in its environment when it starts."""
+def _environment(threads: int) -> dict[str, str]:
+    """What all workers find in their environment when they start.
+
+    Fewer threads are taken where the user asks for fewer.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(threads, int(asked)) if asked.isdecimal() and int(asked) else threads
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    found = dict.fromkeys(names, str(threads)) | {
+    return dict.fromkeys(names, str(threads)) | {
         "GOMP_SPINCOUNT": SPINS,
         "MPLBACKEND": "agg",
         # GDAL would take all cores for each file.
         "GDAL_NUM_THREADS": str(threads),
     }
-    return found if card is None else found | {"CUDA_VISIBLE_DEVICES": card}
+
+
+@contextlib.contextmanager
+def _inherited(surroundings: Mapping[str, str]) -> Iterator[None]:
+    """Lets processes that are started meanwhile inherit an environment.
+
+    Libraries look at it when they are imported, which is before Dask sets what is a worker's own.
+    """
+    before = dict(os.environ)
+    os.environ.update(surroundings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

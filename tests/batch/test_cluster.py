@@ -1,0 +1,51 @@
+"""The cluster: processes of this machine that no other machine reaches, on their share of cores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from metriccd.batch.cluster import Cluster, cores, gpus
+
+
+def environment() -> dict[str, object]:
+    """What a worker tells of itself."""
+    names = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "GDAL_NUM_THREADS", "MPLBACKEND")
+    return {name: os.environ.get(name) for name in names} | {"torch": torch.get_num_threads()}
+
+
+def listening() -> set[str]:
+    """Addresses at which this process and those below it wait for others."""
+    here = psutil.Process()
+    found = [each.net_connections() for each in (here, *here.children(recursive=True))]
+    return {each.laddr.ip for every in found for each in every if each.status == psutil.CONN_LISTEN}
+
+
+def test_workers_are_reached_from_this_machine_only_and_share_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "20000")
+    before, surroundings = listening(), dict(os.environ)
+    with Cluster(workers=1, device="cpu").opened(tmp_path) as client:
+        assert listening() - before <= {"127.0.0.1"}
+        (told,) = client.run(environment).values()
+        assert list(client.nthreads().values()) == [1]
+    assert dict(os.environ) == surroundings
+    threads = str(cores())
+    assert (told["OMP_NUM_THREADS"], told["GDAL_NUM_THREADS"]) == (threads, threads)
+    assert told["torch"] == cores()
+    assert int(told["GOMP_SPINCOUNT"]) <= 1000
+    assert told["MPLBACKEND"] == "agg"
+
+
+def test_there_is_a_worker_for_each_gpu_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpus("cpu") == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5")
+    assert gpus("auto") == gpus("cuda") == ["3", "GPU-5"]
+    assert gpus("cpu") == []
