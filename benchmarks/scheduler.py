@@ -18,6 +18,7 @@ import logging
 import multiprocessing
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -208,7 +209,7 @@ def manifest_of(path: Path, out: Path) -> Manifest:
 
 def run(manifest: Manifest, out: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """The batch on workers that do nothing."""
-    port, scratch = 18786, str(asked.scratch / "workers")
+    port, scratch = free_port(), str(asked.scratch / "workers")
     address = f"tcp://127.0.0.1:{port}"
     share = -(-asked.workers // asked.processes)
     fork = multiprocessing.get_context("fork")
@@ -239,6 +240,12 @@ def run(manifest: Manifest, out: Path, asked: argparse.Namespace) -> dict[str, A
         for each in (*others, scheduler):
             each.kill()
             each.join()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def wait_for(address: str, workers: int) -> None:
