@@ -33,7 +33,7 @@ from metriccd.batch.manifest import Row
 from metriccd.demo.synthetic import land_scene
 
 # Small pairs: what they take is what is not of their size.
-SMALL, MANY = 32, 40
+SMALL, MANY = 64, 40
 WORKERS = (1, 2)
 
 
