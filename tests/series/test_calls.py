@@ -29,19 +29,19 @@ OURS = {
 
 
 class Place:
-    """A place of EGY-BCD, that can be seen again as it was at either date."""
+    """A part of the town of `beijing`, that can be seen again as it was at either date."""
 
-    def __init__(self, data: Path, folder: Path, side: int = 128) -> None:
+    def __init__(self, data: Path, folder: Path) -> None:
         self.folder = folder
-        self.t1, self.t2 = (
-            np.moveaxis(np.asarray(Image.open(data / "egy" / date / "train_2.png")), -1, 0)
-            for date in ("t1", "t2")
+        part = (slice(256, 384), slice(0, 128))
+        t1, t2 = (
+            np.asarray(Image.open(data / "beijing" / date / "a.jpg")) for date in ("t1", "t2")
         )
         self.t1, self.t2 = (
-            np.maximum(each[:, :side, :side], 1).astype(np.float32) for each in (self.t1, self.t2)
+            np.maximum(np.moveaxis(each[part], -1, 0), 1).astype(np.float32) for each in (t1, t2)
         )
-        truth = np.asarray(Image.open(data / "egy" / "reference" / "train_2.png"))
-        self.changed = truth[:side, :side] > 127
+        truth = np.asarray(Image.open(data / "beijing" / "reference" / "a.png"))
+        self.changed = truth.reshape(*truth.shape[:2], -1)[*part, 0] > 127
         self.random = np.random.default_rng(0)
 
     def again(self, pixels: np.ndarray) -> np.ndarray:
@@ -73,18 +73,14 @@ def test_what_is_undone_by_the_next_image_is_transient(place: Place, tmp_path: P
     found = kind == TRANSIENT
     first = band(tmp_path / "out/pairs/2019-06-01_2020-06-02", "change") == 1
     assert found[first].mean() > 0.98
-    assert found[place.changed].mean() > 0.5  # of all that the reference says
-    assert place.changed[found].mean() > 0.85
+    assert found[place.changed].mean() > 0.9  # of all that the reference says
+    assert place.changed[found].mean() > 0.5
     assert (band(tmp_path / "out", "first_change") == 0).mean() > 0.98
     assert set(np.unique(band(tmp_path / "out", "first_change", 2))) == {0, 18415}
     assert summary["kinds"]["persistent"]["share"] < 0.01
     table = gpd.read_file(tmp_path / "out/series.gpkg", layer="series")
     transient = table[table["change"] == "transient"]
     assert set(transient["first_date"].dt.strftime("%Y-%m-%d")) == {"2020-06-02"}
-    # The order of the arguments does not matter.
-    series(tmp_path / "other", [files[1], files[2], files[0]], **FAST)
-    for name in ("first_change", "changes", "persistence"):
-        assert np.array_equal(band(tmp_path / "out", name), band(tmp_path / "other", name))
 
 
 def test_what_stays_is_persistent_from_the_image_that_shows_it_first(
@@ -95,7 +91,7 @@ def test_what_stays_is_persistent_from_the_image_that_shows_it_first(
     out = tmp_path / "out"
     series(out, files[::-1], **FAST)
     assert {path.name for path in out.iterdir()} == OURS
-    pairs = sorted(path.name for path in (out / "pairs").iterdir())
+    pairs = sorted(path.name for path in (out / "pairs").iterdir() if path.is_dir())
     assert pairs == sorted(
         f"{DAYS[i]}_{DAYS[j]}" for i, j in ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3))
     )
@@ -104,8 +100,8 @@ def test_what_stays_is_persistent_from_the_image_that_shows_it_first(
     kind, first = band(out, "persistence"), band(out, "first_change")
     dated = first > 0
     assert (first[dated] == 18781).mean() > 0.98
-    assert dated[place.changed].mean() > 0.5
-    assert place.changed[dated].mean() > 0.85
+    assert dated[place.changed].mean() > 0.9
+    assert place.changed[dated].mean() > 0.5
     assert (kind[dated] == PERSISTENT).mean() > 0.98
     for name, bands in (("first_change", 2), ("changes", 3), ("persistence", 1)):
         path = out / f"{name}.tif"
@@ -159,15 +155,15 @@ def test_one_file_given_three_times_is_refused_in_a_line(place: Place, tmp_path:
 def test_a_pixel_that_one_image_lacks_is_told_by_the_others(place: Place, tmp_path: Path) -> None:
     files = place.taken(place.t1, place.again(place.t1), place.again(place.t2))
     cloud = np.zeros((1, 128, 128), np.uint8)
-    cloud[0, :, :40] = 1
+    cloud[0, :64] = 1
     mask = write(tmp_path / "cloud.tif", cloud)
     series(tmp_path / "out", files, masks_of={2: str(mask)}, **FAST)
     seen = band(tmp_path / "out", "changes", 3)
-    assert np.unique(seen[:, :40]).tolist() == [2]
-    assert np.unique(seen[:, 40:]).tolist() == [3]
-    under = (slice(None), slice(0, 40))
+    assert np.unique(seen[:64]).tolist() == [2]
+    assert np.unique(seen[64:]).tolist() == [3]
+    under = (slice(0, 64), slice(None))
     first = band(tmp_path / "out", "first_change")[under]
-    assert (first == 18781)[place.changed[under]].mean() > 0.5
+    assert (first == 18781)[place.changed[under]].mean() > 0.8
 
 
 def test_a_pixel_that_all_but_one_image_lack_is_no_data(place: Place, tmp_path: Path) -> None:
@@ -244,7 +240,8 @@ def test_another_image_is_added_without_comparing_the_old_ones_again(
     with pytest.raises(OutputError, match="must not exist"):
         series(out, files, **FAST)
     told: list[str] = []
-    series(out, files, overwrite=True, progress=count(told), **FAST)
+    # Nor does the order of the arguments matter.
+    series(out, [files[2], files[0], files[1]], overwrite=True, progress=count(told), **FAST)
     assert told.count("checksums") == 2
     told.clear()
     series(out, files[:2], overwrite=True, progress=count(told), threshold=0.4, **FAST)
@@ -266,3 +263,16 @@ def test_images_that_share_no_ground_are_refused_with_the_pair_that_they_are(
 def test_an_unknown_argument_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'tresh'"):
         series(tmp_path / "out", ["a", "b"], tresh=1)
+
+
+@pytest.mark.slow
+def test_workers_find_what_one_process_finds(place: Place, tmp_path: Path) -> None:
+    files = place.taken(place.t1, place.t2, place.again(place.t2))
+    series(tmp_path / "one", files, **FAST)
+    series(tmp_path / "two", files, workers=2, **FAST)
+    for name in ("first_change", "changes", "persistence"):
+        assert np.array_equal(band(tmp_path / "one", name), band(tmp_path / "two", name))
+    write(files[1], np.full((3, 128, 128), 7, np.uint8))
+    with pytest.raises(DataError, match="pair 2019-06-01_2020-06-02: an image must have contrast"):
+        series(tmp_path / "three", files, workers=2, **FAST)
+    assert pairs_kept(tmp_path / "three") == 1

@@ -86,8 +86,9 @@ def series(
         shared = [*map(file_of_mask, several(asked.get("masks", ()))), asked.get("aoi")]
         files = [*files_in(found), *(each for each in shared if isinstance(each, str | Path))]
         with (
-            output_folder(target, overwrite=overwrite, inputs=files) as folder,
+            # What is kept goes once OUT is in its place.
             kept_pairs(target) as kept,
+            output_folder(target, overwrite=overwrite, inputs=files) as folder,
         ):
             pairs = comparisons(found, asked)
             names = [each.name for each in pairs]
@@ -129,11 +130,11 @@ def _write(
         pairs = [neighbors[pair] for pair in pairwise(range(len(found)))]
         drawn = Drawn(
             series=found,
-            shares=[each.share for each in pairs],
-            lasting=[
-                int(pixels) / max(each.record["valid_pixels"], 1)
-                for pixels, each in zip(counts.lasted[1:], pairs, strict=True)
-            ],
+            lasting=(counts.lasted[1:] / max(summary["valid_pixels"], 1)).tolist(),
+            # An image that differed alone is a change into it and one back.
+            passing=(
+                (counts.passed[1:] + counts.passed[:-1]) / max(summary["valid_pixels"], 1)
+            ).tolist(),
             dates=counts.date_picture,
             kinds=counts.kind_picture,
             view=_view(pairs[-1], counts.kind_picture.shape),

@@ -34,13 +34,14 @@ def kept_pairs(out: Path) -> Iterator[Path]:
         KeyboardInterrupt: It says what is kept.
     """
     folder = pairs_path(out)
+    missing = [path for path in folder.parents if not path.exists()]
     try:
         if os.path.lexists(folder) and not _is_ours(folder):
             raise OutputError(
                 f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move it, "
                 "or choose another folder"
             )
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         Marker({}).write(folder)
     except OSError as error:
         raise OutputError(f"OUT must be writable: {folder}: {error.strerror}") from None
@@ -48,7 +49,7 @@ def kept_pairs(out: Path) -> Iterator[Path]:
         yield folder
         Marker.of(folder).clear(folder)
     except KeyboardInterrupt as interrupt:
-        if not str(interrupt) and pairs_kept(out):
+        if not str(interrupt) and any(path.is_dir() for path in folder.iterdir()):
             raise KeyboardInterrupt(
                 f"{pairs_kept(out)} pairs are kept in {folder}; the same command goes on"
             ) from None
@@ -58,6 +59,8 @@ def kept_pairs(out: Path) -> Iterator[Path]:
         with suppress(OSError):
             if not any(path.suffix == ".key" for path in folder.iterdir()):
                 Marker.of(folder).clear(folder)
+            for path in missing:
+                path.rmdir()
 
 
 def _is_ours(folder: Path) -> bool:

@@ -32,8 +32,8 @@ class Drawn:
 
     Attributes:
         series: The images, in the order of time.
-        shares: Changed share of each pair of neighbors.
-        lasting: Share that changed there and lasted.
+        lasting: Share of the pixels that changed between neighbors, and stayed so.
+        passing: Share in which one of them differed alone.
         dates: Image of the first change of each pixel; 0 never, NaN without data.
         kinds: What became of each pixel.
         view: The last image for display, in [0, 1]; None where it does not lie on the rasters.
@@ -42,8 +42,8 @@ class Drawn:
     """
 
     series: Sequence[Dated]
-    shares: Sequence[float]
     lasting: Sequence[float]
+    passing: Sequence[float]
     dates: Float32[np.ndarray, "row col"] = field(repr=False)
     kinds: UInt8[np.ndarray, "row col"] = field(repr=False)
     view: Float[np.ndarray, "3 row col"] | None = field(repr=False)
@@ -94,13 +94,13 @@ def draw_timeline(drawn: Drawn) -> bytes:
 def _draw_bars(ax: Axes, drawn: Drawn, colors: Sequence[Color]) -> None:
     stamps = np.array([each.stamp for each in drawn.series], float)
     starts, widths = stamps[:-1], np.diff(stamps)
-    lasting = np.minimum(drawn.lasting, drawn.shares)
-    passing = np.asarray(drawn.shares) - lasting
+    lasting, passing = np.asarray(drawn.lasting), np.asarray(drawn.passing)
+    shares = lasting + passing
     shades = ["#{:02x}{:02x}{:02x}".format(*color) for color in colors]
     edges: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 1.5}
     ax.bar(starts, lasting, widths, color=shades, **edges)
     ax.bar(starts, passing, widths, bottom=lasting, color=PASSING, **edges)
-    for start, width, share in zip(starts, widths, drawn.shares, strict=True):
+    for start, width, share in zip(starts, widths, shares, strict=True):
         ax.annotate(
             f"{share:.1%}",
             (start + width / 2, share),
@@ -121,7 +121,7 @@ def _draw_bars(ax: Axes, drawn: Drawn, colors: Sequence[Color]) -> None:
     for label in ax.get_xticklabels()[-1:]:
         label.set_horizontalalignment("right")
     ax.set_xlim(stamps[0], stamps[-1])
-    ax.set_ylim(0, 1.18 * max(*drawn.shares, 1e-6))
+    ax.set_ylim(0, 1.18 * max(shares.max(), 1e-6))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_ylabel("changed since the image before", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
