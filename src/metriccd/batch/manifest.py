@@ -194,8 +194,8 @@ class _Reader:
             return name
         near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near:
-            what = f"no option {column!r}; did you mean {near[0]}?"
-            self.wrong(number, what, "a column of your own needs another name")
+            what = f"no option {column!r} (did you mean {near[0]}?)"
+            self.wrong(number, what, "correct it, or name a column of your own otherwise")
         return None
 
     def text(self, number: int, name: str, value: Any) -> str:

@@ -143,7 +143,7 @@ LogFile = Annotated[
     Path | None, typer.Option("--log-file", help="File to add a dated line for each stage to.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result in OUT.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in OUT.")]
 First = Annotated[
     str, typer.Argument(metavar="T1", help="First image: a raster, a URL, or a band folder.")
 ]

@@ -75,7 +75,9 @@ def free_mib() -> float | None:
 
 
 def _duration(seconds: float) -> str:
-    """Hours, days or years, whichever reads well."""
+    """Minutes, hours, days or years, whichever reads well."""
+    if seconds < 5400:
+        return "under a minute" if seconds < 60 else f"{seconds / 60:.0f} min"
     hours = seconds / 3600
     if hours < 48:
         return f"{hours:.1f} hours"
