@@ -17,7 +17,7 @@ from metriccd.batch.manifest import Grammar, Row, read_manifest
 from metriccd.cli.options import READERS, arguments_of
 from metriccd.errors import DataError
 
-GRAMMAR = Grammar(readers=READERS, arguments=arguments_of)
+GRAMMAR = Grammar(readers=READERS, arguments=arguments_of, apart=("max_pixels",))
 
 
 def rows_of(folder: Path, text: str | bytes, name: str = "pairs.csv", **options) -> list[Row]:
@@ -111,6 +111,26 @@ def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
 
 
 @pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("vrt://a.tif?bands=1", "vrt://{}/a.tif?bands=1"),
+        ("file://a.tif", "file://{}/a.tif"),
+        ("zip://a.zip!b.tif", "zip://{}/a.zip!b.tif"),
+        ("/vsizip/a.zip/b.tif", "/vsizip/{}/a.zip/b.tif"),
+        ("GTIFF_DIR:2:a.tif", "GTIFF_DIR:2:{}/a.tif"),
+        ('NETCDF:"a.nc":v', 'NETCDF:"{}/a.nc":v'),
+        ("file:///d/a.tif", "file:///d/a.tif"),
+        ("/vsizip//d/a.zip/b.tif", "/vsizip//d/a.zip/b.tif"),
+    ],
+)
+def test_names_of_what_is_in_a_file_are_relative_to_the_manifest(
+    tmp_path: Path, name: str, found: str
+) -> None:
+    (row,) = rows_of(tmp_path, json.dumps({"t1": name, "t2": "b.tif"}) + "\n", "pairs.jsonl")
+    assert row.t1 == found.format(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("t1,t2,min_aera\na,b,1\n", ("row 2", "min_aera", "did you mean min_area")),
@@ -134,6 +154,8 @@ def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
         ("t1,t2\nhttps://host/a.tif?key=1,b\n", ("row 2", "another machine", "--allow-remote")),
         ("t1,t2\na,/vsicurl/http://host/b.tif\n", ("row 2", "another machine")),
         ("t1,t2,mask\na,b,s3://bucket/scl.tif:SCL\n", ("row 2", "another machine")),
+        ("t1,t2,offset\na,b,z\n", ("row 2", "--offset must be auto or a finite number: got z")),
+        ("t1,t2,max-pixels\na,b,9\n", ("row 2", "'max-pixels' is said on the command line only")),
     ],
 )
 def test_what_is_wrong_is_told_with_its_row(tmp_path: Path, text, words) -> None:
@@ -167,7 +189,7 @@ def test_a_manifest_that_is_not_there_or_no_parquet_is_one_line(tmp_path: Path) 
 def test_other_machines_are_asked_where_that_is_allowed(tmp_path: Path) -> None:
     text = "t1,t2\nhttps://host/a.tif,/vsizip/x.zip/b.tif\n"
     (row,) = rows_of(tmp_path, text, allow_remote=True)
-    assert (row.t1, row.t2) == ("https://host/a.tif", "/vsizip/x.zip/b.tif")
+    assert (row.t1, row.t2) == ("https://host/a.tif", f"/vsizip/{tmp_path}/x.zip/b.tif")
 
 
 def test_a_column_that_only_resembles_an_option_a_little_is_the_users(tmp_path: Path) -> None:

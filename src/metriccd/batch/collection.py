@@ -17,6 +17,8 @@ PLACES = (("grid:code",), ("s2:mgrs_tile",), ("landsat:wrs_path", "landsat:wrs_r
 # Digits of degrees, about ten meters, to which footprints of one place agree.
 DIGITS = 4
 LARGEST = 1 << 30
+# Bytes of an id that is made.
+LONGEST = 100
 
 
 def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remote: bool) -> Rows:
@@ -61,7 +63,7 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
             yield (
                 other,
                 {
-                    "id": name[:100],
+                    "id": name.encode()[:LONGEST].decode(errors="ignore").rstrip("-. "),
                     "t1": made[one],
                     "t2": made[other],
                     "stac": True,

@@ -24,6 +24,10 @@ PAIR = ("id", "t1", "t2")
 FILES = {"mask": "masks", "aoi": "aoi", "zones": "zones", "extractor": "extractor"}
 # Characters of an id, which is the name of a folder on any system; and its bytes.
 UNSAFE, LONGEST = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]'), 120
+# What stands before a file's name that is not the file itself, but something in it or said of it.
+INSIDE = re.compile(
+    r'(?:[a-z+]+://|/vsi[a-z0-9]+/|[A-Z][A-Z0-9_]+:"|GTIFF_DIR:(?:off:)?\d+:)(?=[^/"])'
+)
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 # Rows of one manifest, which are held in memory, and sets of options that are kept at hand.
 MOST, KEPT = 1_000_000, 1024
@@ -97,11 +101,13 @@ class Grammar:
         readers: Long name of an option, with underscores → what its text means.
         arguments: Options → arguments of `detect_into`.
         defaults: Options of all rows that do not say otherwise.
+        apart: Options that only the command line has.
     """
 
     readers: Mapping[str, Callable[[str], Any]]
     arguments: Callable[[Mapping[str, Any]], dict[str, Any]]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    apart: Sequence[str] = ()
 
 
 def read_manifest(
@@ -192,6 +198,9 @@ class _Reader:
             if name in self.names.values():
                 self.wrong(number, f"two columns mean {name!r}", "leave one of them out")
             return name
+        if name in self.grammar.apart:
+            what = f"{column!r} is said on the command line only"
+            self.wrong(number, what, "leave the column out, or name one of your own otherwise")
         near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near:
             what = f"no option {column!r} (did you mean {near[0]}?)"
@@ -277,6 +286,10 @@ class _Reader:
                     number, f"names another machine: {shown}", "add --allow-remote if that is right"
                 )
             return name
+        inside = INSIDE.match(name)
+        if inside:
+            rest = name[inside.end() :]
+            return f"{inside[0]}{os.path.join(self.folder, rest)}"  # noqa: PTH118
         if "://" in name or name.startswith("/vsi"):
             return name
         # Not by way of `Path`, which takes a quarter of the time of a row.

@@ -11,14 +11,16 @@ import typer
 from metriccd.cli.arguments import Json, Quiet, guarded, usage
 from metriccd.cli.console import print_batch, print_batch_plan
 from metriccd.cli.detect import detect
-from metriccd.cli.options import READERS, arguments_of, with_options_of
+from metriccd.cli.options import READERS, SAFEGUARDS, arguments_of, with_options_of
 from metriccd.cli.progress import show_standing
-from metriccd.errors import EXIT_INTERRUPTED
+from metriccd.errors import EXIT_INTERRUPTED, OutputError
 
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
 EXIT_SOME_FAILED = 4
 WORKERS = "Workers"
+# What a manifest may not say for its rows.
+APART = (*SAFEGUARDS, "out", "overwrite", "workers", "scheduler", "retries", "timeout")
 OTHERS = ("t1", "t2", "out", "overwrite", "dry_run", "verbose", "log_file", "quiet", "as_json")
 
 
@@ -102,7 +104,11 @@ def batch(
         asked = arguments_of(said)
         if workers is not None and scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: leave one out")
-    grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=said)
+    if manifest.resolve().is_relative_to(out.resolve()):
+        raise OutputError(
+            f"OUT must not hold the manifest: {manifest} lies in {out}; copy it, or choose another"
+        )
+    grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=said, apart=APART)
     cluster = Cluster(workers=workers, scheduler=scheduler, device=asked["device"])
     with tempfile.TemporaryDirectory(prefix="metriccd-") as scratch:
         items = Path(scratch) if dry_run else out / "items"

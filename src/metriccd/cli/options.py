@@ -133,8 +133,8 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
     wanted_kinds(asked["kinds"])
     if asked["bbox"] is not None:
         bounds_of(asked["bbox"])
-    if asked["offset"] != "auto" and not math.isfinite(float(asked["offset"])):
-        raise ValueError(f"--offset must be auto or a finite number: got {asked['offset']}")
+    if asked["offset"] != "auto":
+        _require_finite(asked["offset"])
     Cleaning(min_area=asked["min_area"], min_pixels=asked["min_pixels"]).record()
     products = Products.of(
         vector=listed(known.get("vector")) or (),
@@ -146,6 +146,15 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
         "simplify": f"{products.simplify}{products.unit}",
         "zones": products.zones,
     }
+
+
+def _require_finite(offset: str) -> None:
+    try:
+        finite = math.isfinite(float(offset))
+    except ValueError:
+        finite = False
+    if not finite:
+        raise ValueError(f"--offset must be auto or a finite number: got {offset}")
 
 
 def with_options_of(
