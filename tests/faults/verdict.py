@@ -190,7 +190,9 @@ def _faults_of(ended: dict[str, Any], error: str, *, many: bool) -> list[tuple[s
         found.append(("code", str(code)))
     if "NETWORK" in error:
         found.append(("network", error))
-    lines = [line for line in error.strip().splitlines() if not line.startswith("NETWORK")]
+    # libtiff says some of its own to standard error, past GDAL.
+    aside = ("NETWORK", "_tiffSeekProc: ", "_tiffWriteProc: ")
+    lines = [line for line in error.strip().splitlines() if not line.startswith(aside)]
     if code == 3 and (not lines or not lines[-1].startswith("error: ")):
         found.append(("message", repr(error[-300:])))
     if code == 3 and (len(lines) > 1 or len(lines[0]) > LETTERS):
