@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -70,7 +71,13 @@ class Cluster:
             ClusterError: There are none, or they run other software or do not see OUT.
         """
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with dask.config.set(CONFIG), contextlib.ExitStack() as stack:
+        # Dask's own files of each worker: in its usual folder they would stay.
+        scratch = tempfile.TemporaryDirectory(prefix="metriccd-", ignore_cleanup_errors=True)
+        with (
+            scratch as folder,
+            dask.config.set(CONFIG | {"temporary-directory": folder}),
+            contextlib.ExitStack() as stack,
+        ):
             if self.scheduler is None:
                 client = stack.enter_context(_embedded(self.workers, self.device))
             else:
