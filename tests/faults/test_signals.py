@@ -18,7 +18,6 @@ from batch.runs import found_in, stamps, started, until
     [
         pytest.param(signal.SIGTERM, False, id="kill"),
         pytest.param(signal.SIGTERM, True, id="job", marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, True, id="terminal", marks=pytest.mark.slow),
     ],
 )
 def test_after_a_signal_the_same_command_goes_on(

@@ -34,9 +34,7 @@ def require_whole(out: Path) -> None:
         assert json.loads((folder / "run.json").read_text())["valid_pixels"]
 
 
-@pytest.mark.parametrize(
-    "kills", [pytest.param(3, id="3"), pytest.param(20, id="20", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kills", [3])
 def test_a_batch_that_is_killed_at_random_moments_comes_to_the_same(
     kills: int, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
