@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from batch.pairs import crops
-from batch.runs import counts, entries, found_in, run, stamps
+from batch.runs import counts, found_in, run, stamps
 from metriccd.batch import Cluster
 from metriccd.errors import MetricCDError
 from raster_files import FILES
@@ -37,32 +37,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def require_whole(out: Path) -> None:
     for folder in out.glob("pairs/[a-z]"):
         assert {path.name for path in folder.iterdir()} >= FILES - {"cluster.tif"}
-
-
-def test_on_a_full_disk_pairs_fail_in_a_line_and_are_done_when_there_is_room(
-    disk: Path, crew: Cluster, undisturbed: dict[str, Any]
-) -> None:
-    manifest, out = undisturbed["manifest"], disk / "out"
-    try:
-        standing = run(manifest, out, crew)
-    except MetricCDError as error:
-        lines = [str(error)]
-    else:
-        assert standing.failed
-        lines = [line for _, line in standing.failures]
-        # Another attempt might have had room.
-        assert {entries(out)[name]["attempts"] for name, _ in standing.failures} == {3}
-    for line in lines:
-        assert "\n" not in line
-        # As the system says it, or SQLite.
-        assert "No space left" in line or "disk is full" in line
-    require_whole(out)
-    before = stamps(out)
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-    standing = run(manifest, out, crew)
-    assert (standing.failed, standing.left) == (0, 0)
-    assert found_in(out) == undisturbed["found"]
-    assert {name: stamps(out)[name] for name in before if name in entries(out)}
 
 
 def test_a_disk_without_any_room_ends_a_batch_in_a_line(

@@ -46,7 +46,7 @@ def test_a_detection_into_the_folder_of_a_pair_and_a_batch_wait_for_each_other(
     with commanded(*command) as process:
         until((place.parent / ".a-unfinished").is_dir, pause=0.002)
         # A batch, not somebody else's folder.
-        (out / "batch.json").write_text("{}")
+        (out / "batch.json").write_text('{"metriccd": "0"}')
         standing = run(manifest, out, crew)
         _, words = process.communicate(timeout=240)
     assert process.returncode == 0, words

@@ -148,6 +148,9 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(mcd.DataError, match=r"must hold run\.json"):
         Archive.of(tmp_path)
     (tmp_path / RECORD).write_text("{}")
+    with pytest.raises(mcd.DataError, match=r"must tell the threshold: .*; detect again"):
+        Archive.of(tmp_path)
+    (tmp_path / RECORD).write_text('{"threshold": {"value": 0.5, "rule": "otsu"}}')
     with pytest.raises(mcd.DataError, match=r"lacks score\.tif; detect again"):
         Archive.of(tmp_path)
 
