@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import os
@@ -10,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, TypeVar
@@ -21,7 +19,7 @@ from shapely.geometry import shape
 from metriccd.batch.content import content_of, key_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
-from metriccd.detection import Plan, Request, detect_into, do_tiles, prepare
+from metriccd.detection import Plan, detect_into, do_tiles, prepare, requested
 from metriccd.errors import (
     EXIT_BUG,
     NO_MEMORY,
@@ -33,7 +31,6 @@ from metriccd.errors import (
 )
 from metriccd.methods import choose_preset
 from metriccd.pair import ImagePair
-from metriccd.result import Products
 
 T = TypeVar("T")
 # Topic of the scheduler on which a worker tells that it begins a pair.
@@ -46,8 +43,6 @@ PATIENCE, TIMES = 600.0, 20.0
 # Seconds to wait for another process that makes the same result, and between two looks: a worker
 # goes on with the pair of a command, or of a scheduler, that was killed.
 WAIT, LOOK = 60.0, 0.5
-# Arguments of `detect_into` that are no part of the request.
-PRODUCTS = ("vector", "simplify", "zones")
 # A process measures one pair at a time, on all its threads, however many tasks it is given.
 _alone = threading.Lock()
 
@@ -224,21 +219,11 @@ def _tell(task: Task | Part, limit: float) -> None:
 
 def _opened(task: Task) -> ImagePair:
     """The pair of a task, after all that can be refused before pixels are read."""
-    asked = {name: said for name, said in task.arguments.items() if name not in PRODUCTS}
-    request = Request(t1=task.t1, t2=task.t2, progress=None, **(_defaults() | asked))
+    request, products = requested(task.folder, task.t1, task.t2, **task.arguments)
     choose_preset(request.preset, request.method, request.threshold, request.direction)
     pair = request.opened()
-    products = {name: said for name, said in task.arguments.items() if name in PRODUCTS}
-    Products.of(**products).check(pair.grid)
+    products.check(pair.grid)
     return pair
-
-
-@cache
-def _defaults() -> dict[str, Any]:
-    """What a request is told of what nobody asks for."""
-    known = Request.__dataclass_fields__.keys() - {"t1", "t2", "progress"}
-    parameters = inspect.signature(detect_into).parameters
-    return {name: parameters[name].default for name in known}
 
 
 def _files(task: Task, pair: ImagePair) -> list[str]:

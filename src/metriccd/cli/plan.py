@@ -26,16 +26,13 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
         GridError: The images share no grid.
         WeightsError: The extractor's weights are not at hand.
     """
-    from metriccd.detection import Detection, Request
+    from metriccd.detection import Detection, requested
     from metriccd.kinds import require_kinds
     from metriccd.methods import DEEP, METHODS, WindowedMethod
     from metriccd.nets import load_extractor
-    from metriccd.result import Products
 
-    written = ("vector", "simplify", "zones")
-    products = Products.of(**{name: asked[name] for name in written})
-    rest = {name: value for name, value in asked.items() if name not in written}
-    detection = Detection.of(Request(t1=t1, t2=t2, progress=None, **rest))
+    request, products = requested("", t1, t2, **asked)
+    detection = Detection.of(request)
     pair, preset = detection.pair, detection.preset
     products.check(pair.grid)
     pair.check()

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from metriccd.detection import Detection, Request, detect, detect_into
+from metriccd.detection import Detection, detect_into, requested
 from metriccd.errors import MetricCDError
 from metriccd.output import RECORD
 from metriccd.pair import GIVEN, several
@@ -36,10 +35,7 @@ class Comparison:
 
     def key(self) -> str:
         """What a kept result must have in common with this pair to stand for it."""
-        known = signature(detect).parameters
-        told = signature(detect).bind(**{k: v for k, v in self.asked.items() if k in known})
-        told.apply_defaults()
-        request = Request(**told.arguments)
+        request, _ = requested(self.name, **self.asked)
         # Clouds are found in what the key knows, and finding them takes longer than comparing.
         detection = Detection.of(replace(request, clouds=None, progress=None))
         images = ("t1", "t2", "masks", "grid", "aoi")
