@@ -12,6 +12,8 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from metriccd.batch.place import replaced
+
 # Where the page's data stand in its template.
 HOLE = "/*DATA*/null"
 # Digits of degrees on the map: ten meters.
@@ -33,10 +35,8 @@ def write_index(table: gpd.GeoDataFrame, target: Path) -> None:
     data = json.dumps(index_data(table), ensure_ascii=False, separators=(",", ":"))
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     before, after = template.split(HOLE)
-    partial = target.with_name(f".{target.name}")
-    partial.unlink(missing_ok=True)
-    partial.write_text(before + data + after, encoding="utf-8", errors="replace")
-    partial.replace(target)
+    with replaced(target) as partial:
+        partial.write_text(before + data + after, encoding="utf-8", errors="replace")
 
 
 def index_data(table: gpd.GeoDataFrame) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from metriccd.output import RECORD, Lock
 MARKER = "batch.json"
 # Bytes of a marker: one of ours has some dozens.
 LARGEST = 4096
-LOCK, PARTIAL = ".lock", f".{MARKER}"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +57,8 @@ class Place:
                 )
             if not known:
                 content = {"metriccd": version("metriccd")}
-                partial = out / PARTIAL
-                partial.write_text(json.dumps(content), encoding="utf-8")
-                partial.replace(out / MARKER)
+                with replaced(out / MARKER) as partial:
+                    partial.write_text(json.dumps(content), encoding="utf-8")
             yield cls(out=out)
 
     def result(self, name: str) -> Path:
@@ -75,6 +74,23 @@ class Place:
         return self.out / "thumbnails" / f"{name}.jpg"
 
 
+@contextlib.contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """Yields the name of a file to write, which takes that of `target` when the block ends well.
+
+    Only one process writes a batch, so the name is always the same, and a kill leaves one file.
+    """
+    partial = _partial(target)
+    # It may be a link, which would be followed.
+    partial.unlink(missing_ok=True)
+    yield partial
+    partial.replace(target)
+
+
+def _partial(target: Path) -> Path:
+    return target.with_name(f".{target.name}")
+
+
 def _is_ours(marker: Path) -> bool:
     """Whether a file is what a batch writes, and not another program's of the same name."""
     try:
@@ -87,4 +103,7 @@ def _is_ours(marker: Path) -> bool:
 
 def _is_new(out: Path) -> bool:
     """Whether a folder holds nothing, or nothing but what a batch begins with."""
-    return out.is_dir() and {path.name for path in out.iterdir()} <= {LOCK, PARTIAL}
+    return out.is_dir() and {path.name for path in out.iterdir()} <= {
+        LOCK,
+        _partial(out / MARKER).name,
+    }

@@ -14,7 +14,7 @@ import shapely
 from metriccd.batch.index import write_index
 from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Row
-from metriccd.batch.place import Place
+from metriccd.batch.place import Place, replaced
 from metriccd.errors import OutputError
 
 SUMMARY, INDEX = "summary.parquet", "index.html"
@@ -34,11 +34,8 @@ def write_summary(rows: Sequence[Row], journal: Journal, place: Place) -> None:
     """
     table = summary_of(rows, journal, place)
     try:
-        partial = place.out / f".{SUMMARY}"
-        # It may be a link, which would be followed.
-        partial.unlink(missing_ok=True)
-        table.to_parquet(partial, index=False, compression="zstd")
-        partial.replace(place.out / SUMMARY)
+        with replaced(place.out / SUMMARY) as partial:
+            table.to_parquet(partial, index=False, compression="zstd")
         write_index(table, place.out / INDEX)
     except OSError as error:
         raise OutputError(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from metriccd.batch.place import replaced
 from metriccd.gis import COLORS
 from metriccd.raster import Window, open_raster
 
@@ -32,10 +33,8 @@ def draw_thumbnail(folder: Path, target: Path) -> None:
     gap = np.full((after.shape[0], 2, 3), 255, np.uint8)
     picture = Image.fromarray(np.concatenate([before, gap, after, gap, tinted], axis=1))
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}")
-    partial.unlink(missing_ok=True)
-    picture.save(partial, "jpeg", quality=QUALITY)
-    partial.replace(target)
+    with replaced(target) as partial:
+        picture.save(partial, "jpeg", quality=QUALITY)
 
 
 def _view(path: Path) -> UInt8[np.ndarray, "row col 3"]:
