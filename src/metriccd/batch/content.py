@@ -10,16 +10,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from metriccd.result import code_digest, versions
+from metriccd.detection import Stamp
+from metriccd.result import code_digest, sha256_of, versions
 
 # What may lie beside an image and be read with it: added to its name, or in place of its suffix.
 ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
 # Checksums of files that many pairs share, such as weights and masks.
 SHARED = 256
-
-# Size, date, time of the last change, which nobody can set, and inode: where all are the same so is
-# the content; where they are not, it may be.
-Stamp = tuple[int, int, int, int]
 
 
 def key_of(t1: str, t2: str, arguments: Mapping[str, Any]) -> str:
@@ -39,7 +36,7 @@ def content_of(files: Iterable[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for file in sorted(set(files)):
         for path in (file, *_beside(file)):
-            stamp = stamp_of(path)
+            stamp = Stamp.of(path)
             if stamp is not None:
                 found[path] = [*stamp, _digest(path, stamp)]
     return found
@@ -52,22 +49,12 @@ def unchanged(content: Mapping[str, list[Any]]) -> bool:
     copied or replaced are.
     """
     for path, (*known, digest) in content.items():
-        stamp = stamp_of(path)
+        stamp = Stamp.of(path)
         if stamp is None or (list(stamp) != known and _digest(path, stamp) != digest):
             return False
-        if any(each not in content and stamp_of(each) is not None for each in _beside(path)):
+        if any(each not in content and Stamp.of(each) is not None for each in _beside(path)):
             return False
     return True
-
-
-def stamp_of(path: str) -> Stamp | None:
-    """What tells at once that a file may have changed; None where there is none."""
-    try:
-        # Not by way of `Path`, which takes three times what the disk does: 16 of a pair are asked.
-        found = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _beside(file: str) -> Iterator[str]:
@@ -88,8 +75,7 @@ def _digest(path: str, _stamp: Stamp) -> str:
         if not Path(path).is_file():
             # A pipe would be waited for.
             return "unreadable"
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(Path(path))
     except OSError:
         # What cannot be read now is not what was read.
         return "unreadable"

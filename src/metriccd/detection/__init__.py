@@ -5,6 +5,7 @@ Out: a `Change` in memory, or a folder that holds the result; a plan that proces
 """
 
 from metriccd.detection.calls import detect, detect_into, requested
+from metriccd.detection.inputs import Stamp
 from metriccd.detection.plan import Plan, do_tiles, prepare
 from metriccd.detection.request import Request
 from metriccd.detection.run import Detection
@@ -13,6 +14,7 @@ __all__ = [
     "Detection",
     "Plan",
     "Request",
+    "Stamp",
     "detect",
     "detect_into",
     "do_tiles",
