@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ def key_of(t1: str, t2: str, arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{asked} {software()}".encode()).hexdigest()
 
 
-@cache
 def software() -> str:
     """What tells this software from another that may find something else."""
     return f"{versions()} {code_digest()}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def decision_record(
     }
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Versions of Python and of the libraries that decide a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
@@ -111,6 +113,7 @@ def software(device: str) -> tuple[Any, ...]:
     return versions(), code_digest(), torch.get_num_threads(), instructions(), graphics
 
 
+@cache
 def code_digest() -> str:
     """SHA-256 of this package's sources but those that only show results.
 
