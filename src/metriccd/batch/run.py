@@ -7,7 +7,7 @@ import queue
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -236,10 +236,8 @@ class _Batch:
         """Hands a task to the cluster."""
         # Schedulers keep the first word of a key for ever: one for all, not one for each pair.
         key = (type(task).__name__, task.name, task.attempt, time.monotonic_ns())
-        if isinstance(task, Part):
-            future = client.submit(do_part, task, key=key, pure=False)
-        else:
-            future = client.submit(detect_pair, task, key=key, pure=False)
+        work: Callable[[Any], dict[str, Any]] = do_part if isinstance(task, Part) else detect_pair
+        future = client.submit(work, task, key=key, pure=False)
         self.names[key] = task.name
         self.pending[task.name] = (task, future)
         future.add_done_callback(self.ended.put)
