@@ -7,6 +7,7 @@ Out: OUT, with a list of what was written; a hidden folder beside it while it is
 from metriccd.output.additions import add_together, additions, require_ours, write_together
 from metriccd.output.folder import (
     output_folder,
+    parents_of,
     restored,
     unfinished_folder,
 )
@@ -14,6 +15,7 @@ from metriccd.output.inputs import require_log
 from metriccd.output.lock import Lock
 from metriccd.output.marker import Marker
 from metriccd.output.names import PAIRS, RECORD, RESULT
+from metriccd.output.place import hidden_path
 
 __all__ = [
     "PAIRS",
@@ -23,7 +25,9 @@ __all__ = [
     "Marker",
     "add_together",
     "additions",
+    "hidden_path",
     "output_folder",
+    "parents_of",
     "require_log",
     "require_ours",
     "restored",

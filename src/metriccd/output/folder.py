@@ -180,7 +180,7 @@ def _opened(
 
     try:
         with ExitStack() as opening:
-            opening.enter_context(_parents(target.parent))
+            opening.enter_context(parents_of(target.parent))
             shop = opening.enter_context(workshop(target))
             check()
             require_apart(target, inputs)
@@ -272,7 +272,7 @@ def _named(foreign: Sequence[str]) -> str:
 
 
 @contextmanager
-def _parents(folder: Path) -> Iterator[None]:
+def parents_of(folder: Path) -> Iterator[None]:
     """Makes a folder and its parents; those that are empty when the block ends go again."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:

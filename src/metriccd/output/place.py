@@ -58,11 +58,16 @@ def _mounts() -> set[bytes]:
 
 def unfinished_path(out: Path) -> Path:
     """Where the unfinished result of OUT is."""
+    return hidden_path(out, "unfinished")
+
+
+def hidden_path(out: Path, what: str) -> Path:
+    """Where what is kept of OUT lies, beside it."""
     place = Path(os.path.realpath(out))
     name = place.name
     if len(os.fsencode(name)) > LONGEST:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    return place.with_name(f".{name}-unfinished")
+    return place.with_name(f".{name}-{what}")
 
 
 def require_own(path: Path, what: str) -> None:

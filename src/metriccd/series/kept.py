@@ -7,17 +7,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from metriccd.errors import OutputError
-from metriccd.output import PAIRS, RECORD, Marker
+from metriccd.output import PAIRS, RECORD, Marker, hidden_path, parents_of
 
 
 def pairs_path(out: Path) -> Path:
     """Where results of pairs are kept."""
-    place = Path(os.path.realpath(out))
-    return place.with_name(f".{place.name}-pairs")
+    return hidden_path(out, "pairs")
 
 
 def pairs_kept(out: Path) -> int:
@@ -34,33 +33,34 @@ def kept_pairs(out: Path) -> Iterator[Path]:
         KeyboardInterrupt: It says what is kept.
     """
     folder = pairs_path(out)
-    missing = [path for path in folder.parents if not path.exists()]
     try:
-        if os.path.lexists(folder) and not _is_ours(folder):
-            raise OutputError(
-                f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move it, "
-                "or choose another folder"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        Marker({}).write(folder)
+        with ExitStack() as opening:
+            opening.enter_context(parents_of(folder.parent))
+            if os.path.lexists(folder) and not _is_ours(folder):
+                raise OutputError(
+                    f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move "
+                    "it, or choose another folder"
+                )
+            folder.mkdir(exist_ok=True)
+            Marker({}).write(folder)
+            opened = opening.pop_all()
     except OSError as error:
         raise OutputError(f"OUT must be writable: {folder}: {error.strerror}") from None
-    try:
-        yield folder
-        Marker.of(folder).clear(folder)
-    except KeyboardInterrupt as interrupt:
-        if not str(interrupt) and any(path.is_dir() for path in folder.iterdir()):
-            raise KeyboardInterrupt(
-                f"{pairs_kept(out)} pairs are kept in {folder}; the same command goes on"
-            ) from None
-        raise
-    finally:
-        # Nothing is kept where nothing was finished.
-        with suppress(OSError):
-            if not any(path.suffix == ".key" for path in folder.iterdir()):
-                Marker.of(folder).clear(folder)
-            for path in missing:
-                path.rmdir()
+    with opened:
+        try:
+            yield folder
+            Marker.of(folder).clear(folder)
+        except KeyboardInterrupt as interrupt:
+            if not str(interrupt) and any(path.is_dir() for path in folder.iterdir()):
+                raise KeyboardInterrupt(
+                    f"{pairs_kept(out)} pairs are kept in {folder}; the same command goes on"
+                ) from None
+            raise
+        finally:
+            # Nothing is kept where nothing was finished.
+            with suppress(OSError):
+                if not any(path.suffix == ".key" for path in folder.iterdir()):
+                    Marker.of(folder).clear(folder)
 
 
 def _is_ours(folder: Path) -> bool:
