@@ -16,7 +16,7 @@ def test_every_stage_has_a_sentence_and_no_other() -> None:
     used = {
         name
         for path in SOURCE.rglob("*.py")
-        for name in re.findall(r'\bstage\(\s*"([a-z ]+)"', path.read_text())
+        for name in re.findall(r'\b(?:stage\(|Pass\(\s*name=)\s*"([a-z ]+)"', path.read_text())
     }
     assert used - SENTENCES.keys() == set()
     assert SENTENCES.keys() == used
