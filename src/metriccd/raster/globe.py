@@ -13,15 +13,13 @@ from functools import lru_cache
 import numpy as np
 import pyproj
 from affine import Affine
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from rasterio.crs import CRS
 
 # Charts are azimuthal beyond this latitude.
 POLAR = np.radians(60.0)
 # Side of the cells between whose corners areas are interpolated, if that is this exact.
 CELL = 64
-# Cells that are kept: 8 MB.
-CELLS = 256
 EXACT = 2e-5
 
 Points = Float[np.ndarray, "*shape"]
@@ -47,15 +45,13 @@ def pixel_areas(
         return np.broadcast_to(column, shape)
     found = np.empty(shape)
     # Cells lie at multiples of their side, so that areas do not depend on the window.
+    lefts = np.arange(cols.start - cols.start % CELL, cols.stop, CELL)
     for top in range(rows.start - rows.start % CELL, rows.stop, CELL):
-        for left in range(cols.start - cols.start % CELL, cols.stop, CELL):
-            cell = _cell(crs, transform, top, left)
-            first = max(top, rows.start), max(left, cols.start)
-            last = min(top + CELL, rows.stop), min(left + CELL, cols.stop)
-            found[
-                first[0] - rows.start : last[0] - rows.start,
-                first[1] - cols.start : last[1] - cols.start,
-            ] = cell[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
+        strip = _strip(crs, transform, top, lefts)
+        first, last = max(top, rows.start), min(top + CELL, rows.stop)
+        found[first - rows.start : last - rows.start] = strip[
+            first - top : last - top, cols.start - lefts[0] : cols.stop - lefts[0]
+        ]
     return found
 
 
@@ -63,32 +59,32 @@ def _span(part: slice) -> tuple[int, int]:
     return part.start, part.stop
 
 
-@lru_cache(maxsize=CELLS)
-def _cell(crs: CRS, transform: Affine, top: int, left: int) -> Float[np.ndarray, "row col"]:
-    """Areas of a cell, bilinear between nine pixels where this meets others too."""
-    rows, cols = np.arange(top, top + CELL), np.arange(left, left + CELL)
-    some = [
-        np.unique(np.linspace(each[0], each[-1], 5).round().astype(int)) for each in (rows, cols)
-    ]
-    if min(len(each) for each in some) == 5:
-        probed = _exact(crs, transform, some[0][:, None], some[1][None])
-        known = probed[::2, ::2]
-        between = [_hats(each, each[::2]) for each in some]
-        if (
-            np.allclose(between[0].T @ known @ between[1], probed, rtol=EXACT, atol=0)
-            and (probed > 0).all()
-        ):
-            across = [
-                _hats(each, nodes[::2]) for each, nodes in zip((rows, cols), some, strict=True)
-            ]
-            smooth: Float[np.ndarray, "row col"] = across[0].T @ known @ across[1]
-            return smooth
-    return _exact(crs, transform, rows[:, None], cols[None])
-
-
 def _hats(places: np.ndarray, nodes: np.ndarray) -> Float[np.ndarray, "node place"]:
     """How much each of a few nodes counts at each place, in linear interpolation between them."""
     return np.stack([np.interp(places, nodes, hat) for hat in np.eye(len(nodes))])
+
+
+# Pixels of a cell, along a side, whose areas are computed, and what every other one of them tells
+# of these pixels and of all.
+PROBES = np.linspace(0, CELL - 1, 5).round().astype(int)
+AMONG, ACROSS = (_hats(places, PROBES[::2]) for places in (PROBES, np.arange(CELL)))
+
+
+def _strip(
+    crs: CRS, transform: Affine, top: int, lefts: Int64[np.ndarray, " cell"]
+) -> Float[np.ndarray, "row col"]:
+    """Areas of cells side by side, bilinear between nine pixels where this meets others too."""
+    count, probes = len(lefts), len(PROBES)
+    places = top + PROBES[:, None], (lefts[:, None] + PROBES).reshape(1, -1)
+    probed = np.moveaxis(_exact(crs, transform, *places).reshape(probes, count, probes), 1, 0)
+    known = probed[:, ::2, ::2]
+    fits = np.isclose(AMONG.T @ known @ AMONG, probed, rtol=EXACT, atol=0) & (probed > 0)
+    cells = ACROSS.T @ known @ ACROSS
+    for number in np.flatnonzero(~fits.all(axis=(1, 2))):
+        rows, cols = top + np.arange(CELL)[:, None], lefts[number] + np.arange(CELL)[None]
+        cells[number] = _exact(crs, transform, rows, cols)
+    strip: Float[np.ndarray, "row col"] = np.moveaxis(cells, 0, 1).reshape(CELL, count * CELL)
+    return strip
 
 
 def _exact(
