@@ -72,7 +72,7 @@ def test_two_processes_make_the_bytes_of_one(
 ) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     asked = {"preset": "fast", "kinds": "built"}
-    plans = [("measure", 9), ("evidence", 9), ("kinds", 9)]
+    plans = [("measure", 9), ("evidence", 9), ("kinds", 9), ("drafts", 6)]
     assert shared(out, files, workers, **asked) == plans
     seen = []
     detect_into(out, *files, progress=lambda stage, *_: seen.append(stage), **asked)
@@ -112,7 +112,10 @@ def test_what_cannot_be_shared_is_no_plan_and_is_detected(
     assert plan is not None
     assert plan.name == "kinds"
     do_tiles(plan, plan.remaining)
-    assert prepare(out, *files, **asked) is None
+    plan = prepare(out, *files, **asked)
+    assert plan is not None
+    assert plan.name == "drafts"
+    do_tiles(plan, [1])
     detect_into(out, *files, **asked)
     with rasterio.open(out / "score.tif") as file:
         assert np.isfinite(file.read(1)).any()

@@ -46,6 +46,7 @@ SENTENCES = {
     "checksums": "noting what was read",
     "decide": "deciding again",
     "polygons": "outlining change objects",
+    "drafts": "writing some of the rasters",
     "write": "writing rasters",
     "report": "writing the report",
     "series": "following each pixel through time",

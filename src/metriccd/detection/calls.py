@@ -227,7 +227,8 @@ def detect_into(
         products.check(detection.pair.grid)
         work = partial.work(detection.key())
         result = detection.run(Files(work, guard=detection.inputs.require_unchanged))
-        summary = result.write(partial.folder, name=target.resolve().name, products=products)
+        name = target.resolve().name
+        summary = result.write(partial.folder, name=name, products=products, work=work)
         detection.inputs.require_unchanged()
         return summary
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from metriccd.detection.run import Detection
 from metriccd.errors import DataError
 from metriccd.output import unfinished_folder
 from metriccd.raster import Image, bounded_cache
-from metriccd.result import software
+from metriccd.result import Drafts, software
 from metriccd.scene import Files, Pass
 from metriccd.stages import Stages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A pass over a scene whose tiles can be done in any order, by any process that has the plan.
+    """Tiles or rasters of a scene that can be done in any order, by any process with the plan.
 
     It is plain data, so that it can be sent to another machine, which must have the images and the
     folder under the same names.
@@ -31,8 +31,8 @@ class Plan:
         inputs: What the images held when the run began.
         work: Folder in which the run keeps what it finds.
         software: What must be the same in all processes for the tiles to be of one result.
-        name: Of the pass: "measure", "evidence" or "kinds".
-        remaining: Numbers of the tiles that are to be done.
+        name: Of what is to be done: the pass "measure", "evidence" or "kinds", or "drafts".
+        remaining: Numbers of the tiles or rasters that are to be done.
     """
 
     request: Request
@@ -46,14 +46,16 @@ class Plan:
 def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
     """Begins a detection, or goes on with it, up to the next tiles that can be shared out.
 
-    Call it until it returns None, each time after all tiles of its plan are done; then call
-    `detect_into`, which finds all of them done, and writes the result:
+    Call it until it returns None, each time after all of its plan is done; then call `detect_into`,
+    which finds all of it done, and writes the rest of the result:
 
         while (plan := prepare(out, t1, t2)) is not None:
             do_tiles(plan, plan.remaining)  # or its parts, in as many processes
         detect_into(out, t1, t2)
 
-    The fit and all that is decided on the way are kept beside `out`, as after an interrupt.
+    Tiles are shared out pass by pass, then the rasters, each of which is one of the last plan's
+    "tiles". The fit and all that is decided on the way are kept beside `out`, as after an
+    interrupt.
 
     Args:
         out: As of `detect_into`, and so are all.
@@ -62,9 +64,8 @@ def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
         asked: Any other argument of `detect_into`.
 
     Returns:
-        None where nothing is to be shared: all tiles are done; the method needs the whole pair at
-        once; or nobody can tell whether an input on a server stays as it is, so that the next call
-        would not go on with what this one left.
+        None where nothing is left to be shared, or nobody can tell whether an input on a server
+        stays as it is, so that the next call would not go on with what this one left.
 
     Raises:
         OutputError: `out` exists, cannot be written, or is being made.
@@ -86,7 +87,7 @@ def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
         if not detection.inputs.known:
             return None
         work = partial.work(key)
-        for each in detection.passes(Files(work, guard=detection.inputs.require_unchanged)):
+        for each in _shares(detection, work):
             if remaining := each.remaining:
                 return Plan(
                     request=replace(request, progress=None),
@@ -97,6 +98,13 @@ def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
                     remaining=tuple(remaining),
                 )
         return None
+
+
+def _shares(detection: Detection, work: Path) -> Generator[Pass | Drafts]:
+    """All that can be shared out, each when what is before it is done."""
+    workspace = Files(work, guard=detection.inputs.require_unchanged)
+    result = yield from detection.passes(workspace)
+    yield result.drafts(work)
 
 
 def do_tiles(plan: Plan, numbers: Sequence[int]) -> None:
@@ -118,11 +126,11 @@ def do_tiles(plan: Plan, numbers: Sequence[int]) -> None:
         each.run(Stages(), numbers)
 
 
-_OPEN: dict[tuple[Path, str], tuple[Detection, Pass]] = {}
+_OPEN: dict[tuple[Path, str], tuple[Detection, Pass | Drafts]] = {}
 
 
-def _opened(plan: Plan) -> tuple[Detection, Pass]:
-    """The detection of a plan and its pass, opened once."""
+def _opened(plan: Plan) -> tuple[Detection, Pass | Drafts]:
+    """The detection of a plan and what is to be done of it, opened once."""
     key = plan.work, plan.name
     if key not in _OPEN or _OPEN[key][0].inputs != plan.inputs:
         # One scene at a time: networks and images take memory.
@@ -133,7 +141,6 @@ def _opened(plan: Plan) -> tuple[Detection, Pass]:
                 "all processes of one detection must compute alike: this one has another version, "
                 "processor or number of threads than the one that began it; set OMP_NUM_THREADS"
             )
-        workspace = Files(plan.work, guard=plan.inputs.require_unchanged)
-        passes = detection.passes(workspace)
-        _OPEN[key] = detection, next(each for each in passes if each.name == plan.name)
+        shares = _shares(detection, plan.work)
+        _OPEN[key] = detection, next(each for each in shares if each.name == plan.name)
     return _OPEN[key]

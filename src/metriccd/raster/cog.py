@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,5 +174,6 @@ def _cog_options(layer: CogLayer) -> dict[str, object]:
         "PREDICTOR": "YES",
         "OVERVIEW_RESAMPLING": layer.overviews.upper(),
         "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": "ALL_CPUS",
+        # A worker that shares the machine with others has its share of threads.
+        "NUM_THREADS": os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS"),
     }

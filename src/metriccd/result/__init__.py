@@ -6,6 +6,7 @@ Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memo
 
 from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
+from metriccd.result.drafts import Drafts
 from metriccd.result.layers import Products, add_styles, write_polygons
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import encode, error_map, shrunk, stretched
@@ -29,6 +30,7 @@ __all__ = [
     "Archive",
     "Census",
     "Change",
+    "Drafts",
     "Polygons",
     "Products",
     "Result",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import shutil
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from metriccd.decision import BLOCK
-from metriccd.errors import OutputError
 from metriccd.output import RECORD
-from metriccd.raster import CogLayer, Grid, Window, cog_writer, write_categories
+from metriccd.raster import Grid, Window, cog_writer, write_categories
 from metriccd.result import pictures
+from metriccd.result.disk import UNWRITABLE, require_room, unwritable
+from metriccd.result.drafts import Drafts
 from metriccd.result.layers import Products, write_styles, write_vectors
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.rasters import (
@@ -41,12 +38,6 @@ from metriccd.result.stac import stac_item
 from metriccd.result.tally import CELL, Accounts, Census, Tally
 from metriccd.result.zones import MISSED
 from metriccd.stages import Stages
-
-# What a full disk, a limit, a name that a format cannot have, or a driver left out looks like.
-UNWRITABLE = (
-    *(OSError, sqlite3.Error),
-    *(pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +79,7 @@ class Result:
         *,
         name: str,
         products: Products | None = None,
+        work: Path | None = None,
     ) -> dict[str, Any]:
         """Writes all files of a result into an existing folder.
 
@@ -95,6 +87,7 @@ class Result:
             folder: Where to.
             name: Id of the STAC item.
             products: What to write of the polygons; a GeoPackage by default.
+            work: Folder on the same disk whose `drafts` are moved, as far as they are there.
 
         Returns:
             The result in numbers: share, area, objects, threshold, warnings.
@@ -107,13 +100,23 @@ class Result:
         own = [line for line in self.record.get("warnings", ()) if not line.startswith(MISSED)]
         told = dict(self.record) | {"warnings": [*own, *asked.warnings(self.grid)]}
         try:
-            return replace(self, record=told)._write(folder, name, asked)
+            return replace(self, record=told)._write(folder, name, asked, work)
         except UNWRITABLE as error:
-            # rasterio refers to the cause.
-            raise OutputError(
-                f"OUT must be writable: {error.__cause__ or error}; free space, or choose another "
-                "folder"
-            ) from error
+            raise unwritable(error) from error
+
+    def drafts(self, folder: Path) -> Drafts:
+        """Its rasters, which any process may write ahead of the rest, within a folder."""
+        place = folder / Drafts.name
+        return Drafts(files=self._files, part=self._part, grid=self.grid, folder=place)
+
+    @cached_property
+    def _files(self) -> Mapping[str, RasterFile]:
+        """The rasters that are as large as the scene, by name."""
+        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
+        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
+        reads = {"kind": self.kinds, "cluster": self.clusters, "direction": self.lean}
+        known = [name for name, read in reads.items() if read is not None]
+        return raster_files(*layers, known, meanings)
 
     @cached_property
     def polygons(self) -> Polygons:
@@ -166,16 +169,17 @@ class Result:
             "warnings": list(self.record.get("warnings", ())),
         }
 
-    def _write(self, folder: Path, name: str, products: Products) -> dict[str, Any]:
+    def _write(
+        self, folder: Path, name: str, products: Products, work: Path | None
+    ) -> dict[str, Any]:
         created = datetime.now(UTC)
         with self.stages.stage("polygons") as advance:
             write_vectors(self.polygons, folder, self.read, self.grid, products)
             advance(1)
-        files = self._files()
-        accounts = self._write_rasters(folder, files)
+        accounts = self._write_rasters(folder, work)
         kinds, clusters = legend(accounts.kinds.pixels), self._counted(accounts.clusters)
         write_views(folder, self.grid, self.t1_rgb, self.t2_rgb)
-        write_styles(folder, name, self.grid, products, files)
+        write_styles(folder, name, self.grid, products, self._files)
         with self.stages.stage("report", 2) as advance:
             item = stac_item(
                 name, self.grid, created=created, taken=self._taken(), derived=self._items()
@@ -210,23 +214,17 @@ class Result:
         (folder / RECORD).write_text(_json(record))
         return summary
 
-    def _files(self) -> Mapping[str, RasterFile]:
-        """The rasters of this result."""
-        layers = raster_layers(self.record, self.dates, self.method, self.threshold, self.rule)
-        meanings = [each["meaning"] for each in self.record.get("clusters", ())]
-        reads = {"kind": self.kinds, "cluster": self.clusters, "direction": self.lean}
-        known = [name for name, read in reads.items() if read is not None]
-        return raster_files(*layers, known, meanings)
-
-    def _write_rasters(self, folder: Path, files: Mapping[str, RasterFile]) -> Accounts:
-        """Writes all rasters in one pass, and counts meanwhile."""
+    def _write_rasters(self, folder: Path, work: Path | None) -> Accounts:
+        """Writes all rasters that are not there in one pass, and counts meanwhile."""
         accounts = Accounts.of(self.grid.shape, self.threshold)
-        _require_room(folder, self.grid, [file.layer for file in files.values()])
+        moved = () if work is None else self.drafts(work).move(folder)
+        missing = {name: file for name, file in self._files.items() if name not in moved}
+        require_room(folder, self.grid, [file.layer for file in missing.values()])
         windows = list(self.grid.windows(BLOCK))
         with self.stages.stage("write", len(windows) + 1) as advance, ExitStack() as opened:
             writers = [
                 (file, opened.enter_context(cog_writer(folder / name, self.grid, file.layer)))
-                for name, file in files.items()
+                for name, file in missing.items()
             ]
             for window in windows:
                 part = self._part(window)
@@ -234,7 +232,7 @@ class Result:
                 for file, write in writers:
                     write(window, file.pixels(part))
                 advance(1)
-        for name, file in files.items():
+        for name, file in self._files.items():
             if file.categories:
                 write_categories(folder / name, file.categories)
         return accounts
@@ -326,19 +324,6 @@ class Result:
             }
             for stage in self.stages.done
         ]
-
-
-def _require_room(folder: Path, grid: Grid, layers: Sequence[CogLayer]) -> None:
-    """Refuses a disk that is too full, of which GDAL would tell at length.
-
-    Raises:
-        OSError: It has less room than the rasters take before they are packed.
-    """
-    tiles = math.ceil(grid.height / BLOCK) * math.ceil(grid.width / BLOCK)
-    bands = sum(len(each.bands) * np.dtype(each.dtype).itemsize for each in layers)
-    takes, free = tiles * BLOCK**2 * bands, shutil.disk_usage(folder).free
-    if takes > free:
-        raise OSError(f"rasters take {takes:,} bytes, and {free:,} are free")
 
 
 def _json(content: Mapping[str, Any]) -> str:
