@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 
+# A shell that begins a suite in the background has it ignore interrupts, and so all its commands.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two threads that wait for each other are slower than one on the small arrays of the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

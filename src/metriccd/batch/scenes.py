@@ -10,7 +10,7 @@ from typing import Any
 from metriccd.batch.work import Part, Task
 
 # Parts for each worker: one that is slow, or begins late, does fewer of them.
-EACH = 3
+EACH = 8
 
 
 @dataclass
