@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import metriccd
 from metriccd.cli.progress import SENTENCES, _bar, _Lines
 
@@ -27,6 +29,19 @@ def test_a_stage_is_one_line_however_often_it_advances() -> None:
         show("measure", done, 4)
     show("report", 0, 1)
     assert lines == ["measuring change", "writing the report"]
+
+
+@pytest.mark.parametrize(("verbose", "told"), [(False, 4), (True, 21)])
+def test_a_long_stage_tells_its_quarters_and_verbosely_its_twentieths(
+    monkeypatch, verbose: bool, told: int
+) -> None:
+    monkeypatch.setattr(_Lines, "LONG", -1.0)
+    lines: list[str] = []
+    show = _Lines(lines.append, verbose=verbose)
+    for done in range(401):
+        show("measure", done, 400)
+    assert len(lines) == told
+    assert lines[1] == f"measuring change: {20 if verbose else 100} of 400"
 
 
 def test_one_bar_serves_all_stages(capsys) -> None:

@@ -103,20 +103,21 @@ def show_progress(
 
 
 class _Lines:
-    """A line when a stage begins, and at its quarters where it is long.
+    """A line when a stage begins, and as parts of it are done where it is long.
 
     Attributes:
         write: Takes a line.
-        verbose: True = also when it ends.
+        verbose: True = also when it ends, and twentieths for quarters.
         dated: True = with the time of day.
     """
 
-    QUARTERS, LONG = 4, 5.0  # seconds
+    LONG = 5.0  # seconds
 
     def __init__(
         self, write: Callable[[str], Any], *, verbose: bool = False, dated: bool = False
     ) -> None:
         self._write, self._verbose, self._dated = write, verbose, dated
+        self._parts = 20 if verbose else 4
         self._stage, self._start, self._told = "", 0.0, 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -125,12 +126,12 @@ class _Lines:
         if stage != self._stage:
             self._stage, self._start, self._told = stage, now, 0
             self._line(name)
-        quarter = self.QUARTERS * done // max(total, 1)
-        if 0 < quarter < self.QUARTERS and quarter > self._told and now - self._start > self.LONG:
-            self._told = quarter
+        part = self._parts * done // max(total, 1)
+        if self._told < part < self._parts and now - self._start > self.LONG:
+            self._told = part
             self._line(f"{name}: {done} of {total}")
-        if self._verbose and done == total and self._told < self.QUARTERS:
-            self._told = self.QUARTERS
+        if self._verbose and done == total and self._told < self._parts:
+            self._told = self._parts
             self._line(f"{name}: done in {now - self._start:.1f} s")
 
     def _line(self, text: str) -> None:
