@@ -172,6 +172,10 @@ def test_the_same_content_is_the_same_wherever_and_whenever_it_was_written(place
     assert key(place, later) == before
     moved = Path(shutil.copyfile(later, place.path("moved.tif")))
     assert key(place, moved) == before
+    mask = write(place.path("mask.tif"), np.eye(64, 80, dtype=np.uint8)[None])
+    masked = key(place, later, masks=[mask])
+    other = Path(shutil.copyfile(mask, place.path("clouds.tif")))
+    assert key(place, later, masks=[other]) == masked != before
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -233,4 +237,30 @@ def test_what_was_only_touched_meanwhile_is_read_again_and_taken(place: Place) -
     inputs.require_unchanged()
     later.unlink()
     with pytest.raises(DataError, match="is gone"):
+        inputs.require_unchanged()
+
+
+def test_statistics_that_others_leave_beside_an_image_are_no_part_of_it(place: Place) -> None:
+    later = place.later()
+    with rasterio.open(later, "r+") as image:
+        image.set_band_description(1, "red")
+    beside = later.with_name("b.tif.aux.xml")
+    statistics = (
+        '<PAMDataset><PAMRasterBand band="1"><Description>red</Description><Histograms><HistItem>'
+        "<HistMin>1</HistMin></HistItem></Histograms><Metadata>"
+        '<MDI key="STATISTICS_MEAN">2</MDI></Metadata>{}</PAMRasterBand></PAMDataset>'
+    )
+    without = key(place, later)
+    beside.write_text(statistics.format(""))
+    assert key(place, later) == without
+    inputs = Inputs.of(read_pair(place.path("a.tif"), later), "embedded")
+    inputs.read(Stages())
+    assert str(beside) in {str(path) for path in inputs.files[1]}
+    beside.write_text(statistics.replace("2<", "3<").format(""))
+    inputs.require_unchanged()
+    beside.unlink()
+    inputs.require_unchanged()
+    beside.write_text(statistics.format("<NoDataValue>7</NoDataValue>"))
+    assert key(place, later) != without
+    with pytest.raises(DataError, match=r"b\.tif\.aux\.xml changed since"):
         inputs.require_unchanged()

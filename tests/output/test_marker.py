@@ -14,7 +14,7 @@ from rasterio.errors import RasterioDeprecationWarning
 from shapely import box
 
 from metriccd.output import marker as module
-from metriccd.output.marker import MARKER, Marker, digest
+from metriccd.output.marker import MARKER, Marker, digest, told_beside
 from metriccd.raster import write_categories
 from raster_files import image, write
 
@@ -75,6 +75,14 @@ def test_statistics_beside_a_raster_are_not_the_users_but_all_else_is(folder: Pa
     mine = statistics.replace("<Histograms>", "<Description>mine</Description><Histograms>")
     (folder / "score.tif.aux.xml").write_text(mine)
     assert foreign(folder) == ["score.tif.aux.xml"]
+
+
+@pytest.mark.parametrize(
+    "text", ["<Histograms>", "<" + "a" * 40, "<a>", "<a ", "<a> ", '<MDI key="STATISTICS_A">']
+)
+def test_a_file_beside_a_raster_is_read_in_no_time_whoever_wrote_it(text: str) -> None:
+    # To search it again for each of its tags would take hours.
+    assert told_beside(text.encode() * (2**21 // len(text)))
 
 
 def test_what_was_edited_added_or_linked_is_foreign(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import urllib.request
 import uuid
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from metriccd.errors import DataError
+from metriccd.output import told_beside
 from metriccd.pair import ImagePair
 from metriccd.raster import Band, Raster, Shapes
 from metriccd.result import input_of, sha256_of, weights_file
@@ -23,6 +25,9 @@ from metriccd.stages import Stages
 # Seconds that a server has to say how old its file is.
 PATIENCE = 10
 CURL = "/vsicurl/"
+# Of what GDAL keeps beside a raster: names of bands, which are known from the bands themselves.
+BESIDE = ".aux.xml"
+NAMES = re.compile(rb"<Description>[^<]*</Description>")
 
 
 class Stamp(NamedTuple):
@@ -61,6 +66,7 @@ class Inputs:
         weights: File of the extractor, if it has one of its own.
         elsewhere: What else they are made of, that is not on this machine.
         digests: SHA-256 of each file, once it was read.
+        contents: What pixels depend on of each, then.
         stamps: Of each file when it was.
     """
 
@@ -68,6 +74,7 @@ class Inputs:
     weights: Path | None
     elsewhere: tuple[str, ...]
     digests: dict[Path, str] = field(default_factory=dict, repr=False)
+    contents: dict[Path, str] = field(default_factory=dict, repr=False)
     stamps: dict[Path, Stamp | None] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -90,6 +97,7 @@ class Inputs:
                 for path in files:
                     self.stamps[path] = Stamp.of(path)
                     self.digests[path] = sha256_of(path)
+                    self.contents[path] = _content_of(path, self.digests[path])
                 advance(1)
 
     @property
@@ -110,7 +118,8 @@ class Inputs:
             now = Stamp.of(path)
             if now == stamp:
                 continue
-            if now is None or sha256_of(path) != self.digests[path]:
+            content = "" if now is None else _content_of(path, sha256_of(path))
+            if content != self.contents[path]:
                 what = "is gone" if now is None else "changed"
                 raise DataError(
                     f"inputs must stay as they are while they are read: {path} {what} since the "
@@ -135,7 +144,7 @@ class Inputs:
         """What all pixels and weights depend on; never the same where nobody can tell."""
         found: list[Any] = [_version_of(name) or uuid.uuid4().hex for name in self.elsewhere]
         for source, files in zip(_sources(pair), self.files, strict=True):
-            found.append([self.digests[path] for path in files])
+            found.append([each for path in files if (each := self.contents[path])])
             if isinstance(source, Shapes):
                 found.append((hashlib.sha256(source.wkb()).hexdigest(), str(source.crs)))
                 continue
@@ -148,6 +157,18 @@ class Inputs:
         elif self.weights is not None:
             found.append(self.digests[self.weights])
         return found
+
+
+def _content_of(path: Path, digest: str) -> str:
+    """What pixels depend on of a file's content: its checksum.
+
+    Programs that show a raster leave statistics of it beside it, which come and go while others
+    read it: only what else stands there counts, and "" is where nothing does.
+    """
+    if not path.name.endswith(BESIDE):
+        return digest
+    told = told_beside(NAMES.sub(b"", path.read_bytes()))
+    return hashlib.sha256(told).hexdigest() if told else ""
 
 
 def _sources(pair: ImagePair) -> Sequence[Raster | Shapes]:

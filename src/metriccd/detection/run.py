@@ -118,7 +118,9 @@ class Detection:
         """What an interrupted run must have in common with this one to be gone on with."""
         self.inputs.read(self.options.stages)
         content = self.inputs.content(self.pair, self.options.extractor)
-        made_of = (self._settings(), str(self.pair.grid), content, *software(self.options.device))
+        # Masks are part of the content, wherever they lie.
+        settings = {name: value for name, value in self._settings().items() if name != "masks"}
+        made_of = (settings, str(self.pair.grid), content, *software(self.options.device))
         return hashlib.sha256(repr(made_of).encode()).hexdigest()
 
     def run(self, workspace: Workspace) -> Result:

@@ -13,7 +13,7 @@ from metriccd.output.folder import (
 )
 from metriccd.output.inputs import require_log
 from metriccd.output.lock import Lock
-from metriccd.output.marker import Marker
+from metriccd.output.marker import Marker, told_beside
 from metriccd.output.names import PAIRS, RECORD, RESULT
 from metriccd.output.place import hidden_path
 
@@ -31,6 +31,7 @@ __all__ = [
     "require_log",
     "require_ours",
     "restored",
+    "told_beside",
     "unfinished_folder",
     "write_together",
 ]

@@ -21,11 +21,16 @@ FOLDER = "folder"
 END = 2**25
 # Of an SQLite file: fields that change when a program only opens it (its journal mode, counters).
 SQLITE, HEADER, COUNTERS = b"SQLite format 3\0", 100, ((18, 20), (24, 28), (92, 100))
-# What programs that only look leave in GDAL's file beside a raster.
+# What programs that only look leave in GDAL's file beside a raster. Nothing is searched twice: such
+# files are strangers', too.
 STATISTICS = re.compile(
-    rb'<Histograms>.*?</Histograms>|<MDI key="STATISTICS_\w+">[^<]*</MDI>', re.DOTALL
+    rb"<Histograms>(?:(?!<Histograms>).)*?</Histograms>"
+    rb'|<MDI key="STATISTICS_\w++">[^<]*+</MDI>',
+    re.DOTALL,
 )
-EMPTY_TAG = re.compile(rb"<(\w+)[^<>]*>\s*</\1>|<\w+[^<>]*/>")
+EMPTY_TAG = re.compile(rb"<(\w++)[^<>]*+>\s*+</\1>|<\w++[^<>]*/>")
+# Tags within each other in such a file, and some more.
+DEPTH = 8
 # What file managers leave in a folder that was looked at.
 LOOKED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
 PROJECT, PACKAGE = "project.qgz", "change.gpkg"
@@ -115,7 +120,9 @@ class Marker:
         if name in {f"{PACKAGE}-shm", f"{PACKAGE}-wal"}:
             return PACKAGE in self.files and (name.endswith("-shm") or not path.stat().st_size)
         beside = name.removesuffix(".aux.xml")
-        return name not in self.files and beside in self.files and not _told(path.read_bytes())
+        return (
+            name not in self.files and beside in self.files and not told_beside(path.read_bytes())
+        )
 
     def clear(self, folder: Path) -> None:
         """Removes what it knows of a folder, and the folder, if nothing else is in it."""
@@ -153,7 +160,7 @@ def digest(path: Path) -> str:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         start = stream.read(END)
-        found.update(_told(start) if path.name.endswith(".aux.xml") else _still(start))
+        found.update(told_beside(start) if path.name.endswith(".aux.xml") else _still(start))
         if size > END:
             stream.seek(max(END, size - END))
             found.update(stream.read(END))
@@ -171,11 +178,11 @@ def _still(start: bytes) -> bytes:
     return bytes(header) + start[HEADER:]
 
 
-def _told(xml: bytes) -> bytes:
+def told_beside(xml: bytes) -> bytes:
     """What GDAL's file beside a raster says that is no statistics; b"" where nothing is left."""
     left = STATISTICS.sub(b"", xml)
-    while (shorter := EMPTY_TAG.sub(b"", left)) != left:
-        left = shorter
+    for _ in range(DEPTH):
+        left = EMPTY_TAG.sub(b"", left)
     return b"".join(left.split())
 
 
