@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
 
-# A shell that begins a suite in the background has it ignore interrupts, and so all its commands.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two threads that wait for each other are slower than one on the small arrays of the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -15,10 +17,14 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+# A shell that begins a suite in the background has it ignore interrupts, and so all its commands.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Every jaxtyping annotation in the package is checked on every call, under tests only.
 _hook = install_import_hook("metriccd", "typechecker.check")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# QGIS comes with the Python of the system.
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def _shared(variable: str, folder: str) -> Path:
@@ -48,3 +54,37 @@ def gpu() -> str:
 def weights() -> Path:
     """Folder of VGG-16 weights (`METRICCD_WEIGHTS`, default `../shared/weights`)."""
     return _shared("METRICCD_WEIGHTS", "weights")
+
+
+@pytest.fixture(scope="session")
+def around_qgis(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which QGIS runs without a screen, with settings of its own."""
+    probe = [SYSTEM_PYTHON, "-c", "import qgis.core"]
+    there = Path(SYSTEM_PYTHON).is_file()
+    if not there or subprocess.run(probe, capture_output=True, check=False).returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have QGIS: .ci/run installs it")
+        pytest.skip("needs QGIS with its Python: apt-get install qgis")
+    home = str(tmp_path_factory.mktemp("home"))
+    around = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return around | {"QT_QPA_PLATFORM": "offscreen", "HOME": home, "XDG_RUNTIME_DIR": home}
+
+
+@pytest.fixture(scope="session")
+def qgis(around_qgis: dict[str, str]) -> Callable[..., Any]:
+    """Runs a script with the Python of QGIS and returns the JSON it prints."""
+
+    def run(script: Path, *words: object, given: object = None) -> Any:
+        done = subprocess.run(
+            [SYSTEM_PYTHON, str(script), *map(str, words)],
+            input=json.dumps(given),
+            env=around_qgis,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

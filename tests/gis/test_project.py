@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
@@ -23,7 +21,6 @@ from metriccd.gis.style import image_qml
 from metriccd.raster import Grid
 from raster_files import write
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 LOOK = Path(__file__).with_name("qgis_look.py")
 
 
@@ -65,33 +62,11 @@ def test_a_project_without_crs_asks_for_none() -> None:
     )
 
 
-def looked_at(out: Path, picture: Path) -> dict:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
-    }
-    found = subprocess.run(
-        [SYSTEM_PYTHON, str(LOOK), str(out), str(picture)],
-        env=environment | {"QT_QPA_PLATFORM": "offscreen"},
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=300,
-    )
-    return json.loads(found.stdout)
-
-
-@pytest.fixture
-def qgis() -> None:
-    python = shutil.which(SYSTEM_PYTHON)
-    probe = [SYSTEM_PYTHON, "-c", "import qgis.core"]
-    if python is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs QGIS with its Python: apt-get install python3-qgis")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("qgis")
 @pytest.mark.parametrize("georeferenced", [True, False])
-def test_qgis_styles_every_layer_and_draws_the_project(tmp_path: Path, georeferenced) -> None:
+def test_qgis_styles_every_layer_and_draws_the_project(
+    tmp_path: Path, qgis: Callable[..., Any], georeferenced
+) -> None:
     rng = np.random.default_rng(0)
     one = rng.integers(900, 1100, (3, 90, 120)).astype(np.uint16)
     other = one.copy()
@@ -102,7 +77,7 @@ def test_qgis_styles_every_layer_and_draws_the_project(tmp_path: Path, georefere
     ]
     out = tmp_path / "out"
     mcd.detect(*pair, method="cva").save(out, vector=["geojson"])
-    found = looked_at(out, tmp_path / "look.png")
+    found = qgis(LOOK, out, tmp_path / "look.png")
     renderers = {name: told["renderer"] for name, told in found["loaded"].items()}
     assert renderers == {
         "change.tif": "paletted",
