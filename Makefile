@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench docs docs-serve audit clean
+.PHONY: demo test check slow bench docs docs-serve qgis audit clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -35,6 +35,10 @@ docs: $(VENV)/docs
 # The same while you write, on http://127.0.0.1:8000.
 docs-serve: $(VENV)/docs
 	$(BIN)/mkdocs serve
+
+# The plugin for QGIS, as a zip in dist/. Its tests need QGIS: apt-get install qgis
+qgis:
+	$(PYTHON) qgis/pack.py dist
 
 # Known vulnerabilities of what requirements.lock pins; needs network. docs/security.md
 audit:
