@@ -21,7 +21,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 # Pages of the repository that tell to type something, too.
-BESIDE = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md")]
+BESIDE = [
+    REPOSITORY / name
+    for name in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "qgis/README.md")
+]
 # Decisions are records: what they name may be gone since.
 LIVING = [page for page in (*PAGES, *BESIDE) if page.parent.name != "decisions"]
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
