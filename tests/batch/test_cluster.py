@@ -11,10 +11,12 @@ import torch
 
 from metriccd.batch.cluster import Cluster, cores, gpus
 
+TRIM = "MALLOC_TRIM_THRESHOLD_"
+
 
 def environment() -> dict[str, object]:
     """What a worker tells of itself."""
-    names = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "GDAL_NUM_THREADS", "MPLBACKEND")
+    names = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "GDAL_NUM_THREADS", "MPLBACKEND", TRIM)
     return {name: os.environ.get(name) for name in names} | {"torch": torch.get_num_threads()}
 
 
@@ -41,6 +43,8 @@ def test_workers_are_reached_from_this_machine_only_and_share_its_cores(
     assert told["torch"] == cores()
     assert int(told["GOMP_SPINCOUNT"]) <= 1000
     assert told["MPLBACKEND"] == "agg"
+    # Dask's own is 64 KiB.
+    assert int(told[TRIM]) >= 1 << 30
 
 
 def test_there_is_a_worker_for_each_gpu_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,11 @@ class CogLayer:
     tags: Mapping[str, str] = field(default_factory=dict)
     alpha: bool = False
 
+    @property
+    def pixel_bytes(self) -> int:
+        """What a pixel takes before it is packed."""
+        return len(self.bands) * np.dtype(self.dtype).itemsize
+
 
 @contextmanager
 def cog_writer(path: Path, grid: Grid, layer: CogLayer) -> Iterator[Write]:

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyogrio
 
 from metriccd.decision import BLOCK
@@ -37,7 +36,7 @@ def require_room(folder: Path, grid: Grid, layers: Sequence[CogLayer]) -> None:
         OSError: It has less room than the rasters take before they are packed.
     """
     tiles = math.ceil(grid.height / BLOCK) * math.ceil(grid.width / BLOCK)
-    bands = sum(len(each.bands) * np.dtype(each.dtype).itemsize for each in layers)
-    takes, free = tiles * BLOCK**2 * bands, shutil.disk_usage(folder).free
+    pixel = sum(each.pixel_bytes for each in layers)
+    takes, free = tiles * BLOCK**2 * pixel, shutil.disk_usage(folder).free
     if takes > free:
         raise OSError(f"rasters take {takes:,} bytes, and {free:,} are free")

@@ -34,10 +34,13 @@ class Drafts:
 
     @property
     def remaining(self) -> list[int]:
-        """Numbers of the rasters that are to be written."""
-        return [
-            number for number, name in enumerate(self.files) if not (self.folder / name).is_file()
+        """Numbers of the rasters that are to be written, the largest first."""
+        left = [
+            (file.layer.pixel_bytes, number)
+            for number, (name, file) in enumerate(self.files.items())
+            if not (self.folder / name).is_file()
         ]
+        return [number for _, number in sorted(left, key=lambda each: -each[0])]
 
     def run(self, stages: Stages, numbers: Collection[int]) -> None:
         """Writes what remains; each file appears whole or not at all.
