@@ -32,7 +32,7 @@ from distributed import Scheduler, Worker
 
 from metriccd.batch import INDEX, SUMMARY, Cluster, Grammar, Manifest, read_manifest, run_batch
 from metriccd.batch import work as real
-from metriccd.batch.content import content_of, key_of
+from metriccd.batch.content import content_of, key_of, result_of
 from metriccd.batch.journal import JOURNAL, Journal
 from metriccd.batch.place import Place
 from metriccd.batch.standing import Standing
@@ -109,6 +109,7 @@ def stub(seconds: float) -> Callable[[Task], dict[str, Any]]:
             "status": "done",
             "key": key_of(task.t1, task.t2, task.arguments),
             "content": content,
+            "result": result_of(task.folder),
             "summary": FOUND,
             "footprint": f"POLYGON (({east} {south}, {east} {north}, {west} {north}, "
             f"{west} {south}, {east} {south}))",

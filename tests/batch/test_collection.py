@@ -53,6 +53,18 @@ def test_items_of_a_place_are_paired_with_the_next_date(tmp_path: Path) -> None:
     assert all(row.arguments["assets"] == ["red"] for row in found.rows)
 
 
+def test_pairs_of_a_place_with_any_name_have_ids_of_their_own(tmp_path: Path) -> None:
+    places = ["б" * 80, ".. ..", "x" * 300, "a/b:c\ud800"]
+    features = [
+        item(f"{number}", f"20{year}-01-01", **{"grid:code": place})
+        for number, place in enumerate(places)
+        for year in (19, 20, 21)
+    ]
+    found = read(tmp_path, *features)
+    assert len({row.id for row in found.rows}) == 8
+    assert max(len(row.id.encode()) for row in found.rows) <= 120
+
+
 def test_an_item_becomes_a_file_that_detect_takes(tmp_path: Path, data: Path) -> None:
     image = data / "landsat/LS20010525.tif"
     (tmp_path / "red.tif").symlink_to(image)

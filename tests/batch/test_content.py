@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from metriccd.batch.content import content_of, key_of, unchanged
+from batch.pairs import crops
+from metriccd.batch.content import content_of, key_of, result_of, unchanged, whole
+from metriccd.detection import detect_into
+from metriccd.result import decide_again
 
 
 @pytest.fixture
@@ -72,3 +75,48 @@ def test_a_folder_is_the_names_in_it(tmp_path: Path) -> None:
     assert unchanged(content)
     (folder / "B08.tif").touch()
     assert not unchanged(content)
+
+
+@pytest.fixture(scope="module")
+def results(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results a and b of two pairs."""
+    folder = tmp_path_factory.mktemp("results")
+    crops(data, folder, "ab")
+    for name in "ab":
+        images = (folder / f"{name}-{date}.tif" for date in ("t1", "t2"))
+        detect_into(folder / name, *images, preset="fast")
+    return folder
+
+
+def test_a_result_that_was_copied_looked_at_or_decided_again_is_there(
+    results: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a"
+    known = result_of(results / "a")
+    shutil.copytree(results / "a", folder)
+    found = whole(folder, known)
+    assert found == result_of(folder) != known
+    assert whole(folder, found) == found
+    (folder / "score.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert whole(folder, known)
+    decide_again(folder, 0.4)
+    assert whole(folder, known)
+
+
+@pytest.mark.parametrize("file", ["change.tif", "run.json", ".metriccd"])
+def test_a_result_that_lacks_a_file_or_has_anothers_is_not_there(
+    results: Path, tmp_path: Path, file: str
+) -> None:
+    folder = tmp_path / "a"
+    shutil.copytree(results / "a", folder)
+    known = result_of(folder)
+    shutil.copy(results / "b" / file, folder)
+    assert whole(folder, known) is None
+    (folder / file).unlink()
+    assert whole(folder, known) is None
+
+
+def test_a_result_of_another_pair_is_not_there(results: Path, tmp_path: Path) -> None:
+    assert whole(results / "b", result_of(results / "a")) is None
+    assert whole(tmp_path / "none", result_of(results / "a")) is None
+    assert whole(tmp_path / "none", result_of(tmp_path / "neither")) is None

@@ -51,6 +51,8 @@ def test_spoiled_lines_do_not_count(tmp_path: Path) -> None:
         '{"id": "a", "key": "x", "content": {"/etc/passwd": []}}',
         '{"id": "a", "key": "x", "content": {"/etc/passwd": 5}}',
         '{"id": "a", "key": "x", "content": [1]}',
+        '{"id": "a", "key": "x", "content": {}}',
+        '{"id": "a", "key": "x", "content": {}, "result": {"stamps": ""}}',
         '{"id": "a", "summary": [1]}',
         '{"id": "a", "summary": {"warnings": [{}]}}',
         '{"id": "a", "summary": {"objects": 1' + "0" * 30 + "}}",

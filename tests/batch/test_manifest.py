@@ -110,24 +110,51 @@ def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
     assert row.arguments["extractor"] == "vgg16"
 
 
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("vrt://a.tif?bands=1", "vrt://{}/a.tif?bands=1"),
-        ("file://a.tif", "file://{}/a.tif"),
-        ("zip://a.zip!b.tif", "zip://{}/a.zip!b.tif"),
-        ("/vsizip/a.zip/b.tif", "/vsizip/{}/a.zip/b.tif"),
-        ("GTIFF_DIR:2:a.tif", "GTIFF_DIR:2:{}/a.tif"),
-        ('NETCDF:"a.nc":v', 'NETCDF:"{}/a.nc":v'),
-        ("file:///d/a.tif", "file:///d/a.tif"),
-        ("/vsizip//d/a.zip/b.tif", "/vsizip//d/a.zip/b.tif"),
-    ],
-)
-def test_names_of_what_is_in_a_file_are_relative_to_the_manifest(
-    tmp_path: Path, name: str, found: str
+def test_names_of_what_is_in_a_file_are_relative_to_the_manifest(tmp_path: Path) -> None:
+    said = {
+        "t1": "vrt://a.tif?bands=1",
+        "t2": 'NETCDF:"b.nc":v',
+        "mask": ["zip://m.zip!scl.tif:SCL=3", "/vsizip/m.zip/m.tif", "QA_PIXEL=cloud"],
+        "aoi": "zip://a.zip!a.shp",
+    }
+    (row,) = rows_of(tmp_path, json.dumps(said) + "\n", "pairs.jsonl")
+    assert row.t1 == f"vrt://{tmp_path}/a.tif?bands=1"
+    assert row.t2 == f'NETCDF:"{tmp_path}/b.nc":v'
+    masks = [f"zip://{tmp_path}/m.zip!scl.tif:SCL=3", f"/vsizip/{tmp_path}/m.zip/m.tif"]
+    assert row.arguments["masks"] == [*masks, "QA_PIXEL=cloud"]
+    assert row.arguments["aoi"] == f"zip://{tmp_path}/a.zip!a.shp"
+
+
+def test_files_of_the_command_are_where_we_are_not_where_workers_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (row,) = rows_of(tmp_path, json.dumps({"t1": name, "t2": "b.tif"}) + "\n", "pairs.jsonl")
-    assert row.t1 == found.format(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/own.safetensors").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    said = {"mask": ["m.tif", "scl.tif:SCL", "SCL"], "aoi": "a.gpkg", "zones": "z.gpkg"}
+
+    def told(**more: str) -> dict:
+        grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=said | more)
+        (row,) = rows_of(tmp_path, "t1,t2\na.tif,b.tif\n", grammar=grammar)
+        return row.arguments
+
+    here = str(tmp_path / "here")
+    found = told(extractor="own.safetensors")
+    assert found["masks"] == [f"{here}/m.tif", f"{here}/scl.tif:SCL", "SCL"]
+    assert (found["aoi"], found["zones"]) == (f"{here}/a.gpkg", f"{here}/z.gpkg")
+    assert found["extractor"] == f"{here}/own.safetensors"
+    assert told(extractor="vgg16")["extractor"] == "vgg16"
+    # Whoever types an address means it.
+    assert told(aoi="https://host/a.gpkg")["aoi"] == "https://host/a.gpkg"
+
+
+def test_an_id_that_is_made_is_never_refused(tmp_path: Path) -> None:
+    (row,) = rows_of(tmp_path, f"t1,t2\n{'é' * 40}.tif,{'б' * 50}.tif\n")
+    assert len(row.id.encode()) <= 120
+    (row,) = rows_of(tmp_path, "t1,t2\nx/aux.tif,y/AUX.tif\n")
+    assert row.id == "aux-AUX"
+    (row,) = rows_of(tmp_path, "t1,t2\nx/con.tif,y/con.tif\n")
+    assert row.id == "pair-con"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +183,7 @@ def test_names_of_what_is_in_a_file_are_relative_to_the_manifest(
         ("t1,t2,mask\na,b,s3://bucket/scl.tif:SCL\n", ("row 2", "another machine")),
         ("t1,t2,offset\na,b,z\n", ("row 2", "--offset must be auto or a finite number: got z")),
         ("t1,t2,max-pixels\na,b,9\n", ("row 2", "'max-pixels' is said on the command line only")),
+        ("t1,t2,max_pixel\na,b,9\n", ("row 2", "'max_pixel' is said on the command line only")),
     ],
 )
 def test_what_is_wrong_is_told_with_its_row(tmp_path: Path, text, words) -> None:

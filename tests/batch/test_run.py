@@ -53,8 +53,20 @@ def test_a_rerun_does_only_what_is_new_or_changed(data: Path, tmp_path: Path, wo
     assert counts(run(manifest, out, workers)) == (1, 3, 0, 0)
     after = stamps(out)
     assert [after.get(name) == before.get(name) for name in "abc"] == [False, True, False]
+    # Results that are gone, lack a file, or are those of another pair.
     shutil.rmtree(out / "pairs/b")
-    assert counts(run(manifest, out, workers)) == (3, 1, 0, 0)
+    (out / "pairs/c/change.tif").unlink()
+    shutil.rmtree(out / "pairs/d")
+    shutil.copytree(out / "pairs/a", out / "pairs/d")
+    assert counts(run(manifest, out, workers)) == (1, 3, 0, 0)
+    # One that was copied is the same, and looked through only once.
+    shutil.copytree(out / "pairs/a", tmp_path / "copy")
+    shutil.rmtree(out / "pairs/a")
+    (tmp_path / "copy").rename(out / "pairs/a")
+    lines = (out / "journal.jsonl").read_text().count("\n")
+    for _ in range(2):
+        assert counts(run(manifest, out, workers)) == (4, 0, 0, 0)
+        assert (out / "journal.jsonl").read_text().count("\n") == lines + 1
 
 
 def test_broken_rows_fail_with_one_line_and_the_others_are_done(

@@ -88,6 +88,18 @@ def test_what_cannot_begin_is_one_line_and_nothing_is_written(
     assert not out.exists()
 
 
+def test_a_manifest_in_out_is_refused_before_work(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "summary.parquet").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(out)
+    for manifest in (out / "summary.parquet", tmp_path / "link/summary.parquet"):
+        code, _, told = run(manifest, "-o", out, capsys=capsys)
+        assert code == 3
+        assert "OUT must not hold the manifest" in told
+    assert [path.name for path in out.iterdir()] == ["summary.parquet"]
+
+
 def test_watchers_see_lines_where_there_is_no_terminal(capsys) -> None:
     standing = Standing(total=40, kept=8, workers=2)
     standing.running["x"] = Running(id="x", attempt=1, worker="w", since=0, limit=9)

@@ -405,11 +405,14 @@ def test_wrong_usage_is_code_2_and_nothing_left(here: Path, wrong: list[str], ca
         "weights list",
         "weights fetch",
         "weights import",
+        "batch",
+        "series",
     ],
 )
-def test_help_has_an_example(command: str, capsys) -> None:
+def test_help_has_an_example_and_shows_no_value_of_flags(command: str, capsys) -> None:
     code, out, _ = run(*command.split(), "--help", capsys=capsys)
     assert code == 0
+    assert "<bool>" not in out
     assert f"Example: metriccd {command.split(maxsplit=1)[0]}" in out
 
 

@@ -10,7 +10,7 @@ import xarray
 
 from metriccd.errors import DataError
 from metriccd.pair import read_pair
-from metriccd.pair.dates import time_in
+from metriccd.pair.dates import dates_given, time_in
 from raster_files import image, write
 
 
@@ -66,6 +66,10 @@ def test_dates_that_are_given_win_and_a_wrong_order_is_said(tmp_path: Path) -> N
     ]
     assert {date.source for date in pair.dates if date} == {"--dates"}
     assert not any("taken after" in line for line in pair.warnings)
+    such = "2019-06-01,2020-06-01,2021-06-01"
+    for count, examples in ((3, f"{such}: got 2019"), (4, f"{such},…: got 2019")):
+        with pytest.raises(DataError, match=f"must be {count} dates such as {examples}"):
+            dates_given("2019", count)
     with pytest.raises(DataError, match="two dates such as 2019-06-01,2020-06-01: got today"):
         read_pair(one, other, dates="today")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -456,7 +457,31 @@ def test_undeclared_fill_of_esri_is_invalid(tmp_path: Path, noise: np.ndarray) -
     _alike_beside_holes(path, None, image[1] > 0)
 
 
-def test_names_of_parts_of_files_open(tmp_path: Path, noise: np.ndarray) -> None:
+def test_names_of_parts_of_files_open_wherever_they_are(
+    tmp_path: Path, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(tmp_path / "a.tif", noise)
-    pixels, _ = read_all(open_raster(f"GTIFF_DIR:1:{path}"))
-    np.testing.assert_array_equal(pixels, noise)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.tif")
+        archive.write(path, "in/b.tif")
+    monkeypatch.chdir(tmp_path)
+    # What a refusal of the archive itself proposes is among them.
+    with pytest.raises(DataError, match=r"zip://a\.zip!a\.tif, zip://a\.zip!in/b\.tif"):
+        open_raster("a.zip")
+    for place in ("", f"{tmp_path}/"):
+        for name in (
+            *(
+                f"GTIFF_DIR:1:{place}a.tif",
+                f"vrt://{place}a.tif?bands=1,2,3",
+                f"file://{place}a.tif",
+            ),
+            *(f"zip://{place}a.zip!a.tif", f"zip://{place}a.zip!in/b.tif"),
+            *(f"zip+file://{place}a.zip!a.tif", f"/vsizip/{place}a.zip/in/b.tif"),
+        ):
+            raster = open_raster(name)
+            pixels, _ = read_all(raster)
+            np.testing.assert_array_equal(pixels, noise[: len(pixels)], err_msg=name)
+            assert len(raster.files) == 1, name
+    # A VRT of what is in an archive cannot be looked at.
+    with pytest.raises(DataError, match="--allow-remote takes it as it is"):
+        open_raster("vrt:///vsizip/a.zip/a.tif?bands=1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metriccd.errors import OutputError
-from metriccd.output import Marker
+from metriccd.output import Marker, unfinished_folder
 from metriccd.series.kept import kept_pairs, link, pairs_kept, pairs_path
 
 
@@ -16,7 +16,7 @@ def pair(folder: Path, name: str) -> None:
     (folder / name).mkdir()
     (folder / name / "run.json").write_text("{}")
     Marker.of(folder / name).write(folder / name)
-    (folder / f"{name}.key").write_text("key")
+    (folder / f"{name}.key").write_text("0" * 64)
 
 
 def test_a_folder_of_that_name_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -57,11 +57,40 @@ def test_it_goes_when_all_is_done_and_stays_when_something_was_finished(tmp_path
         fail(KeyboardInterrupt, "2_3")
 
 
-def test_what_somebody_put_there_meanwhile_stays(tmp_path: Path) -> None:
+def test_what_somebody_put_there_stays_and_is_named_before_work(tmp_path: Path) -> None:
+    with kept_pairs(tmp_path / "out") as folder:
+        for name in ("1_2", "2_3"):
+            pair(folder, name)
+        mine = [folder / name for name in ("1_2/notes.txt", "notes.txt", "my.key")]
+        for path in mine:
+            path.write_text("mine")
+    assert not (folder / "2_3").exists()
+    with (
+        pytest.raises(
+            OutputError, match=r"holds 1_2 \(changed since\), my\.key, notes\.txt too; move it"
+        ),
+        kept_pairs(tmp_path / "out"),
+    ):
+        pass
+    assert all(path.read_text() == "mine" for path in mine)
+    for path in mine:
+        path.unlink()
+    with kept_pairs(tmp_path / "out"):
+        pass
+    assert not folder.exists()
+
+
+def test_what_is_kept_of_pairs_that_nobody_wants_any_more_goes(tmp_path: Path) -> None:
+    def end(folder: Path) -> None:
+        with unfinished_folder(folder / "2_9") as unfinished:
+            (unfinished.work("key") / "fit.npz").touch()
+            raise KeyboardInterrupt
+
     with kept_pairs(tmp_path / "out") as folder:
         pair(folder, "1_2")
-        (folder / "1_2/notes.txt").write_text("mine")
-    assert (folder / "1_2/notes.txt").read_text() == "mine"
+        with pytest.raises(KeyboardInterrupt, match="is kept"):
+            end(folder)
+    assert not folder.exists()
 
 
 def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path: Path) -> None:

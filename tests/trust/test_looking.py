@@ -59,6 +59,7 @@ ENDLESS = [
 ]
 SERVICES = [
     *("PG:dbname=x", "WMS:http://127.0.0.1:9/", "<GDAL_WMS></GDAL_WMS>", "<VRTDataset/>"),
+    *("vrt://<VRTDataset/>", "VRT://vrt:// <VRTDataset/>", "vrt://WMS:http://127.0.0.1:9/"),
     *("MEM:::DATAPOINTER=1,PIXELS=1,LINES=1", "/vsisparse/a.xml", "STACIT:a.json"),
 ]
 

@@ -17,8 +17,8 @@ PLACES = (("grid:code",), ("s2:mgrs_tile",), ("landsat:wrs_path", "landsat:wrs_r
 # Digits of degrees, about ten meters, to which footprints of one place agree.
 DIGITS = 4
 LARGEST = 1 << 30
-# Bytes of an id that is made.
-LONGEST = 100
+# Bytes of an id that is made, and what is not in it.
+LONGEST, STRANGE = 120, re.compile(r"[^\w.-]+")
 
 
 def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remote: bool) -> Rows:
@@ -59,11 +59,13 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
                     file, text = _file(path, number, item, items)
                     texts[file], made[number] = text, str(file)
             dates = "-".join(each["properties"]["datetime"][:10] for each in (before, after))
-            name = re.sub(r"[^\w.-]+", "_", f"{place}-{dates}-{other}").strip(".-")
+            # The number tells it from all others, whatever of the rest is cut off.
+            end = f"-{other}"
+            name = cut(STRANGE.sub("_", f"{place}-{dates}"), LONGEST - len(end)) or "pair"
             yield (
                 other,
                 {
-                    "id": name.encode()[:LONGEST].decode(errors="ignore").rstrip("-. "),
+                    "id": f"{name}{end}",
                     "t1": made[one],
                     "t2": made[other],
                     "stac": True,
@@ -72,6 +74,11 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
                     "item_t2": after["id"],
                 },
             )
+
+
+def cut(text: str, longest: int) -> str:
+    """The beginning of a text, of at most so many bytes, as the name of a folder may be."""
+    return text.encode()[:longest].decode(errors="ignore").strip("-. ")
 
 
 def _features(path: Path) -> Sequence[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""The content of a pair: what its result was made of, and whether that is what is there now."""
+"""The content of a pair: what its result was made of, and whether both are what is there now."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from metriccd.detection import Stamp
+from metriccd.output import RECORD, Marker
 from metriccd.result import code_digest, sha256_of, versions
 
 # What may lie beside an image and be read with it: added to its name, or in place of its suffix.
 ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
+# What a result's record says that another decision on the same score leaves as it is.
+MADE_OF = ("inputs", "masks", "dates", "score", "versions")
 # Checksums of files that many pairs share, such as weights and masks.
 SHARED = 256
 
@@ -41,6 +44,19 @@ def content_of(files: Iterable[str]) -> dict[str, list[Any]]:
     return found
 
 
+def still_done(entry: Mapping[str, Any], key: str, folder: Path) -> dict[str, Any] | None:
+    """What the journal is to hold of a pair that it knows; None where it is to be done.
+
+    Args:
+        entry: What it holds.
+        key: What is asked for now.
+        folder: Where the result is.
+    """
+    done = entry.get("status") == "done" and entry.get("key") == key
+    result = whole(folder, entry["result"]) if done and unchanged(entry["content"]) else None
+    return None if result is None else {**entry, "result": result}
+
+
 def unchanged(content: Mapping[str, list[Any]]) -> bool:
     """Whether files hold what they did, and nothing came beside them.
 
@@ -54,6 +70,46 @@ def unchanged(content: Mapping[str, list[Any]]) -> bool:
         if any(each not in content and Stamp.of(each) is not None for each in _beside(path)):
             return False
     return True
+
+
+def result_of(folder: str | Path) -> dict[str, str]:
+    """What tells a result from others: how its files look, and what it was made of."""
+    return {"stamps": _looks(folder), "made": _made(folder)}
+
+
+def whole(folder: str | Path, known: Mapping[str, str]) -> dict[str, str] | None:
+    """What is known of a result that is there, as `result_of` tells; None where it is not.
+
+    One that looks as it did is not read. Others were looked at, copied, or decided again, which is
+    all right, or lack files, or are of another pair.
+    """
+    if _looks(folder) == known["stamps"] != "":
+        return dict(known)
+    place, listed = Path(folder), Marker.read(Path(folder))
+    if listed is None or not all(listed.holds(place / name) for name in listed.files):
+        return None
+    found = result_of(folder)
+    return found if found["made"] == known["made"] != "" else None
+
+
+def _looks(folder: str | Path) -> str:
+    try:
+        with os.scandir(folder) as entries:
+            stats = sorted((each.name, each.stat()) for each in entries)
+    except OSError:
+        return ""
+    # What a `Stamp` holds, of some thirty files of each of a hundred thousand results.
+    lines = [f"{n} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for n, s in stats]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _made(folder: str | Path) -> str:
+    try:
+        record = json.loads((Path(folder) / RECORD).read_bytes())
+        told = json.dumps([record[name] for name in MADE_OF], sort_keys=True)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _beside(file: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ JOURNAL = "journal.jsonl"
 # Types of what an entry holds, of the figures in it, and how many things are told of each file.
 ENTRY: Mapping[str, type | UnionType] = {
     **dict.fromkeys(("id", "status", "key", "error", "footprint"), str),
-    **dict.fromkeys(("content", "summary"), dict),
+    **dict.fromkeys(("content", "result", "summary"), dict),
     "seconds": int | float,
     "attempts": int,
 }
@@ -103,11 +103,13 @@ def _is_entry(entry: Any) -> bool:
     """Whether a line holds what a batch writes, by the types that those who read it count on."""
     if not isinstance(entry, dict) or not _fits(entry, ENTRY) or entry.get("id") is None:
         return False
-    if "key" in entry and entry.get("content") is None:
+    if "key" in entry and (entry.get("content") is None or entry.get("result") is None):
         return False
     content, figures = entry.get("content") or {}, entry.get("summary") or {}
+    result = entry.get("result")
     return (
-        all(isinstance(each, list) and len(each) == STAMPED for each in content.values())
+        (result is None or {*result} == {"stamps", "made"})
+        and all(isinstance(each, list) and len(each) == STAMPED for each in content.values())
         and _fits(figures, FIGURES)
         and all(isinstance(each, str) for each in figures.get("warnings") or ())
         and (figures.get("objects") or 0) < MANY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +11,11 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
-from metriccd.batch.collection import read_collection
+from metriccd.batch.collection import cut, read_collection
 from metriccd.batch.table import read_table, wrong
 from metriccd.errors import DataError, MetricCDError, OutputError
-from metriccd.trust import is_remote, require_file
+from metriccd.pair import placed_mask
+from metriccd.trust import is_remote, placed, require_file
 
 COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
@@ -24,10 +24,6 @@ PAIR = ("id", "t1", "t2")
 FILES = {"mask": "masks", "aoi": "aoi", "zones": "zones", "extractor": "extractor"}
 # Characters of an id, which is the name of a folder on any system; and its bytes.
 UNSAFE, LONGEST = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]'), 120
-# What stands before a file's name that is not the file itself, but something in it or said of it.
-INSIDE = re.compile(
-    r'(?:[a-z+]+://|/vsi[a-z0-9]+/|[A-Z][A-Z0-9_]+:"|GTIFF_DIR:(?:off:)?\d+:)(?=[^/"])'
-)
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 # Rows of one manifest, which are held in memory, and sets of options that are kept at hand.
 MOST, KEPT = 1_000_000, 1024
@@ -160,6 +156,13 @@ class _Reader:
         """The folder of the manifest."""
         return str(self.path.parent.absolute())
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Options of all rows; files among them are relative to where we are, not so workers."""
+        here = str(Path.cwd())
+        said = {name: value for name, value in self.grammar.defaults.items() if value is not None}
+        return said | {name: _located(name, said[name], here) for name in FILES if name in said}
+
     def rows(self, table: Iterator[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
         for number, said in table:
             if len(self.ids) == MOST:
@@ -198,10 +201,11 @@ class _Reader:
             if name in self.names.values():
                 self.wrong(number, f"two columns mean {name!r}", "leave one of them out")
             return name
-        if name in self.grammar.apart:
+        apart = self.grammar.apart
+        near = get_close_matches(name, (*known, *apart), n=1, cutoff=NEAR)
+        if near and near[0] in apart:
             what = f"{column!r} is said on the command line only"
             self.wrong(number, what, "leave the column out, or name one of your own otherwise")
-        near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near:
             what = f"no option {column!r} (did you mean {near[0]}?)"
             self.wrong(number, what, "correct it, or name a column of your own otherwise")
@@ -227,7 +231,7 @@ class _Reader:
         if key not in self.sets:
             if len(self.sets) == KEPT:
                 self.sets.clear()
-            said = dict(self.grammar.defaults)
+            said = dict(self.defaults)
             for name, text in asked.items():
                 said[name] = self.read(number, name, text)
             try:
@@ -245,18 +249,9 @@ class _Reader:
     def files(self, number: int, name: str, text: str) -> Any:
         """What an option that names files means; masks are several."""
         value = self.read(number, name, text)
-        if name == "mask":
-            return [self.mask(number, each) for each in value]
-        place = self.place(number, value)
-        return place if name != "extractor" or Path(place).exists() else value
-
-    def mask(self, number: int, text: str) -> str:
-        """A mask: a file, a file with classes after a colon, or classes alone."""
-        file, colon, classes = text.rpartition(":")
-        for whole, rest in ((text, ""), (file, colon + classes)):
-            if whole and (self.path.parent / whole).exists():
-                return self.place(number, whole) + rest
-        return self.place(number, text) if is_remote(text) else text
+        for each in value if name == "mask" else [value]:
+            self.require_name(number, each)
+        return _located(name, value, self.folder)
 
     def image(self, number: int, said: Mapping[str, Any], name: str) -> str:
         value = next((said[column] for column in said if self.names[column] == name), None)
@@ -265,13 +260,14 @@ class _Reader:
             self.wrong(number, f"has no {name}: its columns are {columns}", "name both images")
         if not isinstance(value, str):
             self.wrong(number, f"{name} must be a path: got {value}", "give a file's name")
-        return self.place(number, value)
+        self.require_name(number, value)
+        return placed(value, self.folder)
 
-    def place(self, number: int, name: str) -> str:
-        """Where a file is, seen from anywhere.
+    def require_name(self, number: int, name: str) -> None:
+        """Refuses what is on another machine, and what is no name.
 
         Raises:
-            DataError: On another machine, or the name is no name.
+            DataError: It is.
         """
         if "\0" in name or "\n" in name:
             self.wrong(number, f"a name must be one line of text: got {name!r}", "rename the file")
@@ -279,21 +275,11 @@ class _Reader:
             name.encode()
         except UnicodeEncodeError:
             self.wrong(number, f"a name must be UTF-8: got {name!r}", "rename the file")
-        if is_remote(name):
-            if not self.allow_remote:
-                shown = name.split("?", maxsplit=1)[0][:200]
-                self.wrong(
-                    number, f"names another machine: {shown}", "add --allow-remote if that is right"
-                )
-            return name
-        inside = INSIDE.match(name)
-        if inside:
-            rest = name[inside.end() :]
-            return f"{inside[0]}{os.path.join(self.folder, rest)}"  # noqa: PTH118
-        if "://" in name or name.startswith("/vsi"):
-            return name
-        # Not by way of `Path`, which takes a quarter of the time of a row.
-        return os.path.join(self.folder, name)  # noqa: PTH118
+        if is_remote(name) and not self.allow_remote:
+            shown = name.split("?", maxsplit=1)[0][:200]
+            self.wrong(
+                number, f"names another machine: {shown}", "add --allow-remote if that is right"
+            )
 
     def id(self, number: int, said: Mapping[str, Any], t1: str, t2: str) -> str:
         named = [value for column, value in said.items() if self.names[column] == "id"]
@@ -313,6 +299,14 @@ class _Reader:
         wrong(self.path, number, what, remedy)
 
 
+def _located(option: str, value: Any, folder: str) -> Any:
+    """What an option that names files means in a folder, seen from anywhere."""
+    if option == "mask":
+        return [placed_mask(each, folder) for each in value]
+    place = placed(value, folder)
+    return place if option != "extractor" or Path(place).exists() else value
+
+
 def _plain(value: Any) -> str | int:
     """A cell of the user's own as a summary can hold it: text, or a number of 64 bits."""
     return value if isinstance(value, int) and -MOST_BITS <= value < MOST_BITS else _text(value)
@@ -326,7 +320,8 @@ def _text(value: Any) -> str:
 def made_id(t1: str, t2: str) -> str:
     """An id of two images' names: a.tif and b.tif are a-b, and two of one name are that name."""
     stems = [UNSAFE.sub("_", PurePath(name.split("?")[0]).name).split(".")[0] for name in (t1, t2)]
-    return "-".join(dict.fromkeys(stems))[:LONGEST].strip("-. ") or "pair"
+    name = cut("-".join(dict.fromkeys(stems)), LONGEST) or "pair"
+    return f"pair-{name}" if RESERVED.fullmatch(name) else name
 
 
 def _unsafe(name: str) -> str | None:

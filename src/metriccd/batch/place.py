@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from metriccd.errors import OutputError
-from metriccd.output import RECORD, Lock
+from metriccd.output import Lock
 
 # The file by which a folder is known as a batch, which may be gone on with.
 MARKER = "batch.json"
@@ -64,10 +64,6 @@ class Place:
     def result(self, name: str) -> Path:
         """Where the result of a pair is."""
         return self.out / "pairs" / name
-
-    def whole(self, name: str) -> bool:
-        """Whether the result of a pair is there: it appears whole or not at all."""
-        return (self.result(name) / RECORD).is_file()
 
     def thumbnail(self, name: str) -> Path:
         """Where the small picture of a pair is."""

@@ -15,7 +15,7 @@ from typing import Any
 from distributed import CancelledError, Client, Future, KilledWorker
 
 from metriccd.batch.cluster import LOST, Cluster
-from metriccd.batch.content import key_of, unchanged
+from metriccd.batch.content import key_of, still_done
 from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Manifest, Row
 from metriccd.batch.place import Place
@@ -158,14 +158,12 @@ class _Batch:
 
     def finished(self, row: Row) -> bool:
         """Whether a pair is done, of the same images and settings, and its result is there."""
-        entry = self.journal.find(row.id)
-        return (
-            entry is not None
-            and entry.get("status") == "done"
-            and self.place.whole(row.id)
-            and entry.get("key") == key_of(row.t1, row.t2, row.arguments)
-            and unchanged(entry["content"])
-        )
+        entry, key = self.journal.find(row.id), key_of(row.t1, row.t2, row.arguments)
+        found = entry and still_done(entry, key, self.place.result(row.id))
+        if found and found != entry:
+            # So that it need not be read the next time.
+            self.journal.add(found)
+        return bool(found)
 
     def run(self, client: Client, first: Task, tasks: Iterator[Task], rows: Sequence[Row]) -> None:
         """Keeps the workers busy until nothing is left."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from distributed import get_worker
 from shapely.geometry import shape
 
-from metriccd.batch.content import content_of, key_of, software
+from metriccd.batch.content import content_of, key_of, result_of, software
 from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.check import costs
 from metriccd.detection import Plan, detect_into, do_tiles, prepare, requested
@@ -158,6 +158,7 @@ def _detected(task: Task) -> dict[str, Any]:
         "status": "done",
         "key": key_of(task.t1, task.t2, task.arguments),
         "content": content,
+        "result": result_of(folder),
         "summary": summary,
         "footprint": _footprint(folder),
     }

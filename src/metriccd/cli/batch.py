@@ -19,8 +19,11 @@ from metriccd.errors import EXIT_INTERRUPTED, OutputError
 
 EXIT_SOME_FAILED = 4
 WORKERS = "Workers"
-# What a manifest may not say for its rows.
-APART = (*SAFEGUARDS, "out", "overwrite", "workers", "scheduler", "retries", "timeout")
+# Options of commands that a manifest may not say for its rows.
+APART = (
+    *(*SAFEGUARDS, "out", "overwrite", "dry_run", "verbose", "log_file", "quiet"),
+    *("workers", "scheduler", "retries", "timeout", "split_pixels"),
+)
 OTHERS = ("t1", "t2", "out", "overwrite", "dry_run", "verbose", "log_file", "quiet", "as_json")
 
 

@@ -41,7 +41,7 @@ def series(
     dates: Annotated[
         str | None,
         typer.Option(
-            help="When the images were taken, in the order given: 2019-06-01,2020-06-01,…"
+            help="When all images were taken, in the order given: 2019-06-01,2020-06-01,2021-06-01."
         ),
     ] = None,
     mask_of: Annotated[

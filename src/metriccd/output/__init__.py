@@ -6,6 +6,8 @@ Out: OUT, with a list of what was written; a hidden folder beside it while it is
 
 from metriccd.output.additions import add_together, additions, require_ours, write_together
 from metriccd.output.folder import (
+    discard,
+    named,
     output_folder,
     parents_of,
     restored,
@@ -25,7 +27,9 @@ __all__ = [
     "Marker",
     "add_together",
     "additions",
+    "discard",
     "hidden_path",
+    "named",
     "output_folder",
     "parents_of",
     "require_log",

@@ -216,6 +216,20 @@ def restored(out: Path) -> bool:
         raise OutputError(unwritable(target, error)) from None
 
 
+def discard(out: Path) -> None:
+    """Removes what an interrupted run left beside OUT.
+
+    Raises:
+        OutputError: It is not ours, or another process works there.
+    """
+    target = resolved(out)
+    try:
+        with workshop(target) as shop:
+            shop.clear_work()
+    except OSError as error:
+        raise OutputError(unwritable(target, error)) from None
+
+
 def _require_replaceable(out: Path, overwrite: bool) -> Marker:
     """The list of what OUT holds, all of which may go.
 
@@ -230,7 +244,7 @@ def _require_replaceable(out: Path, overwrite: bool) -> Marker:
     foreign = marker.foreign(out)
     if foreign:
         raise OutputError(
-            f"--overwrite replaces only what metriccd wrote: {out} holds {_named(foreign)} too; "
+            f"--overwrite replaces only what metriccd wrote: {out} holds {named(foreign)} too; "
             "move it, or choose another folder"
         )
     return marker
@@ -246,7 +260,7 @@ def _require_kept(out: Path) -> Marker:
     foreign = [each for each in marker.foreign(out) if each.split(" (")[0] in RESULT]
     if foreign:
         raise OutputError(
-            f"threshold replaces only what metriccd wrote: {_named(foreign)} in {out} is not; "
+            f"threshold replaces only what metriccd wrote: {named(foreign)} in {out} is not; "
             "move it"
         )
     return marker.only(marker.files.keys() - RESULT)
@@ -266,7 +280,8 @@ def _list_of(out: Path, what: str) -> Marker:
     return marker
 
 
-def _named(foreign: Sequence[str]) -> str:
+def named(foreign: Sequence[str]) -> str:
+    """Files that are not ours, as a line names them."""
     more = f" and {len(foreign) - NAMED} more" if len(foreign) > NAMED else ""
     return ", ".join(foreign[:NAMED]) + more
 

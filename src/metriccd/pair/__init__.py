@@ -17,7 +17,7 @@ from metriccd.pair.color import (
 )
 from metriccd.pair.coregistration import SHARP, SURE, coregistered, read_windows, shift_of
 from metriccd.pair.dates import GIVEN, Acquired, Dates, acquired, dates_given
-from metriccd.pair.masks import Mask, file_of_mask, several
+from metriccd.pair.masks import Mask, file_of_mask, placed_mask, several
 from metriccd.pair.pair import ImagePair, read_pair
 from metriccd.pair.registration import Registration
 from metriccd.pair.shift import Shift
@@ -49,6 +49,7 @@ __all__ = [
     "dates_given",
     "file_of_mask",
     "on_lattice",
+    "placed_mask",
     "polynomial_correction",
     "read_pair",
     "read_windows",

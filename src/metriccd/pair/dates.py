@@ -119,9 +119,10 @@ def dates_given(dates: Dates, count: int = 2) -> tuple[Acquired, ...]:
     times = [_iso(text.strip()) for text in texts]
     found = tuple(Acquired(time=time, source=GIVEN) for time in times if time is not None)
     if not len(found) == len(times) == count:
+        such = ",".join(f"{2019 + number}-06-01" for number in range(min(count, 3)))
         raise DataError(
             f"--dates must be {'two' if count == 2 else count} dates such as "
-            f"2019-06-01,2020-06-01: got {','.join(texts)}"
+            f"{such}{',…' if count > 3 else ''}: got {','.join(texts)}"
         )
     return found
 

@@ -28,7 +28,7 @@ from metriccd.raster import (
     is_vector,
     open_shapes,
 )
-from metriccd.trust import require_size
+from metriccd.trust import placed, require_size
 
 # Side of the look at a plain raster that may be one of classes, and values of it that are named.
 LOOK, SHOWN = 256, 6
@@ -101,6 +101,20 @@ def file_of_mask(mask: Image) -> Image:
     """The file of a mask with its classes; any other mask itself."""
     written = WRITTEN.fullmatch(mask.strip()) if isinstance(mask, str) else None
     return mask if written is None or written["path"] is None else written["path"]
+
+
+def placed_mask(mask: str, folder: str) -> str:
+    """A mask as it is found from anywhere; the images' own classes as they are.
+
+    Args:
+        mask: As people write it: "FILE", "FILE:SCL=3,8", "SCL".
+        folder: What its file is relative to: an absolute path.
+    """
+    written = WRITTEN.fullmatch(mask.strip())
+    if written is None:
+        return placed(mask, folder)
+    file: str | None = written["path"]
+    return mask if file is None else placed(file, folder) + mask.strip()[written.end("path") :]
 
 
 def open_masks(

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import unescape
 
 import rasterio
@@ -35,6 +36,8 @@ WITHIN = re.compile(
 SOURCE = re.compile(
     r"<Source(?:Filename|Dataset)\b(?:[^>]*relativeToVRT=[\"'](\d)[\"'])?[^>]*>([^<]+)<", re.I
 )
+# An archive in the working folder: rasterio takes its name for that of a server.
+ARCHIVE = re.compile(r"^((?:zip|tar|gzip)(?:\+file)?://)(?=[^/])", re.I)
 # Characters of a VRT that are looked at, and pieces of a subdataset's name.
 LONGEST, PIECES = 2**26, 8
 
@@ -46,7 +49,11 @@ def redacted(text: str) -> str:
 
 def gdal_path(path: str) -> str:
     """The name that GDAL itself knows: "zip://a.zip!b.tif" is "/vsizip/a.zip/b.tif"."""
-    return str(_vsi_path(_parse_path(path)))
+    return str(_vsi_path(_parsed(path)))
+
+
+def _parsed(path: str) -> Any:
+    return _parse_path(ARCHIVE.sub(r"\1./", path))
 
 
 @contextmanager
@@ -73,7 +80,7 @@ def opened(path: str, *, maybe_vrt: bool = True) -> Iterator[DatasetReader]:
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]
 def _reader(path: str, drivers: list[str]) -> DatasetReader:
     """What `rasterio.open` returns, which itself takes no list of drivers."""
-    return DatasetReader(_parse_path(path), driver=drivers)
+    return DatasetReader(_parsed(path), driver=drivers)
 
 
 def reason(error: BaseException) -> str:

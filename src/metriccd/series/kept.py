@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from metriccd.errors import OutputError
-from metriccd.output import PAIRS, RECORD, Marker, hidden_path, parents_of
+from metriccd.output import PAIRS, RECORD, Marker, discard, hidden_path, named, parents_of
+
+# What the file NAME.key holds, or as much of it as there was before a kill; and folders, beside
+# those of results, in which one is in the making.
+KEY, MAKING = re.compile(rb"[0-9a-f]{0,64}"), re.compile(r"\.(.+)-(unfinished|linked)")
 
 
 def pairs_path(out: Path) -> Path:
@@ -36,11 +41,8 @@ def kept_pairs(out: Path) -> Iterator[Path]:
     try:
         with ExitStack() as opening:
             opening.enter_context(parents_of(folder.parent))
-            if os.path.lexists(folder) and not _is_ours(folder):
-                raise OutputError(
-                    f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move "
-                    "it, or choose another folder"
-                )
+            if os.path.lexists(folder):
+                _require_ours(folder)
             folder.mkdir(exist_ok=True)
             Marker({}).write(folder)
             opened = opening.pop_all()
@@ -49,7 +51,7 @@ def kept_pairs(out: Path) -> Iterator[Path]:
     with opened:
         try:
             yield folder
-            Marker.of(folder).clear(folder)
+            _clear(folder)
         except KeyboardInterrupt as interrupt:
             if not str(interrupt) and any(path.is_dir() for path in folder.iterdir()):
                 raise KeyboardInterrupt(
@@ -60,14 +62,50 @@ def kept_pairs(out: Path) -> Iterator[Path]:
             # Nothing is kept where nothing was finished.
             with suppress(OSError):
                 if not any(path.suffix == ".key" for path in folder.iterdir()):
-                    Marker.of(folder).clear(folder)
+                    _clear(folder)
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder has a list of ours, or a kill came before it was written."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    return Marker.read(folder) is not None or not any(folder.iterdir())
+def _require_ours(folder: Path) -> None:
+    """Refuses a folder that is not ours, or in which something is not.
+
+    Raises:
+        OutputError: It is, or there is.
+    """
+    is_folder = folder.is_dir() and not folder.is_symlink()
+    # A kill may come before the list is written.
+    if not is_folder or (Marker.read(folder) is None and any(folder.iterdir())):
+        raise OutputError(
+            f"unfinished pairs must be metriccd's: {folder} is not, it has no list; move "
+            "it, or choose another folder"
+        )
+    foreign = [each for each in _known(folder).foreign(folder) if not MAKING.fullmatch(each)]
+    if foreign:
+        raise OutputError(
+            f"unfinished pairs must be metriccd's: {folder} holds {named(foreign)} too; move it, "
+            "or choose another folder"
+        )
+
+
+def _known(folder: Path) -> Marker:
+    """What series put into a folder of pairs: results, by their own lists, and their keys."""
+    return Marker.of(folder, [each.name for each in folder.iterdir() if _is_known(each)])
+
+
+def _is_known(path: Path) -> bool:
+    if path.suffix != ".key":
+        return path.is_dir()
+    small = path.is_file() and path.stat().st_size <= 64
+    return small and KEY.fullmatch(path.read_bytes()) is not None
+
+
+def _clear(folder: Path) -> None:
+    """Removes what series put into a folder of pairs, and the folder, if nothing else is in it."""
+    for path in folder.iterdir():
+        making = MAKING.fullmatch(path.name)
+        if making and making[2] == "unfinished":
+            with suppress(OutputError):
+                discard(folder / making[1])
+    _known(folder).clear(folder)
 
 
 def take_over(out: Path, folder: Path, names: Sequence[str]) -> None:

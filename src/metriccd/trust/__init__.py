@@ -6,7 +6,7 @@ Out: nothing where they may be; else one line that says why not and what allows 
 
 from metriccd.trust.files import require_file
 from metriccd.trust.looking import admit, admit_named, admit_parts
-from metriccd.trust.names import is_remote
+from metriccd.trust.names import is_remote, placed
 from metriccd.trust.policy import MAX_PIXELS, Trust, trusted
 from metriccd.trust.sizes import free_mib, require_memory, require_size
 
@@ -18,6 +18,7 @@ __all__ = [
     "admit_parts",
     "free_mib",
     "is_remote",
+    "placed",
     "require_file",
     "require_memory",
     "require_size",

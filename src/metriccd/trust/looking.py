@@ -10,6 +10,7 @@ from metriccd.errors import DataError
 from metriccd.trust.files import kind_of, require_file, strangers_in
 from metriccd.trust.names import (
     MADE_UP,
+    VRT_OF,
     files_behind,
     is_remote,
     require_name,
@@ -39,8 +40,10 @@ def admit(name: str) -> bool:
         DataError: It may never end, is no file, or names what may not be opened.
     """
     require_name(name)
-    unseen = is_remote(name) or MADE_UP.match(name) is not None
-    if unseen and not trusted().allow_remote and name.partition("?")[0].lower().endswith(".vrt"):
+    whole, made = VRT_OF.subn("", name)
+    unseen = is_remote(name) or MADE_UP.match(whole) is not None
+    named = made or whole.partition("?")[0].lower().endswith(".vrt")
+    if unseen and named and not trusted().allow_remote:
         raise DataError(
             "a VRT must be a file in a folder, where what it names can be looked at first: "
             f"{name} is not; --allow-remote takes it as it is"
@@ -50,7 +53,7 @@ def admit(name: str) -> bool:
     look, found = _Look(name=name), files_behind(name, Path())
     for path in found:
         look.at(path)
-    return any(is_vrt(path) for path in found) or (unseen and trusted().allow_remote)
+    return bool(made) or any(map(is_vrt, found)) or (unseen and trusted().allow_remote)
 
 
 def admit_named(name: str, by: str, folder: Path | None) -> bool:
