@@ -96,7 +96,12 @@ def plot_comparison(
     if images:
         _add_bar(images[-1], drawn, [change.threshold for change in results.values()])
     else:
-        _add_legend(drawn, judged=known is not None, own=axes is None)
+        colors = {"change": CHANGE_RGB}
+        if known is not None:
+            colors = {ERROR_MEANING[name]: rgb for name, rgb in ERROR_RGB["colorblind"].items()}
+            if not all((change.valid & known[1]).all() for change in results.values()):
+                colors["not judged"] = NODATA_RGB
+        _add_legend(drawn, colors, own=axes is None)
     return drawn
 
 
@@ -131,12 +136,8 @@ def _figure(change: Change, reference: Known | None, show: str) -> str:
     return f"AUC {ranking.roc_auc():.3f}"
 
 
-def _add_legend(drawn: Panels, *, judged: bool, own: bool) -> None:
+def _add_legend(drawn: Panels, colors: Mapping[str, tuple[int, int, int]], *, own: bool) -> None:
     """Under the figure, where it is ours; otherwise under the last map."""
-    colors = {"change": CHANGE_RGB}
-    if judged:
-        colors = {ERROR_MEANING[name]: rgb for name, rgb in ERROR_RGB["colorblind"].items()}
-        colors["not judged"] = NODATA_RGB
     if own:
         add_legend(drawn[0].figure, colors, loc="outside lower center", ncols=len(colors))
     else:
