@@ -21,6 +21,8 @@ from metriccd.result.pictures import COLOR_MAP, color_limit, reduce
 from metriccd.scene import factor_of
 
 WIDTH = 5.0  # inches of a new figure
+LABELS = (0.6, 0.95)  # inches of them that names and numbers at the axes take, with the title
+TICKS = 4  # along the longer axis
 # A scale bar is as long as the longest of these, times a power of ten, that is a quarter at most.
 ROUND, QUARTER = (5, 2, 1), 0.25
 UNITS = {"metre": "m", "meter": "m", "US survey foot": "ft", "foot": "ft", "kilometre": "km"}
@@ -50,8 +52,8 @@ class Place:
         # Takes a third of a second to import, which whoever only detects does not wait for.
         import matplotlib.pyplot as plt  # noqa: PLC0415
 
-        height = WIDTH * float(np.clip(self.tall, 0.2, 3))
-        return plt.subplots(figsize=(WIDTH + beside, height + 0.4), layout="constrained")[1]
+        height = (WIDTH - LABELS[0]) * float(np.clip(self.tall, 0.1, 3)) + LABELS[1]
+        return plt.subplots(figsize=(WIDTH + beside, height), layout="constrained")[1]
 
     def draw(
         self,
@@ -138,8 +140,9 @@ class Place:
             unit = "°" if crs.is_geographic else UNITS.get(crs.linear_units, crs.linear_units)
             names = ("longitude", "latitude") if crs.is_geographic else ("easting", "northing")
             ax.set(xlabel=f"{names[0]} ({unit}){named}", ylabel=f"{names[1]} ({unit})")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        for axis, share in ((ax.xaxis, 1 / self.tall), (ax.yaxis, self.tall)):
+            most = max(round(TICKS * min(share, 1)), 1)
+            axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=1))
         # The whole number at each tick: 5,320,000, not 0 to 5 and "+5.32e6" in a corner.
         ax.ticklabel_format(style="plain", useOffset=False)
         ax.tick_params(axis="y", labelrotation=90)
