@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench docs docs-serve qgis audit clean
+.PHONY: demo test check slow bench examples docs docs-serve dist qgis audit clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -27,6 +27,10 @@ slow: $(VENV)/dev
 bench: $(VENV)/demo
 	$(BIN)/python benchmarks/scenes.py -o docs/performance.json
 
+# Runs the notebooks in examples/ and keeps what came out in them; a test runs them, too.
+examples: $(VENV)/dev
+	cd examples && ../$(BIN)/jupyter execute --inplace two-files.ipynb stac-zones.ipynb
+
 # The documentation site, in site/: every link is checked, and no page may load from elsewhere.
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean --quiet
@@ -39,6 +43,12 @@ docs-serve: $(VENV)/docs
 # The plugin for QGIS, as a zip in dist/. Its tests need QGIS: apt-get install qgis
 qgis:
 	$(PYTHON) qgis/pack.py dist
+
+# What PyPI gets, in dist/: built, and its page checked. docs/release.md
+dist: $(VENV)/dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 # Known vulnerabilities of what requirements.lock pins; needs network. docs/security.md
 audit:

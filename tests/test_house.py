@@ -22,7 +22,7 @@ LAYERS = [
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
     {"result", "check", "detection"},
-    {"accuracy", "batch", "benchmark", "demo", "series", "cli"},
+    {"accuracy", "batch", "benchmark", "demo", "figures", "series", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
 OWNERS = {
@@ -30,7 +30,7 @@ OWNERS = {
     "geopandas": {"result", "batch"},
     "distributed": {"batch"},
     "pystac": {"raster", "result"},
-    "matplotlib": {"result", "accuracy", "series"},
+    "matplotlib": {"result", "accuracy", "figures", "series"},
     "typer": {"cli"},
     "rich": {"cli"},
     "jinja2": {"result", "series"},

@@ -397,7 +397,7 @@ def test_plot_draws_on_axes_which_a_notebook_shows(change: mcd.Change) -> None:
     plt.close("all")
     axes = change.plot()
     assert len(axes.images) == 1
-    assert "changed" in axes.get_title()
+    assert "Change" in axes.get_title("left")
     # Notebooks show the figures that pyplot knows.
     assert plt.get_fignums() == [axes.figure.number]
     assert change.plot(axes) is axes

@@ -268,3 +268,22 @@ def test_a_box_is_found_whichever_turn_its_longitudes_are_of() -> None:
         assert found == Window(row=5, col=190, height=10, width=30)
     both = east.window_of((-10, -5, 200, 5))
     assert both == Window(row=5, col=0, height=10, width=360)
+
+
+@pytest.mark.parametrize("code", [4326, 3857, 32632, 2263, 3035])
+def test_sides_of_a_pixel_are_those_of_the_ellipsoid_and_agree_with_its_area(code) -> None:
+    step = 1e-4 if code == 4326 else 10.0
+    x, y = Transformer.from_crs(4326, code, always_xy=True).transform(8.5, 47.5)
+    grid = Grid(
+        height=60, width=80, transform=Affine(step, 0, x, 0, -step, y), crs=CRS.from_epsg(code)
+    )
+    across, down = grid.sides
+    assert across * down == pytest.approx(grid.pixel_area, rel=1e-3)
+    back = Transformer.from_crs(code, 4326, always_xy=True)
+    ends = [back.transform(*(grid.transform @ (40 + col, 30))) for col in (0, 1)]
+    assert across == pytest.approx(Geod(ellps="WGS84").inv(*ends[0], *ends[1])[2], rel=1e-3)
+
+
+def test_sides_are_unknown_without_a_crs() -> None:
+    grid = Grid(height=6, width=8, transform=Affine.identity(), crs=None)
+    assert grid.sides is None

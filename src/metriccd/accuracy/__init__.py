@@ -4,7 +4,7 @@ In: a change map and a score, and ground truth in any of its codings.
 Out: figures that say what the reference was used for, error maps and curves.
 """
 
-from metriccd.accuracy.curves import draw_curves
+from metriccd.accuracy.curves import curves_on, draw_curves, mark
 from metriccd.accuracy.evaluation import (
     Evaluation,
     evaluate,
@@ -21,12 +21,14 @@ __all__ = [
     "Known",
     "Ranking",
     "Scores",
+    "curves_on",
     "draw_curves",
     "evaluate",
     "evaluate_folder",
     "evaluate_points",
     "evaluated",
     "judged_pixels",
+    "mark",
     "mean_scores",
     "read_reference",
 ]

@@ -144,9 +144,16 @@ class Ranking:
         tp, fp, floors = self._falling()
         if not self._defined:
             return math.nan, math.nan
-        f1 = 2 * tp / (tp + fp + tp[-1])
-        best = int(f1.argmax())
-        return float(f1[best]), float(floors[best])
+        best = self._best()
+        return float(2 * tp[best] / (tp[best] + fp[best] + tp[-1])), float(floors[best])
+
+    def best_confusion(self) -> Confusion:
+        """Pixels at that threshold; none at all where no F1 is defined. An oracle!"""
+        tp, fp, _ = self._falling()
+        if not self._defined:
+            return Confusion()
+        found, false = int(tp[self._best()]), int(fp[self._best()])
+        return Confusion(tp=found, fp=false, fn=int(tp[-1]) - found, tn=int(fp[-1]) - false)
 
     def roc_curve(
         self, points: int = 1000
@@ -174,6 +181,11 @@ class Ranking:
             return np.full(1, math.nan), np.full(1, math.nan)
         cuts = 1 + _spread(tp[1:] / tp[-1], points)
         return tp[cuts] / (tp[cuts] + fp[cuts]), tp[cuts] / tp[-1]
+
+    def _best(self) -> int:
+        """Which cut has the largest F1."""
+        tp, fp, _ = self._falling()
+        return int((2 * tp / (tp + fp + tp[-1])).argmax())
 
     @property
     def _defined(self) -> bool:

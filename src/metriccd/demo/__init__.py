@@ -4,6 +4,6 @@ In: a size and a seed.
 Out: a folder with both dates, the reference and what was detected.
 """
 
-from metriccd.demo.demo import make_demo
+from metriccd.demo.demo import make_demo, make_pair
 
-__all__ = ["make_demo"]
+__all__ = ["make_demo", "make_pair"]

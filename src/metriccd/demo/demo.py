@@ -43,8 +43,7 @@ def make_demo(
     """
     with output_folder(out, overwrite=overwrite) as folder:
         with Stages(progress).stage("scene"):
-            scene = land_scene(size, size, seed=seed)
-            before, after, reference = _write_scene(scene, folder)
+            before, after, reference = make_pair(folder, size=size, seed=seed)
         change = detect(before, after, progress=progress)
         change.write(folder, name=out.resolve().name)
         found, files = evaluated(folder, [str(reference)], name=out.resolve().name)
@@ -53,6 +52,21 @@ def make_demo(
         for record in ("run.json", "evaluation.json"):
             _rename(folder / record, folder, out.resolve())
         return found
+
+
+def make_pair(folder: Path, *, size: int = 512, seed: int = 0) -> tuple[Path, Path, Path]:
+    """Writes before.tif, after.tif and reference.tif: four bands at 10 m, and what changed.
+
+    Args:
+        folder: Where to; made if it is not there.
+        size: Rows and columns of the scene.
+        seed: Of the scene.
+
+    Returns:
+        The three files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return _write_scene(land_scene(size, size, seed=seed), folder)
 
 
 def _rename(record: Path, before: Path, after: Path) -> None:

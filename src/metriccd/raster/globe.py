@@ -1,4 +1,4 @@
-"""The globe: areas of pixels on it, for any projection, and longitudes, which come around again.
+"""The globe: areas and sides of its pixels, for any projection, and longitudes, which come around.
 
 Corners are carried to longitudes and latitudes and from there to a chart that keeps areas
 exactly: cylindrical between the polar circles, azimuthal around the poles (Snyder 1987, Map
@@ -53,6 +53,22 @@ def pixel_areas(
             first - top : last - top, cols.start - lefts[0] : cols.stop - lefts[0]
         ]
     return found
+
+
+def steps(crs: CRS, transform: Affine, row: float, col: float) -> tuple[float, float]:
+    """Lengths in meters of the ways to the next column and to the next row; NaN off the globe."""
+    t = transform
+    if not (crs.is_geographic or crs.is_projected):
+        unit = _plane_unit(crs) or np.nan
+        return math.hypot(t.a, t.d) * unit, math.hypot(t.b, t.e) * unit
+    figure = _figure_of(crs)
+    cols, rows = np.array([col, col + 1, col]), np.array([row, row, row + 1])
+    x, y = t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
+    lon, lat = _degrees(figure, x, y)
+    radius, square = _figure(figure)
+    globe = pyproj.Geod(a=radius, es=square)
+    _, _, (across, down) = globe.inv(lon[[0, 0]], lat[[0, 0]], lon[1:], lat[1:])
+    return float(across), float(down)
 
 
 def _span(part: slice) -> tuple[int, int]:

@@ -325,6 +325,17 @@ class Grid:
         """
         return math.sqrt(self.pixel_area) if self.pixel_area else None
 
+    @property
+    def sides(self) -> tuple[float, float] | None:
+        """Width and height of the pixel in the middle on the ground, in meters.
+
+        None where that is unknown.
+        """
+        if self.crs is None or not self.has_areas:
+            return None
+        across, down = globe.steps(self.crs, self.transform, self.height / 2, self.width / 2)
+        return (across, down) if math.isfinite(across) and math.isfinite(down) else None
+
     def footprint(self) -> tuple[list[float], list[float]] | None:
         """Longitudes and latitudes along the outline (WGS 84).
 

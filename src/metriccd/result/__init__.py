@@ -8,8 +8,20 @@ from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
 from metriccd.result.drafts import Drafts
 from metriccd.result.layers import Products, add_styles, write_polygons
+from metriccd.result.maps import Place, add_legend, add_score, amount, dated
 from metriccd.result.panels import DPI, error_panel
-from metriccd.result.pictures import encode, error_map, shrunk, stretched
+from metriccd.result.pictures import (
+    CHANGE_RGB,
+    ERROR_MEANING,
+    ERROR_RGB,
+    NODATA_RGB,
+    color_limit,
+    encode,
+    error_map,
+    reduce,
+    shrunk,
+    stretched,
+)
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.record import (
     code_digest,
@@ -26,16 +38,26 @@ from metriccd.result.result import Result
 from metriccd.result.tally import Census
 
 __all__ = [
+    "CHANGE_RGB",
     "DPI",
+    "ERROR_MEANING",
+    "ERROR_RGB",
+    "NODATA_RGB",
     "Archive",
     "Census",
     "Change",
     "Drafts",
+    "Place",
     "Polygons",
     "Products",
     "Result",
+    "add_legend",
+    "add_score",
     "add_styles",
+    "amount",
     "code_digest",
+    "color_limit",
+    "dated",
     "decide_again",
     "decision_record",
     "encode",
@@ -44,6 +66,7 @@ __all__ = [
     "input_of",
     "open_change",
     "read_record",
+    "reduce",
     "scene_polygons",
     "sha256_of",
     "shrunk",

@@ -23,10 +23,14 @@ from metriccd.raster import Grid, Window
 from metriccd.result import pictures
 from metriccd.result.archive import Archive, cleaning_of, decided, products_of
 from metriccd.result.layers import Products
+from metriccd.result.maps import Place, add_legend, add_score, amount, dated, pixels_of, seen
 from metriccd.result.rasters import direction_of, to_dataset
 from metriccd.result.result import Result
-from metriccd.result.tally import Tally
+from metriccd.result.tally import Census, Tally
 from metriccd.stages import Stages
+
+# What a map of a result may show.
+SHOWN = ("change", "score", "t1", "t2")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -97,6 +101,11 @@ class Change:
         """0 no change, 1 appeared, 2 disappeared, 255 not valid; None where nobody can tell."""
         return None if self.lean is None else direction_of(self.map, self.valid, self.lean)
 
+    @property
+    def dates(self) -> tuple[np.datetime64, np.datetime64]:
+        """When the images were taken, UTC; NaT where nothing tells."""
+        return self._result.dates
+
     def polygons(self) -> gpd.GeoDataFrame:
         """One polygon for each change object, largest first.
 
@@ -150,20 +159,55 @@ class Change:
         """The result in numbers: share, area, objects, threshold, warnings."""
         return self._result.summary(self._tally())
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Draws the change, outlined and tinted, on the second image.
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        show: str = "change",
+        coordinates: bool = True,
+        scale_bar: bool = True,
+        legend: bool = True,
+    ) -> Axes:
+        """Draws a map for print: dates, coordinates of the CRS, scale bar and legend.
+
+        Pixels without data are transparent, and no setting of matplotlib is changed.
 
         Args:
-            axes: Where to; by default a new figure of pyplot, which a notebook shows.
-        """
-        if axes is None:
-            # Takes a third of a second to import, which whoever only detects does not wait for.
-            import matplotlib.pyplot as plt  # noqa: PLC0415
+            ax: Where to; by default a new figure of pyplot, which a notebook shows.
+            show: "change": outlined and tinted on the second image; "score", with its threshold;
+                "t1" or "t2": an image.
+            coordinates: Label the axes.
+            scale_bar: Draw one, in meters where they are known, otherwise in pixels.
+            legend: Name the color of change and its area, or the colors of the score.
 
-        drawn = axes if axes is not None else plt.subplots(layout="constrained")[1]
-        drawn.imshow(np.moveaxis(self._picture(), 0, -1))
-        drawn.set_axis_off()
-        drawn.set_title(f"{self._share:.2%} changed")
+        Raises:
+            ValueError: Something else is to be shown.
+        """
+        if show not in SHOWN:
+            raise ValueError(f"a map shows {', '.join(SHOWN)}: got {show!r}; choose one of them")
+        place = Place(grid=self.grid)
+        drawn = place.axes(ax, beside=0.9 if show == "score" and legend else 0.0)
+        told = {"coordinates": coordinates, "scale_bar": scale_bar}
+        before, after = self.dates
+        if show == "score":
+            add_score(drawn, place, self.score, self.threshold, bar=legend, **told)
+            drawn.set_title(dated("Change score", before, after), loc="left")
+            return drawn
+        if show == "change":
+            place.draw(drawn, pixels_of(self._picture(), seen(self.t2_rgb)), **told)
+            drawn.set_title(dated("Change", before, after), loc="left")
+            if legend:
+                census = Census.of(self.map.astype(np.uint8), self.grid)
+                area = float(census.area[1]) if self.grid.has_areas else None
+                size = amount(int(census.pixels[1]), area)
+                add_legend(drawn, {f"change: {self._share:.2%}, {size}": pictures.CHANGE_RGB})
+            return drawn
+        image, name, date = {
+            "t1": (self.t1_rgb, "Before", before),
+            "t2": (self.t2_rgb, "After", after),
+        }[show]
+        place.draw(drawn, pixels_of(pictures.to_uint8(image), seen(image)), **told)
+        drawn.set_title(dated(name, date), loc="left")
         return drawn
 
     def to_xarray(self) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8, UInt16
 
+from metriccd.decision import BLOCK
 from metriccd.kinds import MOST, NODATA, NONE, shown
 from metriccd.raster import Grid, Window
 from metriccd.result.rasters import Part
@@ -111,6 +112,14 @@ class Census:
 
     pixels: Int64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256, np.int64))
     area: Float64[np.ndarray, " value"] = field(default_factory=lambda: np.zeros(256))
+
+    @classmethod
+    def of(cls, labels: UInt8[np.ndarray, "row col"], grid: Grid) -> Census:
+        """Counts a whole scene."""
+        census = cls()
+        for window in grid.windows(BLOCK):
+            census.add(labels[window.slices], grid.pixel_areas(window))
+        return census
 
     def add(
         self,

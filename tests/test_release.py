@@ -1,0 +1,88 @@
+"""What a release is made of agrees: one version, one list of dependencies, nothing as root."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+RECIPE = yaml.safe_load((REPOSITORY / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+# What conda-forge calls otherwise than PyPI.
+CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+def asked(name: str, bounds: str) -> tuple[str, frozenset[str]]:
+    return name, frozenset(part for part in bounds.replace(" ", "").split(",") if part)
+
+
+def test_the_version_is_one() -> None:
+    version = PROJECT["version"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == RECIPE["context"]["version"] == version
+    assert f"version = {{{version}}}" in (REPOSITORY / "docs/howto/cite.md").read_text()
+
+
+def test_the_recipe_asks_for_what_the_package_does() -> None:
+    told = [line.partition(" ")[::2] for line in RECIPE["requirements"]["run"]]
+    recipe = {asked(name, bounds) for name, bounds in told}
+    parsed = [Requirement(line) for line in PROJECT["dependencies"]]
+    package = {asked(CONDA.get(each.name, each.name), str(each.specifier)) for each in parsed}
+    assert recipe == package | {asked("python", PROJECT["requires-python"])}
+    (command,) = RECIPE["build"]["python"]["entry_points"]
+    name, _, where = command.partition(" = ")
+    assert PROJECT["scripts"] == {name: where}
+
+
+def test_the_lock_holds_every_dependency_within_its_bounds() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", lock, re.MULTILINE))
+    for line in PROJECT["dependencies"]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pinned[wanted.name], prereleases=True), line
+
+
+def stages(text: str) -> list[list[str]]:
+    """Instructions of each stage of a Dockerfile, a line each."""
+    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
+    found: list[list[str]] = []
+    for line in filter(None, lines):
+        if line.startswith("FROM "):
+            found.append([])
+        found[-1].append(line)
+    return found
+
+
+def test_the_container_runs_without_root_on_what_the_lock_pins() -> None:
+    build, final = stages((REPOSITORY / "Dockerfile").read_text(encoding="utf-8"))
+    # Neither the latest of anything nor what is not hashed.
+    assert all(re.match(r"FROM python:3\.11-slim-\w+", stage[0]) for stage in (build, final))
+    assert any("--require-hashes" in line and "requirements.lock" in line for line in build)
+    assert any("--no-deps /build" in line for line in build)
+    after = final[[line.startswith("USER ") for line in final].index(True) :]
+    assert after[0] != "USER root"
+    assert not any(line.startswith(("RUN", "COPY", "ADD", "USER root")) for line in after)
+    assert 'ENTRYPOINT ["metriccd"]' in after
+    for line in (*build, *final):
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (REPOSITORY / source).exists()
+
+
+def test_what_the_container_is_made_of_is_not_ignored() -> None:
+    ignored = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = {line[1:] for line in ignored if line.startswith("!")}
+    assert "*" in ignored
+    build, _ = stages((REPOSITORY / "Dockerfile").read_text(encoding="utf-8"))
+    copied = {source for line in build if line[:5] == "COPY " for source in line.split()[1:-1]}
+    assert copied == kept
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"])
+def test_what_people_look_for_first_is_there(name: str) -> None:
+    assert (REPOSITORY / name).stat().st_size > 100
