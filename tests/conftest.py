@@ -82,7 +82,7 @@ def qgis(around_qgis: dict[str, str]) -> Callable[..., Any]:
             capture_output=True,
             check=False,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -222,7 +222,7 @@ def test_the_zip_serves_qgis_process_and_says_what_it_misses(
             capture_output=True,
             check=False,
             text=True,
-            timeout=300,
+            timeout=900,
         )
 
     assert f"* {PLUGIN.name}" in process("plugins", "enable", PLUGIN.name).stdout
