@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import stat
 import sys
@@ -180,15 +179,12 @@ def test_a_command_that_was_done_before_it_heard_of_the_cancel_is_not_lost() -> 
     assert list(summary.lines()) == []
 
 
-def test_what_is_run_sees_neither_standard_input_nor_what_is_left_of_qgis() -> None:
-    os.environ["PYTHONPATH"] = "/nowhere"
-    try:
-        text = (
-            "import json, os, sys\n"
-            "print(json.dumps({'in': sys.stdin.read(), 'path': os.environ.get('PYTHONPATH')}))"
-        )
-        summary = run(child(text), print, never)
-    finally:
-        del os.environ["PYTHONPATH"]
+def test_what_is_run_sees_neither_standard_input_nor_what_is_left_of_qgis(monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    text = (
+        "import json, os, sys\n"
+        "print(json.dumps({'in': sys.stdin.read(), 'path': os.environ.get('PYTHONPATH')}))"
+    )
+    summary = run(child(text), print, never)
     assert summary is not None
     assert summary.told == {"in": "", "path": None}
