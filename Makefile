@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench examples docs docs-serve dist qgis audit clean
+.PHONY: demo test check slow bench examples docs docs-serve qgis dist audit clean
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -46,9 +46,9 @@ qgis:
 
 # What PyPI gets, in dist/: built, and its page checked. docs/release.md
 dist: $(VENV)/dev
-	rm -rf dist
+	rm -f dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
-	$(BIN)/twine check --strict dist/*
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 # Known vulnerabilities of what requirements.lock pins; needs network. docs/security.md
 audit:

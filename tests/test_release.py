@@ -26,6 +26,8 @@ def test_the_version_is_one() -> None:
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == RECIPE["context"]["version"] == version
     assert f"version = {{{version}}}" in (REPOSITORY / "docs/howto/cite.md").read_text()
+    plugin = (REPOSITORY / "qgis/metriccd_qgis/metadata.txt").read_text(encoding="utf-8")
+    assert f"\nversion={version}\n" in plugin
 
 
 def test_the_recipe_asks_for_what_the_package_does() -> None:
