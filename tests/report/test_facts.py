@@ -20,6 +20,7 @@ def named(*paths: str) -> dict:
         (("/d/rennes/imgs_1", "/d/rennes/imgs_2"), "rennes: imgs_1 → imgs_2"),
         (("one/2001.tif", "two/2002.tif"), "2001.tif → 2002.tif"),
         (("im1.png", "im2.png"), "im1.png → im2.png"),
+        (("/d/t1/a.png", "/d/t2/a.png"), "t1/a.png → t2/a.png"),
         ((), "OUT"),
     ],
 )
@@ -32,7 +33,8 @@ def test_a_pair_is_called_by_its_files_and_its_folder_where_these_say_little(
 def test_dates_are_days_and_times_where_times_are_known() -> None:
     assert [each["time"] for each in when(record())] == ["2017-07-04, 10:30 UTC", "2019-06-01"]
     assert [each["source"] for each in when(record())] == ["its name", "--dates"]
-    unknown = {"time": None, "source": None}
+    assert [each["day"] for each in when(record())] == ["2017-07-04", "2019-06-01"]
+    unknown = {"time": None, "day": None, "source": None}
     assert when({}) == [unknown, unknown]
     assert when({"dates": {"t1": None}}) == [unknown, unknown]
 

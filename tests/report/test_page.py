@@ -171,7 +171,7 @@ def test_dates_place_and_files_are_told() -> None:
         "After2019-06-01",
         "WGS 84 / UTM zone 32N (EPSG:32632)",
         "Pixel10 m",
-        "40 rows × 30 columns, 100.00 % valid",
+        "40 rows × 30 columns",
         "mine & yours",
         "2 warnings",
         "change.gpkg change objects as polygons",

@@ -70,7 +70,8 @@ def histogram(levels: Int[np.ndarray, "kind level"], positions: Positions) -> di
     heights = 100 * np.log10(1 + counts) / full
     steps = (f"V{100 - height:.2f}H{right + 1}" for right, height in enumerate(heights))
     last = int(np.log10(max(counts.max(), 1)))
-    decades = 10 ** np.arange(min(1, last), last + 1)
+    # As many as there is room for, the highest first.
+    decades = 10 ** np.arange(last, min(1, last) - 1, -1 - last // 4)
     return {
         "end": end,
         "bins": _BINS,

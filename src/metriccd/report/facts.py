@@ -40,22 +40,24 @@ def title(record: Mapping[str, Any], folder: str) -> str:
     if len(labels) < 2:
         return folder
     names = [Path(label).name or label for label in labels]
-    parents = {Path(label).parent.name for label in labels}
+    parents = [Path(label).parent.name for label in labels]
     alike = len({re.sub(r"\d+", "", name) for name in names}) == 1
-    pair = " → ".join(names)
-    parent = next(iter(parents))
-    return f"{parent}: {pair}" if alike and len(parents) == 1 and parent else pair
+    if alike and len(set(parents)) == 1 and parents[0]:
+        return f"{parents[0]}: {names[0]} → {names[1]}"
+    if names[0] == names[1] and parents[0] != parents[1]:
+        names = [f"{parent}/{name}" for parent, name in zip(parents, names, strict=True)]
+    return " → ".join(names)
 
 
 def when(record: Mapping[str, Any]) -> list[dict[str, str | None]]:
-    """Of both dates: when the image was taken and what tells it, in words; None where nothing."""
+    """Of both dates: time and day of the image and what tells them, in words; None if unknown."""
     known = record.get("dates") or {}
     found = []
     for date in DATES:
         told = known.get(date) or {}
-        found.append(
-            {"time": _day(told["time"]) if "time" in told else None, "source": told.get("source")}
-        )
+        time = _day(told["time"]) if "time" in told else None
+        day = None if time is None else time.partition(",")[0]
+        found.append({"time": time, "day": day, "source": told.get("source")})
     return found
 
 

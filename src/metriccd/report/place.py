@@ -275,9 +275,9 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 
 def _lengths(width: float, height: float, unit: str) -> str:
-    text = (
-        f"{width:.3g}"
-        if math.isclose(width, height, rel_tol=0.005)
-        else (f"{width:.3g} × {height:.3g}")
+    """One length, or both where they differ."""
+    sides = [width] if math.isclose(width, height, rel_tol=0.005) else [width, height]
+    told = (
+        np.format_float_positional(side, precision=3, fractional=False, trim="-") for side in sides
     )
-    return f"{text}{'' if unit == '°' else ' '}{unit}"
+    return f"{' × '.join(told)}{'' if unit == '°' else ' '}{unit}"

@@ -195,7 +195,6 @@ class Result:
             data = replace(
                 self._report_data(accounts.tally),
                 folder=name,
-                files=[RECORD, *(path.name for path in folder.iterdir())],
                 kinds=kinds,
                 clusters=[
                     each | {"chips": self._chips(accounts.places.densest(each["value"]))}
@@ -206,7 +205,10 @@ class Result:
             (folder / "preview-large.png").write_bytes(encode(preview, "png"))
             (folder / "preview.png").write_bytes(thumbnail(preview, keep=MEANING))
             advance(1)
-            (folder / "report.html").write_text(render(data), encoding="utf-8")
+            files = [RECORD, *(path.name for path in folder.iterdir())]
+            (folder / "report.html").write_text(
+                render(replace(data, files=files)), encoding="utf-8"
+            )
             advance(1)
         summary = self.summary(accounts.tally)
         record = dict(self.record) | {

@@ -52,7 +52,9 @@ function makeObjects(S, view, layers) {
     const perRow = P.fullRows / P.rows, perCol = P.fullCols / P.cols;
     const [top, left, bottom, right] = [each.box[0] / perRow, each.box[1] / perCol, each.box[2] / perRow, each.box[3] / perCol];
     const reach = Math.max(1.7 * Math.max(right - left, (bottom - top) * P.tall), 12), down = reach / P.tall;
-    const view = { left: (left + right - reach) / 2, top: (top + bottom - down) / 2, across: reach / side, down: down / side };
+    // Of the scene, not of what lies beyond it, as far as it reaches.
+    const from = (middle, length, all) => length < all ? within(middle - length / 2, 0, all - length) : middle - length / 2;
+    const view = { left: from((left + right) / 2, reach, P.cols), top: from((top + bottom) / 2, down, P.rows), across: reach / side, down: down / side };
     const image = date === "before" ? $("before").firstElementChild : $("after");
     const context = canvas.getContext("2d"), fit = [image.naturalWidth / P.cols, image.naturalHeight / P.rows];
     context.imageSmoothingEnabled = reach > side;

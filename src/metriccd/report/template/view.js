@@ -56,10 +56,13 @@ function makeView() {
   port.addEventListener("touchmove", (e) => { if (e.touches.length > 1) e.preventDefault(); }, { passive: false });
 
   const held = new Map();
-  let swiping = false;
+  let swiping = false, began = null;
   port.addEventListener("pointerdown", (e) => {
     if (e.button) return;
-    if (!held.size) swiping = e.target === divider || fitted() || e.pointerType === "touch";
+    if (!held.size) {
+      swiping = e.target === divider || fitted() || e.pointerType === "touch";
+      began = e.target === divider ? null : local(e);
+    }
     held.set(e.pointerId, local(e));
     port.setPointerCapture(e.pointerId);
   });
@@ -71,7 +74,12 @@ function makeView() {
     if (other) {
       const gap = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
       move((now[0] - last[0]) / 2, (now[1] - last[1]) / 2, gap(now) / gap(last), other[0], other[1]);
-    } else if (swiping) set({ swipe: within(100 * now[0] / width(), 0, 100) });
+    } else if (swiping) {
+      // A finger that goes down the page, or a hand that shakes, does not mean the split.
+      if (began && Math.abs(now[0] - began[0]) < Math.max(8, Math.abs(now[1] - began[1]))) return;
+      began = null;
+      set({ swipe: within(100 * now[0] / width(), 0, 100) });
+    }
     else move(now[0] - last[0], now[1] - last[1]);
   });
   for (const end of ["pointerup", "pointercancel"]) port.addEventListener(end, (e) => held.delete(e.pointerId));
