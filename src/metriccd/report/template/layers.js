@@ -55,7 +55,7 @@ function makeLayers(S, view) {
   };
   watch(["threshold", "off"], () => { levels = marks(S); });
   watch(["threshold", "off", "show", "at"], paintOverlay);
-  watch(["threshold", "off", "show"], () => { clearTimeout(later); later = setTimeout(paintMask, 150); });
+  watch(["threshold", "off", "show"], () => { clearTimeout(later); later = setTimeout(paintMask, 100); });
   addEventListener("beforeprint", paintMask);
   watch(["show"], () => {
     document.documentElement.dataset.show = state.show;

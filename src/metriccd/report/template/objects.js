@@ -87,7 +87,7 @@ function makeObjects(S, view, layers) {
     const box = view.port.getBoundingClientRect();
     if (box.bottom < 80 || box.top > innerHeight - 80) view.port.scrollIntoView({ block: "center" });
   });
-  watch(["threshold", "off"], () => { clearTimeout(later); later = setTimeout(find, 120); });
+  watch(["threshold", "off"], () => { clearTimeout(later); later = setTimeout(find, 100); });
   watch(["list"], () => {
     for (const radio of document.getElementsByName("list")) radio.checked = radio.value === state.list;
     order();

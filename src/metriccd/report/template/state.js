@@ -60,7 +60,7 @@ watch(Object.keys(state), () => {
     const words = Object.entries(kept).map(([name, [write]]) => [name, write()]).filter(([, text]) => text);
     const hash = words.map(([name, text]) => `${name}=${encodeURIComponent(text).replaceAll("%2C", ",")}`).join("&");
     history.replaceState(null, "", hash ? "#" + hash : location.pathname + location.search);
-  }, 250);
+  }, 150);
 });
 function recall() {
   const found = new URLSearchParams(location.hash.slice(1));
