@@ -362,7 +362,7 @@ def test_on_paper_figure_and_legend_are_on_page_one(page: Page, out: Path) -> No
     name = page.locator(".kinds li span:not(.swatch)").first.inner_text().split()[0]
     for words in (
         "S2_20190704T103021.tif → S2_20200601.tif",
-        "Before · 2019-07-04, 10:30 UTC",
+        "Before · 2019-07-04",
         "After · 2020-06-01",
         "1 km",
         "outlined: changed",
