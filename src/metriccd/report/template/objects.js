@@ -1,16 +1,20 @@
 // The list of objects: those of the files at the rule's threshold, those of the page at others.
 function makeObjects(S, view, layers) {
   const STEP = 8, list = $("list");
-  let all = [], shown = [], room = STEP, later = 0, count = P.objectCount;
+  let all = [], shown = [], room = STEP, later = 0;
   const value = new Map(P.kinds.map((kind) => [kind.name, kind.value]));
 
   function find() {
-    const own = state.threshold === P.own;
-    if (own) all = P.objects.filter((each) => !state.off.has(value.get(each.kind)));
-    else all = components(S, layers.levels()[0], P.kinds.reduce((sum, kind, i) => sum + (state.off.has(kind.value) ? 0 : S.above(state.threshold, i)), 0));
-    count = own && !state.off.size ? P.objectCount : all.length;
-    const exact = own && !state.off.size, some = own && state.off.size && P.objectCount > P.objects.length;
-    $("objects").textContent = exact || !own ? grouped(count) : some ? "–" : grouped(count);
+    const changed = () => P.kinds.reduce((sum, kind, i) => sum + (state.off.has(kind.value) ? 0 : S.above(state.threshold, i)), 0);
+    if (state.threshold !== P.own) {
+      all = components(S, layers.levels()[0], changed());
+      $("objects").textContent = grouped(all.length);
+    } else {
+      all = P.objects.filter((each) => !state.off.has(value.get(each.kind)));
+      // Only of those that are listed are the kinds known here.
+      const known = all.length === P.objects.length ? P.objectCount : P.objects.length === P.objectCount ? all.length : null;
+      $("objects").textContent = known === null ? "–" : grouped(known);
+    }
     room = STEP;
     order();
   }
