@@ -64,7 +64,7 @@ class Place:
         if not grid.georeferenced:
             return cls(cols=grid.width, crs=None, center=None, pixel="unknown")
         ground = _Ground.of(grid)
-        step = ground.step
+        step = grid.sides
         return cls(
             cols=grid.width,
             crs=None if grid.crs is None else _named(ground.crs),
@@ -184,27 +184,10 @@ class _Ground:
             [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1
         )
 
-    @property
-    def step(self) -> tuple[float, float] | None:
-        """Meters of a column and of a row at the center."""
-        if self.carry is None:
-            if self.crs is None or not self.crs.axis_info:
-                return None
-            unit = self.crs.axis_info[0].unit_conversion_factor
-            width, height = self.grid.pixel_size
-            return width * unit, height * unit
-        col, row = self.middle
-        ends = np.array([[col - 0.5, row], [col + 0.5, row], [col, row - 0.5], [col, row + 0.5]])
-        lon, lat = self.lonlat(*ends.T)
-        if np.isnan(lon).any():
-            return None
-        _, _, lengths = pyproj.Geod(ellps="WGS84").inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
-        width, height = (float(length) for length in lengths)
-        return (width, height) if width > 0 and height > 0 else None
-
     def north(self) -> float | None:
         """Degrees from the top of the picture to north, clockwise, at the center."""
-        if self.carry is None or self.step is None:
+        sides = self.grid.sides
+        if self.carry is None or sides is None:
             return None
         _, lat = self.lonlat(*(np.array([each]) for each in self.middle))
         # North is where the latitude grows most: along columns and rows, in meters on the ground.
@@ -212,16 +195,17 @@ class _Ground:
         _, lats = self.lonlat(
             np.array([col + 0.5, col - 0.5, col, col]), np.array([row, row, row - 0.5, row + 0.5])
         )
-        right, up = (lats[0] - lats[1]) / self.step[0], (lats[2] - lats[3]) / self.step[1]
+        right, up = (lats[0] - lats[1]) / sides[0], (lats[2] - lats[3]) / sides[1]
         if not math.isfinite(right + up) or abs(lat[0]) > 89.9 or not (right or up):
             return None
         return math.degrees(math.atan2(right, up))
 
     def digits(self, points: int) -> int:
         """Decimals of degrees that are true between the points of a lattice."""
-        if self.carry is None or self.step is None:
+        sides = self.grid.sides
+        if self.carry is None or sides is None:
             return 5
-        digits = math.ceil(-math.log10(math.degrees(min(self.step) / _RADIUS) / 2))
+        digits = math.ceil(-math.log10(math.degrees(min(sides) / _RADIUS) / 2))
         if not self.geographic:
             # At the middles of cells and of their edges, where the errors are largest.
             dense = self.normals(2 * points - 1)
@@ -264,9 +248,10 @@ def _size(grid: Grid, ground: _Ground) -> str:
         "" if ground.crs is None or not ground.crs.axis_info else ground.crs.axis_info[0].unit_name
     )
     own = _lengths(width, height, {"metre": "m", "degree": "°", "": "units"}.get(unit, unit))
-    if ground.step is None or (unit == "metre" and _alike(ground.step, (width, height))):
+    sides = grid.sides
+    if sides is None or (unit == "metre" and _alike(sides, (width, height))):
         return own
-    return f"{_lengths(*ground.step, 'm')} ({own})"
+    return f"{_lengths(*sides, 'm')} ({own})"
 
 
 def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
