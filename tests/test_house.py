@@ -21,7 +21,7 @@ LAYERS = [
     {"pair", "scene", "gis", "output"},
     {"decision", "kinds"},
     {"recipe", "paper", "methods"},
-    {"result", "check", "detection"},
+    {"report", "result", "check", "detection"},
     {"accuracy", "batch", "benchmark", "demo", "figures", "series", "cli"},
 ]
 # Packages that only one room may touch, because it is the one that knows them.
@@ -30,10 +30,10 @@ OWNERS = {
     "geopandas": {"result", "batch"},
     "distributed": {"batch"},
     "pystac": {"raster", "result"},
-    "matplotlib": {"result", "accuracy", "figures", "series"},
+    "matplotlib": {"report", "result", "accuracy", "figures", "series"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "jinja2": {"result", "series"},
+    "jinja2": {"report", "series"},
     "safetensors": {"nets"},
 }
 FILES, LINES, TOP = 16, 420, 6

@@ -22,8 +22,8 @@ from metriccd.decision.clusters import kmeans_score, vector_kmeans
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.errors import GridError
 from metriccd.raster.arrays import from_array
-from metriccd.result.panels import error_panel
-from metriccd.result.pictures import ERROR_RGB
+from metriccd.report.panels import error_panel
+from metriccd.report.pictures import ERROR_RGB
 from raster_files import TRANSFORM, UTM, write
 
 FILES = {".metriccd", "table.csv", "table.json", "table.md", "curves.png", "panel.png", "run.json"}

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 import metriccd as mcd
 from metriccd import figures
 from metriccd.gis import COLORS
-from metriccd.result import ERROR_RGB
+from metriccd.report import ERROR_RGB
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from metriccd.accuracy.metrics import Confusion, Ranking
-from metriccd.result import DPI
+from metriccd.report import DPI
 
 # Hues of Okabe & Ito, Color Universal Design (2008), but for yellow, which is faint on white.
 CURVE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")

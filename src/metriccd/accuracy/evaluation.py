@@ -20,15 +20,8 @@ from metriccd.accuracy.reference import judged_pixels, read_reference
 from metriccd.gis import CHANGE
 from metriccd.output import additions
 from metriccd.raster import Grid, Image, Window, open_raster, redacted
-from metriccd.result import (
-    Change,
-    encode,
-    error_map,
-    error_panel,
-    read_record,
-    shrunk,
-    with_reference,
-)
+from metriccd.report import error_map, error_panel, shrunk, with_reference
+from metriccd.result import Change, read_record
 
 REPORT = "report.html"
 # What an evaluation writes beside a result.
@@ -193,7 +186,7 @@ def evaluated(
             found.figures(),
             threshold=float(_threshold(out)["value"]),
             intervals=found.ends(),
-            errors=encode(small, "png"),
+            errors=small,
         )
         files[REPORT] = report.encode()
     return found, files

@@ -21,7 +21,8 @@ from metriccd.methods import METHODS, PRESETS, Options, choose_preset, options_o
 from metriccd.output import RECORD, output_folder
 from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
 from metriccd.raster import Image, Nodata, as_raster
-from metriccd.result import error_panel, input_of, stretched, versions
+from metriccd.report import error_panel, stretched
+from metriccd.result import input_of, versions
 from metriccd.stages import Progress, Stages
 
 # Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
@@ -196,9 +197,11 @@ def compare(
             told = options_of(entry.preset, pair, extractor, device=device, seed=seed)
         measured[entry.name] = judge.measure(entry, block, told, stages)
     rules = tuple(dict.fromkeys(thresholds))
-    t1_rgb, t2_rgb = (
-        stretched(np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan)))
-        for image in (block.t1, block.t2)
+    t1_rgb, t2_rgb, _ = stretched(
+        *(
+            np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan))
+            for image in (block.t1, block.t2)
+        )
     )
     return Comparison(
         methods=measured,

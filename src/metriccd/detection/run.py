@@ -38,11 +38,11 @@ from metriccd.methods import (
 )
 from metriccd.pair import Block, ImagePair, Registration, colors_of, coregistered
 from metriccd.raster import Window
+from metriccd.report import stretched
 from metriccd.result import (
     Result,
     decision_record,
     software,
-    stretched,
     versions,
 )
 from metriccd.scene import (
@@ -278,6 +278,7 @@ class Detection:
 
         said = {"score": scale.words, "certainty": verdict.certainty}
         cleaned, least = self.request.cleaning.clean(read, self.pair.grid, workspace=workspace)
+        t1_rgb, t2_rgb, shared = stretched(*overviews)
         return Result(
             read=cleaned,
             threshold=threshold,
@@ -286,8 +287,8 @@ class Detection:
             kinds=kinds.read,
             clusters=None if kinds.clusters is None else kinds.read_members,
             lean=lean,
-            t1_rgb=stretched(overviews[0]),
-            t2_rgb=stretched(overviews[1]),
+            t1_rgb=t1_rgb,
+            t2_rgb=t2_rgb,
             history=history,
             record={
                 **self.inputs.record(self.pair),
@@ -297,6 +298,7 @@ class Detection:
                 "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
+                "display": {"stretch": "one" if shared else "each"},
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
                 "versions": versions(),
             },

@@ -16,20 +16,17 @@ from metriccd.errors import GridError
 from metriccd.figures.panels import Panels, named, overview, panels
 from metriccd.gis import CHANGE, COLORS
 from metriccd.raster import Image
-from metriccd.result import (
+from metriccd.report import (
     CHANGE_RGB,
     ERROR_MEANING,
     ERROR_RGB,
     NODATA_RGB,
-    Change,
-    Place,
-    add_legend,
-    add_score,
     color_limit,
     error_map,
     reduce,
     shrunk,
 )
+from metriccd.result import Change, Place, add_legend, add_score
 
 COLUMNS, WIDTH = 4, 2.4  # panels in a row, inches of each
 BARE: dict[str, Any] = {"coordinates": False, "scale_bar": False}

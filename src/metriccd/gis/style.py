@@ -46,14 +46,15 @@ CLUSTER_COLORS = {
     NODATA: (0, 0, 0, 0),
 }
 
-# Score → (red, green, blue, alpha): magma, which fades in towards the threshold of its own rule so
-# that unchanged ground stays visible below the layer.
+# Score → (red, green, blue, alpha): the bright half of viridis, which begins transparent and fades
+# in, so that unchanged ground stays visible and nothing gets darker. The magenta of outlines is no
+# color of it.
 SCORE_STOPS = {
-    0.0: (0, 0, 4, 0),
-    0.25: (81, 18, 124, 60),
-    0.5: (183, 55, 121, 200),
-    0.75: (252, 137, 97, 255),
-    1.0: (252, 253, 191, 255),
+    0.0: (33, 145, 140, 0),
+    0.25: (34, 168, 132, 70),
+    0.5: (68, 191, 112, 170),
+    0.75: (155, 217, 60, 215),
+    1.0: (253, 231, 37, 240),
 }
 TITLES = {
     "change": "change map",
@@ -88,7 +89,7 @@ def classes_qml(labels: Sequence[str] | Mapping[int, str], colors: Colors) -> st
 
 
 def score_qml() -> str:
-    """A QGIS layer style of `score.tif`: magma from 0 to 1, fading in."""
+    """A QGIS layer style of `score.tif`: green to yellow from 0 to 1, fading in."""
     items = "\n".join(
         f'          <item value="{value}" label="{value:g}" color="{_hex(color)}"'
         f' alpha="{color[3]}"/>'

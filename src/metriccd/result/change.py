@@ -20,7 +20,7 @@ from metriccd.decision import Connectivity
 from metriccd.kinds import shown
 from metriccd.output import output_folder
 from metriccd.raster import Grid, Window
-from metriccd.result import pictures
+from metriccd.report import CHANGE_RGB, overlay, thumbnail, to_uint8
 from metriccd.result.archive import Archive, cleaning_of, decided, products_of
 from metriccd.result.layers import Products
 from metriccd.result.maps import Place, add_legend, add_score, amount, dated, pixels_of, seen
@@ -200,13 +200,13 @@ class Change:
                 census = Census.of(self.map.astype(np.uint8), self.grid)
                 area = float(census.area[1]) if self.grid.has_areas else None
                 size = amount(int(census.pixels[1]), area)
-                add_legend(drawn, {f"change: {self._share:.2%}, {size}": pictures.CHANGE_RGB})
+                add_legend(drawn, {f"change: {self._share:.2%}, {size}": CHANGE_RGB})
             return drawn
         image, name, date = {
             "t1": (self.t1_rgb, "Before", before),
             "t2": (self.t2_rgb, "After", after),
         }[show]
-        place.draw(drawn, pixels_of(pictures.to_uint8(image), seen(image)), **told)
+        place.draw(drawn, pixels_of(to_uint8(image), seen(image)), **told)
         drawn.set_title(dated(name, date), loc="left")
         return drawn
 
@@ -246,7 +246,7 @@ class Change:
             f"<td style='text-align: left'>{escape(value)}</td></tr>"
             for name, value in rows.items()
         )
-        picture = b64encode(pictures.thumbnail(self._picture())).decode("ascii")
+        picture = b64encode(thumbnail(self._picture())).decode("ascii")
         return (
             f"<div><img alt='change on the second image' style='max-width: 480px' "
             f"src='data:image/png;base64,{picture}'><table>{cells}</table></div>"
@@ -259,7 +259,7 @@ class Change:
 
     def _picture(self) -> UInt8[np.ndarray, "3 _row _col"]:
         """The change, outlined and tinted, on the second image."""
-        return pictures.overlay(self.t2_rgb, self._tally().reduced(self.map))
+        return overlay(self.t2_rgb, self._tally().reduced(self.map))
 
     def save(
         self,

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from metriccd.raster import Grid
-from metriccd.result.pictures import COLOR_MAP, color_limit, reduce
+from metriccd.report import COLOR_MAP, color_limit, reduce
 from metriccd.scene import factor_of
 
 WIDTH = 5.0  # inches of a new figure

@@ -26,7 +26,7 @@ from metriccd.gis import (
 )
 from metriccd.kinds import KINDS, MOST, NONE, shown
 from metriccd.raster import CogLayer, Grid, Window, cog_writer
-from metriccd.result import pictures
+from metriccd.report import CHANGE_RGB, to_uint8
 from metriccd.scene import factor_of
 
 ReadKinds = Callable[[Window], UInt8[np.ndarray, "row col"]]
@@ -39,7 +39,7 @@ KIND_COLORS = {
     **{kind.value: (*kind.color, 255) for kind in KINDS.values()},
 }
 # Colors of pictures that mean something.
-MEANING = (pictures.CHANGE_RGB, *(kind.color for kind in KINDS.values()))
+MEANING = (CHANGE_RGB, *(kind.color for kind in KINDS.values()))
 # What every pixel would be, had it changed: another threshold needs it.
 POTENTIAL = "potential.tif"
 VIEWS = ("before-view.tif", "after-view.tif")
@@ -262,7 +262,7 @@ def write_views(
     )
     for name, image in zip(VIEWS, (t1, t2), strict=True):
         opaque = 255 * (~np.isnan(image).any(axis=0)).astype(np.uint8)
-        pixels = np.concatenate([pictures.to_uint8(image), opaque[np.newaxis]])
+        pixels = np.concatenate([to_uint8(image), opaque[np.newaxis]])
         with cog_writer(folder / name, small, layer) as write:
             write(Window.whole(small.shape), pixels)
 

@@ -21,8 +21,7 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/", "gis/", "series/"),
-    *("result/report.py", "result/pictures.py", "result/panels.py"),
+    *("cli/", "demo/", "gis/", "report/", "series/"),
     *(
         "benchmark/leaderboard.py",
         "benchmark/survey.py",

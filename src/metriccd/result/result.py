@@ -17,7 +17,15 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from metriccd.decision import BLOCK
 from metriccd.output import RECORD
 from metriccd.raster import Grid, Window, cog_writer, write_categories
-from metriccd.result import pictures
+from metriccd.report import (
+    Objects,
+    ReportData,
+    chip,
+    draw_preview,
+    encode,
+    render,
+    thumbnail,
+)
 from metriccd.result.disk import UNWRITABLE, require_room, unwritable
 from metriccd.result.drafts import Drafts
 from metriccd.result.layers import Products, write_styles, write_vectors
@@ -33,7 +41,6 @@ from metriccd.result.rasters import (
     raster_layers,
     write_views,
 )
-from metriccd.result.report import ReportData, draw_preview, render
 from metriccd.result.stac import stac_item
 from metriccd.result.tally import CELL, Accounts, Census, Tally
 from metriccd.result.zones import MISSED
@@ -189,17 +196,19 @@ class Result:
                 self._report_data(accounts.tally),
                 folder=name,
                 kinds=kinds,
-                kind_map=accounts.picture,
                 clusters=[
                     each | {"chips": self._chips(accounts.places.densest(each["value"]))}
                     for each in clusters
                 ],
             )
             preview = draw_preview(data)
-            (folder / "preview-large.png").write_bytes(pictures.encode(preview, "png"))
-            (folder / "preview.png").write_bytes(pictures.thumbnail(preview, keep=MEANING))
+            (folder / "preview-large.png").write_bytes(encode(preview, "png"))
+            (folder / "preview.png").write_bytes(thumbnail(preview, keep=MEANING))
             advance(1)
-            (folder / "report.html").write_text(render(data, preview), encoding="utf-8")
+            files = [RECORD, *(path.name for path in folder.iterdir())]
+            (folder / "report.html").write_text(
+                render(replace(data, files=files)), encoding="utf-8"
+            )
             advance(1)
         summary = self.summary(accounts.tally)
         record = dict(self.record) | {
@@ -270,27 +279,24 @@ class Result:
         """Both dates in a cell of the overview; none where there is no cell."""
         if corner is None:
             return []
-        return [pictures.chip(image, *corner, side=CELL) for image in (self.t1_rgb, self.t2_rgb)]
+        return [chip(image, *corner, side=CELL) for image in (self.t1_rgb, self.t2_rgb)]
 
     def _report_data(self, tally: Tally) -> ReportData:
         """What the report shows."""
         return ReportData(
-            title=" → ".join(Path(label).name for label in self._labels()),
             t1=self.t1_rgb,
             t2=self.t2_rgb,
             score=tally.overview.array,
             threshold=self.threshold,
-            threshold_rule=self.rule,
+            rule=self.rule,
+            grid=self.grid,
             pixel_area=self._pixel_area(tally),
-            full_shape=self.grid.shape,
             levels=tally.levels,
+            kind_map=tally.kind_map,
+            objects=Objects.of(self.polygons, self.grid),
+            record=self.record,
             convergence=self.history,
-            settings={
-                name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-                for name, value in self.record.get("settings", {}).items()
-            },
             stages=[(stage.name, stage.seconds, stage.peak_mib) for stage in self.stages.done],
-            warnings=self.record.get("warnings", ()),
         )
 
     def _pixel_area(self, tally: Tally) -> float | None:
@@ -299,9 +305,6 @@ class Result:
         if not changed or not self.grid.has_areas:
             return self.grid.pixel_area
         return float(self.polygons["area_m2"].sum()) / changed
-
-    def _labels(self) -> list[str]:
-        return [str(self.record["inputs"][date]["path"]) for date in ("t1", "t2")]
 
     def _taken(self) -> tuple[datetime | None, datetime | None]:
         """When the images were taken, as far as it is known."""

@@ -6,40 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from metriccd.decision import BLOCK
-from metriccd.kinds import MOST, NODATA, NONE, shown
+from metriccd.kinds import MOST, NONE, shown
 from metriccd.raster import Grid, Window
-from metriccd.result.rasters import Part
+from metriccd.report import TOP_LEVEL, quantize
+from metriccd.result.rasters import VALUES, Part
 from metriccd.scene import Maximum, factor_of
 
-TOP_LEVEL = 65535
 # Side of the cells in which clusters are counted, in pixels of the overview.
 CELL = 64
-
-
-def quantize(score: Float[np.ndarray, "*shape"], threshold: float) -> UInt16[np.ndarray, "*shape"]:
-    """16-bit levels of scores that keep every pixel on its side of the threshold.
-
-    Level = score·65535, rounded, then moved by at most one so that `level > ⌊threshold·65535⌋`
-    holds exactly where `score > threshold`. A level over 65535 is within 1/65535 of its score.
-    For a result read in parts, sum `np.bincount(quantize(part[valid], threshold),
-    minlength=65536)` to get `ReportData.levels`.
-
-    Args:
-        score: Scores in [0, 1]; NaN becomes level 0.
-        threshold: Score above which a pixel is change.
-
-    Returns:
-        Levels from 0 to 65535.
-    """
-    level = np.rint(np.nan_to_num(score).astype(np.float64) * TOP_LEVEL)
-    edge = np.floor(threshold * TOP_LEVEL)
-    # The caller's own comparison, in the score's own precision, decides the side.
-    level = np.where(score > threshold, np.maximum(level, edge + 1), np.minimum(level, edge))
-    clipped: UInt16[np.ndarray, "*shape"] = np.clip(level, 0, TOP_LEVEL).astype(np.uint16)
-    return clipped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +26,17 @@ class Tally:
     Attributes:
         threshold: A score above it is change.
         changed: Changed pixels of each row of the scene.
-        levels: Valid pixels at each level of `report.quantize`.
+        levels: Valid pixels at each level of `report.quantize`, by the kind of change that they
+            are or would be; 0 where it is not known.
         overview: Largest score of each block of pixels.
+        strongest: Level of the largest score of each block, times `VALUES`, plus its kind.
     """
 
     threshold: float
     changed: Int64[np.ndarray, " row"] = field(repr=False)
-    levels: Int64[np.ndarray, " level"] = field(repr=False)
+    levels: Int64[np.ndarray, "kind level"] = field(repr=False)
     overview: Maximum = field(repr=False)
+    strongest: Maximum = field(repr=False)
 
     @classmethod
     def of(cls, shape: tuple[int, int], threshold: float) -> Tally:
@@ -64,8 +44,9 @@ class Tally:
         return cls(
             threshold=threshold,
             changed=np.zeros(shape[0], np.int64),
-            levels=np.zeros(TOP_LEVEL + 1, np.int64),
+            levels=np.zeros((VALUES, TOP_LEVEL + 1), np.int64),
             overview=Maximum.of(shape),
+            strongest=Maximum.of(shape),
         )
 
     def add(
@@ -73,16 +54,37 @@ class Tally:
         window: Window,
         change: Bool[np.ndarray, "row col"],
         score: Float32[np.ndarray, "row col"],
+        kinds: UInt8[np.ndarray, "row col"] | None = None,
     ) -> None:
-        """Counts a window."""
+        """Counts a window, whose pixels are of these kinds, if they changed."""
         rows, _ = window.slices
         self.changed[rows] += change.sum(axis=1)
         # Small objects that were removed stay removed when the page applies the threshold.
         cleaned = np.where(change, score, np.minimum(score, np.float32(self.threshold)))
         self.overview.add(window, cleaned)
-        valid_scores = cleaned[~np.isnan(cleaned)]
-        levels = np.bincount(quantize(valid_scores, self.threshold), minlength=TOP_LEVEL + 1)
-        np.add(self.levels, levels, out=self.levels)
+        valid = ~np.isnan(cleaned)
+        levels = quantize(cleaned, self.threshold).astype(np.int64)
+        if kinds is None:
+            found = np.bincount(levels[valid], minlength=TOP_LEVEL + 1)
+            np.add(self.levels[0], found, out=self.levels[0])
+            return
+        named = np.where(kinds < VALUES, kinds, NONE).astype(np.int64)
+        # Exact in float32: there are fewer than 2²⁴ of them.
+        ranked = np.where(valid, levels * VALUES + named, np.nan).astype(np.float32)
+        self.strongest.add(window, ranked)
+        flat = (named * (TOP_LEVEL + 1) + levels)[valid]
+        counts = np.bincount(flat, minlength=self.levels.size).reshape(self.levels.shape)
+        np.add(self.levels, counts, out=self.levels)
+
+    @property
+    def kind_map(self) -> UInt8[np.ndarray, "row col"] | None:
+        """Kind of each block's largest score, as if it had changed; None where none is known."""
+        strongest = self.strongest.array
+        if np.isnan(strongest).all():
+            return None
+        kinds: UInt8[np.ndarray, "row col"]
+        kinds = np.nan_to_num(strongest % VALUES).astype(np.uint8)
+        return kinds
 
     def reduced(self, change: Bool[np.ndarray, "row col"]) -> Bool[np.ndarray, "_row _col"]:
         """A map at the size of the overview: True where any pixel of a block is."""
@@ -183,14 +185,12 @@ class Accounts:
         kinds: Of kinds of change.
         clusters: Of clusters.
         places: Where clusters lie.
-        seen: Kinds as pictures show them.
     """
 
     tally: Tally
     kinds: Census
     clusters: Census
     places: Places
-    seen: Maximum
 
     @classmethod
     def of(cls, shape: tuple[int, int], threshold: float) -> Accounts:
@@ -200,25 +200,14 @@ class Accounts:
             kinds=Census(),
             clusters=Census(),
             places=Places.of(shape),
-            seen=Maximum.of(shape),
         )
 
     def add(self, window: Window, part: Part, grid: Grid) -> None:
         """Counts a window."""
-        self.tally.add(window, part.change, part.score)
+        self.tally.add(window, part.change, part.score, part.kinds)
         if part.kinds is not None:
-            labels = shown(part.kinds, part.change)
-            self.kinds.add(labels)
-            self.seen.add(window, np.where(labels == NODATA, NONE, labels).astype(np.float32))
+            self.kinds.add(shown(part.kinds, part.change))
         if part.clusters is not None:
             labels = shown(part.clusters, part.change)
             self.clusters.add(labels, grid.pixel_areas(window))
             self.places.add(window, labels)
-
-    @property
-    def picture(self) -> UInt8[np.ndarray, "row col"] | None:
-        """The kinds of the overview, 0 where nothing changed; None where they are not known."""
-        if np.isnan(self.seen.array).all():
-            return None
-        picture: UInt8[np.ndarray, "row col"] = np.nan_to_num(self.seen.array).astype(np.uint8)
-        return picture

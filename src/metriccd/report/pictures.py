@@ -10,19 +10,20 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped, UInt8
-from matplotlib import colormaps
-from matplotlib.image import imsave
+from jaxtyping import Bool, Float, Float32, Float64, Shaped, UInt8
 from PIL import Image
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, maximum_filter
 from skimage.measure import block_reduce
 
-from metriccd.gis import CHANGE, COLORS
+from metriccd.gis import CHANGE, COLORS, SCORE_STOPS
 from metriccd.scene import LONG_SIDE, factor_of
 
-COLOR_MAP = "magma"
-# Each date is stretched between these percentiles for display.
+# Of a score that hides what is below it.
+COLOR_MAP = "viridis"
+# Dates are stretched between these percentiles for display.
 DISPLAY_PERCENTILES = (2, 98)
+# Of a stretch for both dates, what each must keep.
+LEAST_SPAN = 0.15
 CHANGE_RGB = COLORS[CHANGE][:3]
 NODATA_RGB = (158, 158, 158)
 # A thumbnail is as large as the first of these that keeps it small enough.
@@ -113,15 +114,54 @@ def to_uint8(image: Float[np.ndarray, "3 row col"]) -> UInt8[np.ndarray, "3 row 
     return rgb
 
 
-def stretched(image: Float[np.ndarray, "3 row col"]) -> Float32[np.ndarray, "3 row col"]:
-    """An image in any unit for display: each band between percentiles, in [0, 1]; NaN stays."""
+def stretched(
+    t1: Float[np.ndarray, "3 row col"], t2: Float[np.ndarray, "3 row col"]
+) -> tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"], bool]:
+    """Two dates in any unit for display in [0, 1], on one stretch, so that an eye may compare them.
+
+    Each band is stretched from the lower of both dates' lower percentiles to the higher of their
+    higher ones. Where one date would keep less than `LEAST_SPAN` of that in every band, as dates
+    in different units do, each is stretched for itself.
+
+    Args:
+        t1: First date, NaN where invalid.
+        t2: Second date.
+
+    Returns:
+        Both dates, NaN where they were, and whether they share a stretch.
+    """
+    low, high = np.moveaxis(np.stack([limits(t1), limits(t2)]), 1, 0)
+    floor, top = low.min(axis=0), high.max(axis=0)
+    share = (high - low) / np.where(top > floor, top - floor, 1)
+    # A date without any contrast has none on a stretch of its own either.
+    plain = (high <= low).all(axis=1)
+    shared = bool(((share >= LEAST_SPAN).any(axis=1) | plain).all())
+    if shared:
+        low, high = np.broadcast_to(floor, low.shape), np.broadcast_to(top, high.shape)
+    one, other = (_between(image, *ends) for image, *ends in zip((t1, t2), low, high, strict=True))
+    return one, other, shared
+
+
+def limits(image: Float[np.ndarray, "3 row col"]) -> Float64[np.ndarray, "end band=3"]:
+    """Lower and higher percentile of each band over the valid pixels; 0 and 1 without any."""
     values = image[:, ~np.isnan(image).any(axis=0)]
     if not values.size:
-        return image.astype(np.float32)
-    low, high = np.percentile(values, DISPLAY_PERCENTILES, axis=1)[..., None, None]
-    span = np.where(high > low, high - low, 1)
-    scaled: Float32[np.ndarray, "3 row col"] = np.clip((image - low) / span, 0, 1)
-    return scaled.astype(np.float32)
+        return np.array([[0.0] * 3, [1.0] * 3])
+    found: Float64[np.ndarray, "end band=3"]
+    found = np.percentile(values, DISPLAY_PERCENTILES, axis=1).astype(np.float64)
+    return found
+
+
+def _between(
+    image: Float[np.ndarray, "3 row col"],
+    low: Float64[np.ndarray, " band"],
+    high: Float64[np.ndarray, " band"],
+) -> Float32[np.ndarray, "3 row col"]:
+    """An image whose bands reach from 0 at `low` to 1 at `high`."""
+    span = np.where(high > low, high - low, 1)[:, None, None]
+    scaled: Float32[np.ndarray, "3 row col"]
+    scaled = np.clip((image - low[:, None, None]) / span, 0, 1).astype(np.float32)
+    return scaled
 
 
 def error_map(
@@ -181,32 +221,46 @@ def overlay(
     return rgb
 
 
-def encode(rgb: UInt8[np.ndarray, "3 row col"], file_format: Literal["png", "jpeg"]) -> bytes:
+def encode(
+    rgb: UInt8[np.ndarray, "3 row col"],
+    file_format: Literal["png", "jpeg"],
+    *,
+    quality: int = 82,
+) -> bytes:
     """Image file in memory.
 
     Args:
         rgb: Red, green and blue.
         file_format: "png" keeps every value, "jpeg" is small.
+        quality: Of a JPEG, up to 95; from 90 on colors are as sharp as brightness.
 
     Returns:
         The bytes of the file.
     """
     buffer = BytesIO()
-    picture = np.moveaxis(rgb, 0, -1)
     # PNG's default compression takes 2.6 times as long and saves a tenth.
-    options = {"compress_level": 1} if file_format == "png" else {"quality": 82}
-    imsave(buffer, picture, format=file_format, pil_kwargs=options)
+    options: dict[str, Any] = {"compress_level": 1}
+    if file_format == "jpeg":
+        # Pillow cannot optimize pictures that are close to noise: its buffer is too small.
+        options = {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))).save(
+        buffer, file_format, **options
+    )
     return buffer.getvalue()
 
 
 def thumbnail(
-    rgb: UInt8[np.ndarray, "3 row col"], keep: Sequence[tuple[int, int, int]] = (CHANGE_RGB,)
+    rgb: UInt8[np.ndarray, "3 row col"],
+    keep: Sequence[tuple[int, int, int]] = (CHANGE_RGB,),
+    *,
+    clear: bool = False,
 ) -> bytes:
     """A small PNG file of a picture, of 256 colors and at most `THUMBNAIL_BYTES`.
 
     Args:
         rgb: Red, green and blue.
         keep: Colors that mean something, and stay what they are.
+        clear: The first of these is transparent.
     """
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
     # The search for colors takes most of the time; a few of the pixels hold them all.
@@ -216,12 +270,13 @@ def thumbnail(
     found = few.quantize(256 - len(keep), dither=Image.Dither.NONE).getpalette() or []
     colors = Image.new("P", (1, 1))
     colors.putpalette([*(value for color in keep for value in color), *found])
+    options = {"transparency": 0} if clear else {}
     content = b""
     for side in THUMBNAIL_SIDES:
         small = picture.copy()
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
         buffer = BytesIO()
-        small.quantize(palette=colors, dither=Image.Dither.NONE).save(buffer, "png")
+        small.quantize(palette=colors, dither=Image.Dither.NONE).save(buffer, "png", **options)
         content = buffer.getvalue()
         if len(content) <= THUMBNAIL_BYTES:
             break
@@ -261,7 +316,18 @@ def color_limit(score: Float[np.ndarray, "row col"], threshold: float) -> float:
     return min(limit, 1.0) if limit > 0 else 1.0
 
 
-def color_table() -> UInt8[np.ndarray, "256 3"]:
-    """Colors of the score from 0 to `color_limit`, the same in every picture."""
-    table: UInt8[np.ndarray, "256 3"] = colormaps[COLOR_MAP](np.arange(256), bytes=True)[:, :3]
-    return table
+def color_table() -> UInt8[np.ndarray, "256 4"]:
+    """Colors of the score over a picture, from 0 to `color_limit`: they begin transparent."""
+    stops = np.array(list(SCORE_STOPS))
+    levels = np.linspace(0, 1, 256)
+    channels = np.array(list(SCORE_STOPS.values())).T
+    table = np.stack([np.interp(levels, stops, channel) for channel in channels], axis=-1)
+    rounded: UInt8[np.ndarray, "256 4"] = np.rint(table).astype(np.uint8)
+    return rounded
+
+
+def ring(change: Bool[np.ndarray, "row col"], radius: int = 1) -> Bool[np.ndarray, "row col"]:
+    """Outlines around change, `radius` pixels wide: they hide none of it."""
+    size = 2 * radius + 1
+    around: Bool[np.ndarray, "row col"] = maximum_filter(change, size=size) & ~change
+    return around

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from metriccd.result.pictures import (
+from metriccd.report.pictures import (
     COLOR_MAP,
     ERROR_MEANING,
     ERROR_RGB,
