@@ -7,7 +7,7 @@ Out: rasters, polygons, STAC item, styles, report and pictures; `Change` in memo
 from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
 from metriccd.result.drafts import Drafts
-from metriccd.result.layers import Products, add_styles, write_polygons
+from metriccd.result.layers import Products, add_styles, read_polygons, write_polygons
 from metriccd.result.maps import Place, add_legend, add_score, amount, dated
 from metriccd.result.panels import DPI, error_panel
 from metriccd.result.pictures import (
@@ -65,6 +65,7 @@ __all__ = [
     "error_panel",
     "input_of",
     "open_change",
+    "read_polygons",
     "read_record",
     "reduce",
     "scene_polygons",

@@ -21,7 +21,7 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/", "gis/", "series/"),
+    *("cli/", "demo/", "gis/", "review/", "series/", "view/"),
     *("result/report.py", "result/pictures.py", "result/panels.py"),
     *(
         "benchmark/leaderboard.py",
