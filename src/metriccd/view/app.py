@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -19,7 +18,8 @@ from starlette.routing import Route
 
 from metriccd.errors import MetricCDError
 from metriccd.view.catalog import PAGE, Entry
-from metriccd.view.desk import Desk, AskError, whole
+from metriccd.view.crew import Crew
+from metriccd.view.desk import AskError, Desk, whole
 from metriccd.view.shelf import Shelf
 
 # All that is ever sent of the package; nothing is looked up by a name that a request gives.
@@ -54,7 +54,7 @@ class App:
         """Of results."""
         self._entries = entries
         self._shelf = Shelf(entries)
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tiles")
+        self._crew = Crew(THREADS)
         root = files("metriccd.view") / "static"
         self._files = {name: root.joinpath(name).read_bytes() for name in STATIC}
         one = "/r/{number:int}"
@@ -66,13 +66,13 @@ class App:
                 Route(f"{one}/", self.page),
                 Route(f"{one}/facts", self.facts),
                 Route(f"{one}/state", self.state),
+                Route(f"{one}/contents", self.contents),
                 Route(f"{one}/tiles/{{layer}}/{{z:int}}/{{x:int}}/{{y:int}}", self.tile),
                 Route(f"{one}/outlines/{{z:int}}/{{x:int}}/{{y:int}}", self.outlines),
                 Route(f"{one}/objects", self.objects),
                 Route(f"{one}/objects/{{id:int}}", self.object),
                 Route(f"{one}/pixel/{{row:int}}/{{col:int}}", self.pixel),
                 Route(f"{one}/review", self.review),
-                Route(f"{one}/answers", self.answers),
                 Route(f"{one}/answer", self.answer, methods=["POST"]),
                 Route(f"{one}/undo", self.undo, methods=["POST"]),
                 Route(f"{one}/accepted.{{kind}}", self.accepted),
@@ -80,15 +80,19 @@ class App:
             exception_handlers={MetricCDError: _told, AskError: _wrong},
         )
 
+    def prepare(self) -> None:
+        """Opens what will be asked for first."""
+        if len(self._entries) == 1:
+            self._crew.ask(partial(self._shelf.take, 0))
+
     def close(self) -> None:
         """Ends what is going on."""
         self._shelf.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._crew.close()
 
     async def _do(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Work that reads files, on another thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, partial(work, *arguments, **options))
+        return await asyncio.wrap_future(self._crew.ask(partial(work, *arguments, **options)))
 
     async def _desk(self, request: Request) -> Desk:
         number = request.path_params["number"]
@@ -131,6 +135,11 @@ class App:
         """What may have changed of it since."""
         return _json((await self._desk(request)).state())
 
+    async def contents(self, request: Request) -> Response:
+        """What the page must know of the objects."""
+        desk = await self._desk(request)
+        return _json(await self._do(_contents, desk))
+
     async def tile(self, request: Request) -> Response:
         """A picture."""
         desk, path = await self._desk(request), request.path_params
@@ -144,7 +153,8 @@ class App:
     async def outlines(self, request: Request) -> Response:
         """A vector tile."""
         desk, path = await self._desk(request), request.path_params
-        content = await self._do(desk.outlines.tile, path["z"], path["x"], path["y"])
+        place = path["z"], path["x"], path["y"]
+        content = await self._do(lambda: desk.contents.outlines.tile(*place))
         headers = KEEP | {"Content-Type": "application/vnd.mapbox-vector-tile"}
         return Response(content, headers=headers)
 
@@ -169,11 +179,6 @@ class App:
         told = request.query_params.get("passed", "")
         passed = {whole(part) for part in told.split(",") if part}
         return _json(await self._do(desk.review, passed))
-
-    async def answers(self, request: Request) -> Response:
-        """All answers."""
-        desk = await self._desk(request)
-        return _json(await self._do(desk.answered))
 
     async def answer(self, request: Request) -> Response:
         """Takes an answer."""
@@ -200,6 +205,10 @@ class App:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(self._files[name], media_type=STATIC[name], headers=headers)
+
+
+def _contents(desk: Desk) -> dict[str, Any]:
+    return desk.contents.facts()
 
 
 async def _sent(request: Request) -> dict[str, Any]:

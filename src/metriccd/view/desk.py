@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, MetricCDError
 from metriccd.raster import Window
-from metriccd.review import ANSWERS, FORMATS, Given, estimate, export
+from metriccd.review import (
+    ANSWERS,
+    FORMATS,
+    Answers,
+    Given,
+    Queue,
+    estimate,
+    export,
+    read_objects,
+)
 from metriccd.view.outlines import PARTS, Outlines, parts_of
 from metriccd.view.scene import LEVELS, Scene
 from metriccd.view.tiles import Tiles
@@ -24,6 +36,43 @@ class AskError(Exception):
     """What the page asks for is not what can be asked; it is the page's fault."""
 
 
+class Contents:
+    """The objects of a result, in order and with answers."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Of a result; it takes a second or two for 100,000 objects.
+
+        Raises:
+            DataError: They cannot be read, or the answers.
+        """
+        pixel = math.sqrt(abs(scene.grid.transform.determinant))
+        self.objects = read_objects(scene.folder, scene.grid)
+        self.answers = Answers(scene.folder, self.objects, pixel=pixel)
+        self.queue = Queue.of(self.objects)
+        self.outlines = Outlines(self.objects, scene.pyramid)
+        self.parts = parts_of(self.objects.score_max)
+        self.orders = {
+            "doubt": self.queue.ranked,
+            "size": np.argsort(-self.objects.sizes, kind="stable"),
+            "score": np.argsort(-self.objects.score_mean, kind="stable"),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """What the page must know of all of them."""
+        counts = np.bincount(self.objects.kinds, minlength=16)
+        return {
+            "objects": len(self.objects),
+            "sized": "m2" if self.objects.in_meters else "px",
+            "size": float(self.objects.sizes.sum()),
+            "counts": counts.tolist(),
+            "present": (1 + np.flatnonzero(counts[1:])).tolist(),
+            "answers": {
+                str(self.objects.ids[place]): each.answer
+                for place, each in self.answers.given.items()
+            },
+        }
+
+
 class Desk:
     """One result, its tiles, its list and its review."""
 
@@ -31,13 +80,28 @@ class Desk:
         """Of an open result."""
         self.scene = scene
         self.tiles = Tiles(scene)
-        self.outlines = Outlines(scene.objects, scene.pyramid)
-        self._parts = parts_of(scene.objects.score_max)
-        self._orders = {
-            "doubt": scene.queue.ranked,
-            "size": np.argsort(-scene.objects.sizes, kind="stable"),
-            "score": np.argsort(-scene.objects.score_mean, kind="stable"),
-        }
+        self._lock = Lock()
+        self._contents: Contents | None = None
+        Thread(target=self._study, daemon=True).start()
+
+    def _study(self) -> None:
+        with suppress(MetricCDError):
+            # Whoever asks for them is told what is wrong.
+            _ = self.contents
+        with suppress(MetricCDError):
+            self.scene.study()
+
+    @property
+    def contents(self) -> Contents:
+        """The objects, once they are read.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        with self._lock:
+            if self._contents is None:
+                self._contents = Contents(self.scene)
+            return self._contents
 
     def state(self) -> dict[str, Any]:
         """What may change while the page is open."""
@@ -61,9 +125,10 @@ class Desk:
         Raises:
             AskError: There is no such order, or a number is none.
         """
-        objects, given = self.scene.objects, self.scene.answers.given
+        inside = self.contents
+        objects, given = inside.objects, inside.answers.given
         above = whole(asked.get("above", 0))
-        chosen: Bool[np.ndarray, " object"] = self._parts > above
+        chosen: Bool[np.ndarray, " object"] = inside.parts > above
         if "kinds" in asked:
             kinds = [whole(part) for part in asked["kinds"].split(",") if part]
             chosen = chosen & np.isin(objects.kinds, kinds)
@@ -71,9 +136,9 @@ class Desk:
         if wanted:
             chosen = chosen & self._in_state(wanted, given)
         name = asked.get("order", "doubt")
-        if name not in self._orders:
-            raise AskError(f"objects come in the orders {', '.join(self._orders)}: got {name}")
-        order = self._orders[name]
+        if name not in inside.orders:
+            raise AskError(f"objects come in the orders {', '.join(inside.orders)}: got {name}")
+        order = inside.orders[name]
         places = order[chosen[order]]
         first = max(whole(asked.get("from", 0)), 0)
         return {
@@ -84,7 +149,7 @@ class Desk:
         }
 
     def _in_state(self, wanted: str, given: Mapping[int, Given]) -> Bool[np.ndarray, " object"]:
-        found = np.zeros(len(self.scene.objects), bool)
+        found = np.zeros(len(self.contents.objects), bool)
         chosen = [place for place, each in given.items() if wanted in {each.answer, OPEN}]
         found[chosen] = True
         return ~found if wanted == OPEN else found
@@ -98,7 +163,7 @@ class Desk:
 
     def _row(self, place: int, given: Mapping[int, Given]) -> dict[str, Any]:
         """An object in the list."""
-        objects = self.scene.objects
+        objects = self.contents.objects
         answer = given.get(place)
         return {
             "id": int(objects.ids[place]),
@@ -116,8 +181,8 @@ class Desk:
         Raises:
             AskError: There is none of this id.
         """
-        objects, place = self.scene.objects, self._place(number)
-        return self._row(place, self.scene.answers.given) | {
+        objects, place = self.contents.objects, self._place(number)
+        return self._row(place, self.contents.answers.given) | {
             "pixels": int(objects.pixels[place]),
             "highest": round(float(objects.score_max[place]), 3),
             "strength": round(float(objects.strength[place]), 3),
@@ -132,7 +197,7 @@ class Desk:
         found: dict[str, Any] = {}
         for layer in ("score", "kind"):
             if layer in self.scene.rasters:
-                values, valid = self.tiles.read(layer, 1)(window)
+                values, valid = self.tiles.read(layer, window, 1)
                 found[layer] = round(float(values[0, 0, 0]), 3) if valid[0, 0] else None
         return found
 
@@ -142,11 +207,11 @@ class Desk:
         Args:
             passed: Objects that the person does not want to answer now.
         """
-        scene, objects = self.scene, self.scene.objects
-        given = scene.answers.given
+        inside, objects = self.contents, self.contents.objects
+        given = inside.answers.given
         how = {place: each.how for place, each in given.items()}
         places = {objects.places[number] for number in passed if number in objects.places}
-        turn = scene.queue.next(how, places)
+        turn = inside.queue.next(how, places)
         changed = {place: each.answer != "rejected" for place, each in given.items()}
         same = {place: each.answer == "accepted" for place, each in given.items()}
         size = float(sum(objects.sizes[place] for place in given))
@@ -155,18 +220,13 @@ class Desk:
             "objects": len(objects),
             "counts": {name: sum(e.answer == name for e in given.values()) for name in ANSWERS},
             "share": size / (float(objects.sizes.sum()) or 1.0),
-            "strays": scene.answers.strays,
-            "change": estimate(objects.sizes, changed, how, scene.queue).as_dict(),
-            "kind": estimate(objects.sizes, same, how, scene.queue).as_dict(),
+            "strays": inside.answers.strays,
+            "change": estimate(objects.sizes, changed, how, inside.queue).as_dict(),
+            "kind": estimate(objects.sizes, same, how, inside.queue).as_dict(),
             "turn": None
             if turn is None
             else self.described(int(objects.ids[turn.place])) | {"how": turn.how},
         }
-
-    def answered(self) -> dict[str, str]:
-        """All answers, by the number of the object."""
-        ids = self.scene.objects.ids
-        return {str(ids[place]): each.answer for place, each in self.scene.answers.given.items()}
 
     def answer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps an answer; then as `review`.
@@ -179,18 +239,17 @@ class Desk:
             AskError: There is no such object, answer or kind.
         """
         self._require(sent)
-        scene = self.scene
+        inside = self.contents
         place = self._place(whole(sent.get("object")))
         listed = sent.get("passed", [])
         passed = {whole(number) for number in listed} if isinstance(listed, list) else set()
-        given = scene.answers.given
-        how = {place: each.how for place, each in given.items()}
-        places = {scene.objects.places[n] for n in passed if n in scene.objects.places}
-        turn = scene.queue.next(how, places)
+        how = {place: each.how for place, each in inside.answers.given.items()}
+        places = {inside.objects.places[n] for n in passed if n in inside.objects.places}
+        turn = inside.queue.next(how, places)
         asked = turn.how if turn is not None and turn.place == place else "chosen"
         kind = sent.get("kind")
         try:
-            scene.answers.give(
+            inside.answers.give(
                 place,
                 str(sent.get("answer")),
                 kind=None if kind is None else str(kind),
@@ -207,8 +266,9 @@ class Desk:
             DataError: The result was replaced meanwhile.
         """
         self._require(sent)
-        place = self.scene.answers.undo()
-        number = None if place is None else int(self.scene.objects.ids[place])
+        inside = self.contents
+        place = inside.answers.undo()
+        number = None if place is None else int(inside.objects.ids[place])
         return self.review() | {"undone": None if number is None else self.described(number)}
 
     def accepted(self, kind: str) -> bytes:
@@ -219,8 +279,8 @@ class Desk:
         """
         if kind not in FORMATS:
             raise AskError(f"a file must be one of {', '.join(FORMATS)}: got {kind}")
-        scene = self.scene
-        return export(scene.folder, scene.objects, scene.answers.given, kind)
+        inside = self.contents
+        return export(self.scene.folder, inside.objects, inside.answers.given, kind)
 
     def _place(self, number: int) -> int:
         """Where an object is in the columns.
@@ -228,7 +288,7 @@ class Desk:
         Raises:
             AskError: There is none of this id.
         """
-        place = self.scene.objects.places.get(number)
+        place = self.contents.objects.places.get(number)
         if place is None:
             raise AskError(f"an object must be one of the result: got {number}")
         return place

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,15 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from metriccd.errors import MetricCDError
-from metriccd.pair import colors_of, read_pair
+from metriccd.pair import read_pair
 from metriccd.raster import Grid, Raster, Window
 from metriccd.result import sha256_of
+from metriccd.scene import LONG_SIDE, block_means, factor_of
 
 Colors = tuple[Float32[np.ndarray, "3 row col"], Bool[np.ndarray, "row col"]]
 DATES = ("t1", "t2")
-# Windows of a date that tell its brightness, along a side, and pixels of a window's side.
-SAMPLES, SAMPLE = 5, 128
+# Rows of a small copy that are read at once.
+ROWS = 64
 # Of all values of both dates: what is black, and what is white.
 PERCENTILES = (2, 98)
 
@@ -43,8 +44,10 @@ class Stretch:
     high: Float32[np.ndarray, " color"]
 
     @classmethod
-    def of(cls, values: Float32[np.ndarray, "3 pixel"]) -> Stretch:
-        """Between percentiles of pixels."""
+    def of(cls, *images: Float32[np.ndarray, "3 _row _col"]) -> Stretch:
+        """Between percentiles of images; NaN is no value."""
+        values = np.concatenate([image.reshape(3, -1) for image in images], axis=1)
+        values = values[:, ~np.isnan(values).any(axis=0)]
         if not values.shape[1]:
             return cls(low=np.zeros(3, np.float32), high=np.ones(3, np.float32))
         low, high = np.percentile(values, PERCENTILES, axis=1).astype(np.float32)
@@ -61,36 +64,50 @@ class Originals:
     """Both dates as they were compared, but for masks.
 
     Attributes:
-        rasters: t1 and t2.
-        rgb: Positions of red, green and blue among their bands.
-        moves: Rows and columns by which the grid is moved to read each.
+        rasters: t1 and t2, of red, green and blue.
+        grids: On which each is read: the result's, moved where t2 was.
+        step: How many pixels along a side make one of the small copies.
+        small: Small copies, NaN where not valid: few files hold such of their own.
         stretches: "one" for both dates alike, "each" for each by itself; of t1 and t2.
     """
 
     rasters: tuple[Raster, Raster]
-    rgb: tuple[int, int, int]
-    moves: tuple[tuple[float, float], tuple[float, float]]
+    grids: tuple[Grid, Grid]
+    step: int
+    small: tuple[Float32[np.ndarray, "3 row col"], ...] = field(default=(), repr=False)
     stretches: Mapping[str, tuple[Stretch, Stretch]] = field(default_factory=dict, repr=False)
 
     @contextmanager
-    def reader(self, date: str, grid: Grid, step: int = 1) -> Iterator[Callable[[Window], Colors]]:
-        """Yields a function from a window of the grid, `step` times coarser, to red, green, blue.
+    def reader(self, date: str) -> Iterator[Callable[[Window, int], Colors]]:
+        """Yields a function from a window of the result's grid, so many times coarser, to colors.
 
         Args:
             date: "t1" or "t2".
-            grid: The result's.
-            step: How many pixels along a side make one.
         """
         number = DATES.index(date)
-        row, col = self.moves[number]
-        place = (grid.moved(row, col) if row or col else grid).coarser(step)
-        with self.rasters[number].reader(place) as read:
+        with self.rasters[number].zoomed(self.grids[number]) as read:
 
-            def colors(window: Window) -> Colors:
-                pixels, valid = read(window)
-                return colors_of(pixels, self.rgb), valid
+            def colors(window: Window, step: int) -> Colors:
+                if step < self.step or not self.small:
+                    return read(window, step)
+                return _shrunk(self.small[number], window, step // self.step)
 
             yield colors
+
+    def copied(self) -> Originals:
+        """With small copies, and how both dates are shown."""
+        grid = self.grids[0].coarser(self.step)
+        small = np.full((2, 3, *grid.shape), np.nan, np.float32)
+        for copy, date in zip(small, DATES, strict=True):
+            with self.reader(date) as read:
+                for row in range(0, grid.height, ROWS):
+                    height = min(ROWS, grid.height - row)
+                    window = Window(row=row, col=0, height=height, width=grid.width)
+                    pixels, valid = read(window, self.step)
+                    copy[:, *window.slices] = np.where(valid, pixels, np.nan)
+        one, other, both = Stretch.of(small[0]), Stretch.of(small[1]), Stretch.of(*small)
+        stretches = {"one": (both, both), "each": (one, other)}
+        return replace(self, small=tuple(small), stretches=stretches)
 
 
 def find_originals(record: Mapping[str, Any], grid: Grid) -> Originals | str:
@@ -104,7 +121,7 @@ def find_originals(record: Mapping[str, Any], grid: Grid) -> Originals | str:
     """
     try:
         inputs = [record["inputs"][date] for date in DATES]
-        return _changed(inputs) or _stretched(_opened(inputs, record["settings"]), grid)
+        return _changed(inputs) or _opened(inputs, record["settings"], grid).copied()
     except (AttributeError, KeyError, TypeError, ValueError, OSError, MetricCDError):
         return "the images cannot be opened as the record says"
 
@@ -125,20 +142,6 @@ def _changed(inputs: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _opened(inputs: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> Originals:
-    """Both dates, t2 where it was moved to."""
-    pair = read_pair(
-        *(str(each["path"]) for each in inputs),
-        bands=settings["bands"],
-        rgb=settings["rgb"],
-        nodata=settings.get("nodata"),
-    )
-    shift = (0.0, 0.0)
-    if settings.get("coregistered") in {"global", "local"}:
-        shift = float(settings["shift rows"]), float(settings["shift columns"])
-    return Originals(rasters=(pair.t1, pair.t2), rgb=pair.rgb, moves=((0.0, 0.0), shift))
-
-
 def _is_of(path: str, files: list[str]) -> bool:
     """Whether an image is one of its files, or the folder of all of them."""
     real = os.path.realpath(path)
@@ -146,24 +149,37 @@ def _is_of(path: str, files: list[str]) -> bool:
     return real in places or {os.path.dirname(place) for place in places} == {real}  # noqa: PTH120
 
 
-def _stretched(originals: Originals, grid: Grid) -> Originals:
-    """With the stretches of both dates, from windows all over the scene."""
-    values = []
-    rows, cols = (np.linspace(0, max(side - SAMPLE, 0), SAMPLES).astype(int) for side in grid.shape)
-    corners = {(int(row), int(col)) for row in rows for col in cols}
-    for date in DATES:
-        found = [np.empty((3, 0), np.float32)]
-        with originals.reader(date, grid) as read:
-            for row, col in sorted(corners):
-                height, width = min(SAMPLE, grid.height - row), min(SAMPLE, grid.width - col)
-                pixels, valid = read(Window(row=row, col=col, height=height, width=width))
-                found.append(pixels[:, valid])
-        values.append(np.concatenate(found, axis=1))
-    one, other = (Stretch.of(each) for each in values)
-    both = Stretch.of(np.concatenate(values, axis=1))
-    return Originals(
-        rasters=originals.rasters,
-        rgb=originals.rgb,
-        moves=originals.moves,
-        stretches={"one": (both, both), "each": (one, other)},
+def _opened(
+    inputs: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], grid: Grid
+) -> Originals:
+    """Both dates, t2 where it was moved to; of a field of shifts the one that all of it shares."""
+    pair = read_pair(
+        *(str(each["path"]) for each in inputs),
+        bands=settings["bands"],
+        rgb=settings["rgb"],
+        nodata=settings.get("nodata"),
     )
+    moved = grid
+    if settings.get("coregistered") in {"global", "local"}:
+        moved = grid.moved(float(settings["shift rows"]), float(settings["shift columns"]))
+    step = 1 << (factor_of(grid.shape, LONG_SIDE) - 1).bit_length()
+    return Originals(
+        rasters=(_of_colors(pair.t1, pair.rgb), _of_colors(pair.t2, pair.rgb)),
+        grids=(grid, moved),
+        step=step,
+    )
+
+
+def _of_colors(raster: Raster, rgb: tuple[int, int, int]) -> Raster:
+    """Only red, green and blue; where there are fewer bands the last one repeats."""
+    bands = [raster.bands[min(band, len(raster.bands) - 1)] for band in rgb]
+    return replace(raster, bands=tuple(bands), seen=set())
+
+
+def _shrunk(image: Float32[np.ndarray, "3 row col"], window: Window, factor: int) -> Colors:
+    """A window of an image that is made so many times coarser."""
+    rows = slice(window.row * factor, (window.row + window.height) * factor)
+    cols = slice(window.col * factor, (window.col + window.width) * factor)
+    part = image[:, rows, cols]
+    means = block_means(part, ~np.isnan(part).any(axis=0), factor)
+    return means, ~np.isnan(means).any(axis=0)

@@ -6,6 +6,7 @@ The format is Mapbox's, version 2.1: protocol buffers, of which a tile needs thr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import shapely
@@ -18,7 +19,7 @@ from metriccd.view.pyramid import COARSEST, TILE, Pyramid
 EXTENT, BUFFER = 4096, 64
 # Pixels of the screen along a side of a vector tile, and of the cells in which one object of a kind
 # stands for all that are smaller.
-SCREEN, CELL = 512, 3
+SCREEN, CELL = 512, 8
 # Parts of 1 in which scores are told.
 PARTS = 1000
 LAYER = "objects"
@@ -102,23 +103,39 @@ class Outlines:
 
     def _encoded(self, places: Int64[np.ndarray, " object"], rows: Sequence[bytes]) -> bytes:
         """A tile of geometries."""
-        ids = self._objects.ids[places].tolist()
+        if not any(rows):
+            return b""
+        ids = _split(self._objects.ids[places], np.arange(1, len(places) + 1))
         scores = parts_of(self._objects.score_max[places])
         kinds = self._objects.kinds[places].astype(np.int64)
         values, named = np.unique(np.concatenate([scores, kinds]), return_inverse=True)
-        of_score, of_kind = named[: len(ids)].tolist(), named[len(ids) :].tolist()
-        features = []
-        for number, score, kind, geometry in zip(ids, of_score, of_kind, rows, strict=True):
-            if geometry:
-                tags = b"\x00" + _varint(score) + b"\x01" + _varint(kind)
-                content = _tag(1, 0) + _varint(number) + _field(2, tags) + _tag(3, 0) + POLYGON
-                features.append(_field(2, content + _field(4, geometry)))
-        if not features:
-            return b""
+        pairs = zip(named[: len(ids)].tolist(), named[len(ids) :].tolist(), strict=True)
+        features = [
+            _feature(number, pair, geometry)
+            for number, pair, geometry in zip(ids, pairs, rows, strict=True)
+            if geometry
+        ]
         head = _tag(15, 0) + VERSION + _field(1, LAYER.encode()) + b"".join(features)
         keys = _field(3, b"score") + _field(3, b"kind")
         told = (_field(4, _tag(5, 0) + _varint(value)) for value in values.tolist())
         return _field(3, head + keys + b"".join(told) + _tag(5, 0) + _varint(EXTENT))
+
+
+def _feature(number: bytes, pair: tuple[int, int], geometry: bytes) -> bytes:
+    """An outline with its number, and the places of its score and kind among the values."""
+    size = len(geometry)
+    content = b"".join(
+        (b"\x08", number, _told(pair), SIZES[size] if size < MANY else _varint(size), geometry)
+    )
+    size = len(content)
+    return b"".join((b"\x12", SIZES[size] if size < MANY else _varint(size), content))
+
+
+@cache
+def _told(pair: tuple[int, int]) -> bytes:
+    """Score and kind of a feature, that it is an outline, and what comes before that."""
+    tags = b"\x00" + _varint(pair[0]) + b"\x01" + _varint(pair[1])
+    return _field(2, tags) + _tag(3, 0) + POLYGON + _tag(4, 2)
 
 
 def parts_of(score: Float64[np.ndarray, " object"]) -> Int64[np.ndarray, " object"]:
@@ -189,6 +206,14 @@ def _split(numbers: Int64[np.ndarray, " number"], ends: Int64[np.ndarray, " part
     return [data[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
 
 
+def _field(number: int, content: bytes) -> bytes:
+    return _tag(number, 2) + _varint(len(content)) + content
+
+
+def _tag(number: int, kind: int) -> bytes:
+    return _varint(number << 3 | kind)
+
+
 def _varint(value: int) -> bytes:
     found = bytearray()
     while value > 127:
@@ -198,9 +223,6 @@ def _varint(value: int) -> bytes:
     return bytes(found)
 
 
-def _tag(number: int, kind: int) -> bytes:
-    return _varint(number << 3 | kind)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _tag(number, 2) + _varint(len(content)) + content
+# Sizes that most outlines have.
+MANY = 512
+SIZES = [_varint(size) for size in range(MANY)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from metriccd.kinds import KINDS
 from metriccd.output import RECORD
 from metriccd.raster import Grid, Raster, open_raster
 from metriccd.result import read_record
-from metriccd.review import Answers, Objects, Queue, read_objects
 from metriccd.view.originals import Originals, find_originals
 from metriccd.view.pyramid import Pyramid
 
@@ -37,9 +35,6 @@ class Scene:
         stamp: What tells that it was not replaced since.
         record: Its `run.json`.
         rasters: Its rasters by layer.
-        objects: Its change objects.
-        answers: What was answered of them.
-        queue: In which order they are asked.
         originals: The images it was made of; why they are not shown; None while they are looked at.
         levels: Pixels with a score above each of `LEVELS` steps, once they are counted.
     """
@@ -48,9 +43,6 @@ class Scene:
     stamp: str
     record: Mapping[str, Any] = field(repr=False)
     rasters: Mapping[str, Raster] = field(repr=False)
-    objects: Objects = field(repr=False)
-    answers: Answers = field(repr=False)
-    queue: Queue = field(repr=False)
     originals: Originals | str | None = None
     levels: Int64[np.ndarray, " level"] | None = field(default=None, repr=False)
     _closed: Event = field(default_factory=Event, repr=False)
@@ -70,17 +62,7 @@ class Scene:
         for name in (*names.values(), "change.gpkg"):
             require_within(folder, name)
         rasters = {layer: open_raster(folder / name) for layer, name in names.items()}
-        grid = rasters["score"].grid
-        objects = read_objects(folder, grid)
-        return cls(
-            folder=folder,
-            stamp=stamp,
-            record=record,
-            rasters=rasters,
-            objects=objects,
-            answers=Answers(folder, objects, pixel=math.sqrt(abs(grid.transform.determinant))),
-            queue=Queue.of(objects),
-        )
+        return cls(folder=folder, stamp=stamp, record=record, rasters=rasters)
 
     @property
     def grid(self) -> Grid:
@@ -97,17 +79,14 @@ class Scene:
         """A score above it is change."""
         return float(self.record["threshold"]["value"])
 
-    def study(self) -> None:
-        """Looks for the original images, and counts the score, beside the requests."""
-        for work in (self._find, self._count):
-            Thread(target=work, daemon=True).start()
-
     def close(self) -> None:
-        """Ends that."""
+        """Ends what goes on beside the requests."""
         self._closed.set()
 
-    def _find(self) -> None:
+    def study(self) -> None:
+        """Looks for the original images, and counts the score; it takes seconds for gigabytes."""
         self.originals = find_originals(self.record, self.grid)
+        self._count()
 
     def _count(self) -> None:
         counts = np.zeros(LEVELS + 1, np.int64)
@@ -129,7 +108,6 @@ class Scene:
         """What the page must know."""
         grid, record = self.grid, self.record
         transform = grid.drawn.transform
-        counts = np.bincount(self.objects.kinds, minlength=16)
         return {
             "name": self.folder.name,
             "stamp": self.stamp,
@@ -149,16 +127,11 @@ class Scene:
             "method": record.get("settings", {}).get("method", ""),
             "dates": {date: _day(record, date) for date in VIEWS},
             "names": {date: _input(record, date) for date in VIEWS},
-            "objects": len(self.objects),
-            "sized": "m2" if self.objects.in_meters else "px",
-            "size": float(self.objects.sizes.sum()),
             "valid": record.get("valid_pixels"),
             "kinds": [
                 {"name": name, "value": kind.value, "color": kind.color, "meaning": kind.meaning}
                 for name, kind in KINDS.items()
             ],
-            "present": (1 + np.flatnonzero(counts[1:])).tolist(),
-            "counts": counts.tolist(),
             "layers": [layer for layer in ("score", "change", "kind") if layer in self.rasters],
         }
 

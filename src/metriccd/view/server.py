@@ -50,6 +50,7 @@ class Server:
         self.port = int(self._socket.getsockname()[1])
         self._tokens = Tokens()
         self._app = App(entries)
+        self._app.prepare()
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Guard(self._app.asgi, self._tokens, self.port),

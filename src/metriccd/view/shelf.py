@@ -35,7 +35,6 @@ class Shelf:
                 if desk is not None:
                     desk.scene.close()
                 desk = Desk(Scene.opened(folder))
-                desk.scene.study()
             # The latest is the last, and the first one goes.
             self._open[number] = desk
             while len(self._open) > OPEN:

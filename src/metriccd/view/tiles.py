@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
-from metriccd.raster import Window
+from metriccd.raster import Grid, Raster, Window
+from metriccd.view.crew import kept
 from metriccd.view.originals import DATES, Originals
 from metriccd.view.pyramid import TILE, Tile
 from metriccd.view.scene import CLASSES, Scene
 
-Read = Callable[[Window], tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]]
+Pixels = tuple[Float32[np.ndarray, "band row col"], Bool[np.ndarray, "row col"]]
+Read = Callable[[Window, int], Pixels]
 # A score s is the number 1 + ⌈s · TOP⌉ of two bytes; 0 is no data.
 TOP = 65_534
 # The page reads numbers as heights, of which this many are added.
 SHIFT = 32_768
-# Files that a thread keeps open.
-OPEN = 12
 NODATA = 255
 
 
@@ -33,7 +31,7 @@ class Tiles:
 
     def __init__(self, scene: Scene) -> None:
         """Of a scene."""
-        self._scene, self._local = scene, threading.local()
+        self._scene = scene
 
     def picture(self, layer: str, z: int, x: int, y: int, stretch: str = "one") -> bytes:
         """A tile as PNG; where the scene is not, it is transparent, or no data.
@@ -54,37 +52,47 @@ class Tiles:
             return _empty(layer)
         if layer in DATES:
             return self._date(layer, tile, window, stretch)
-        values, valid = self.read(layer, tile.step)(window)
+        values, valid = self.read(layer, window, tile.step)
         if layer == "score":
             return encode_score(values[0], valid)
         return encode_classes(np.where(valid, values[0], NODATA).astype(np.uint8))
 
     def _date(self, date: str, tile: Tile, window: Window, stretch: str) -> bytes:
-        values, valid = self.read(date, tile.step)(window)
+        values, valid = self.read(date, window, tile.step)
         found = self._scene.originals
         if isinstance(found, Originals):
             image = found.stretches[stretch][DATES.index(date)].applied(values)
             return encode_colors(np.rint(255 * image).astype(np.uint8), valid)
         return encode_colors(np.clip(values[:3], 0, 255).astype(np.uint8), valid)
 
-    def read(self, layer: str, step: int) -> Read:
-        """A reader of this thread's own, of a layer so many times coarser."""
-        scene = self._scene
-        key = (layer, step, scene.shown if layer in DATES else "")
-        kept: dict[Any, tuple[ExitStack, Read]] = self._local.__dict__.setdefault("kept", {})
-        if key not in kept:
-            while len(kept) >= OPEN:
-                kept.pop(next(iter(kept)))[0].close()
-            stack = ExitStack()
-            found = scene.originals
+    def read(self, layer: str, window: Window, step: int) -> Pixels:
+        """Pixels of a layer, so many times coarser, and where they are valid."""
+        scene, found = self._scene, self._scene.originals
+        original = layer in DATES and isinstance(found, Originals)
+
+        def opening() -> AbstractContextManager[Read]:
             if layer in DATES and isinstance(found, Originals):
-                read: Read = stack.enter_context(found.reader(layer, scene.grid, step))
-            else:
-                grid = scene.grid.coarser(step)
-                raster = scene.rasters[layer]
-                read = stack.enter_context(raster.reader(grid, categorical=layer in CLASSES))
-            kept[key] = stack, read
-        return kept[key][1]
+                return found.reader(layer)
+            raster = scene.rasters[layer]
+            if layer in DATES:
+                return _viewed(raster, scene.grid)
+            return raster.zoomed(scene.grid, categorical=layer in CLASSES)
+
+        return kept((scene.stamp, scene.folder, layer, original), opening)(window, step)
+
+
+@contextmanager
+def _viewed(raster: Raster, grid: Grid) -> Iterator[Read]:
+    """A picture of a date, which is coarser than the grid: it is read at the size that is shown."""
+    with ExitStack() as stack:
+        opened: dict[int, Callable[[Window], Pixels]] = {}
+
+        def read(window: Window, step: int) -> Pixels:
+            if step not in opened:
+                opened[step] = stack.enter_context(raster.reader(grid.coarser(step)))
+            return opened[step](window)
+
+        yield read
 
 
 def encode_colors(rgb: UInt8[np.ndarray, "3 row col"], valid: Bool[np.ndarray, "row col"]) -> bytes:

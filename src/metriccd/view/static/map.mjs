@@ -70,26 +70,12 @@ export function makeMap(scene, base) {
     t2: raster("t2"),
     score: numbers("score"),
     change: numbers("change"),
-    objects: { type: "vector", tiles: [`${base}outlines/{z}/{x}/{y}?v=${scene.stamp}`], minzoom: 1, maxzoom: scene.finest - 1, bounds },
     current: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
   };
   if (scene.layers.includes("kind")) {
     sources.kind = numbers("kind");
     layers.push(over("kind", "kind", [[0, "rgba(0,0,0,0)"], [255, "rgba(0,0,0,0)"]]));
   }
-  const answer = (name) => ["==", ["feature-state", "answer"], name];
-  const outline = (id, paint) => ({ id, type: "line", source: "objects", "source-layer": "objects", layout: { "line-join": "round" }, paint });
-  layers.push(
-    { id: "inside", type: "fill", source: "objects", "source-layer": "objects", paint: { "fill-opacity": 0 } },
-    outline("casing", { "line-color": "rgba(0,0,0,.55)", "line-width": ["interpolate", ["linear"], ["zoom"], scene.finest - 3, 0.6, scene.finest, 3.4] }),
-    outline("line", {
-      "line-color": ["case", answer("accepted"), COLORS.accepted, answer("relabeled"), COLORS.relabeled, answer("rejected"), COLORS.rejected, COLORS.open],
-      "line-width": ["interpolate", ["linear"], ["zoom"], scene.finest - 3, 1, scene.finest, 1.8],
-      "line-opacity": ["case", answer("rejected"), 0.55, 1],
-    }),
-    { id: "current-casing", type: "line", source: "current", paint: { "line-color": "rgba(0,0,0,.7)", "line-width": 4 } },
-    { id: "current", type: "line", source: "current", paint: { "line-color": "#fff", "line-width": 2, "line-dasharray": [3, 2] } },
-  );
   const map = new maplibre.Map({
     container: "map",
     style: { version: 8, sources, layers, transition: { duration: 0 } },
@@ -121,6 +107,25 @@ export function makeMap(scene, base) {
   };
   map.on("zoomend", sharp);
 
+  // Outlines follow, when the server has read the objects.
+  function showObjects() {
+    map.addSource("objects", { type: "vector", tiles: [`${base}outlines/{z}/{x}/{y}?v=${scene.stamp}`], minzoom: 1, maxzoom: scene.finest - 1, bounds });
+    const answer = (name) => ["==", ["feature-state", "answer"], name];
+    const outline = (id, paint) => ({ id, type: "line", source: "objects", "source-layer": "objects", layout: { "line-join": "round" }, paint });
+    const wide = (far, near) => ["interpolate", ["linear"], ["zoom"], scene.finest - 3, far, scene.finest, near];
+    for (const layer of [
+      { id: "inside", type: "fill", source: "objects", "source-layer": "objects", paint: { "fill-opacity": 0 } },
+      outline("casing", { "line-color": "rgba(0,0,0,.55)", "line-width": wide(0.6, 3.4) }),
+      outline("line", {
+        "line-color": ["case", answer("accepted"), COLORS.accepted, answer("relabeled"), COLORS.relabeled, answer("rejected"), COLORS.rejected, COLORS.open],
+        "line-width": wide(1, 1.8),
+        "line-opacity": ["case", answer("rejected"), 0.55, 1],
+      }),
+      { id: "current-casing", type: "line", source: "current", paint: { "line-color": "rgba(0,0,0,.7)", "line-width": 4 } },
+      { id: "current", type: "line", source: "current", paint: { "line-color": "#fff", "line-width": 2, "line-dasharray": [3, 2] } },
+    ]) map.addLayer(layer);
+  }
+
   const state = { overlay: "none", moved: false };
   function showOverlay() {
     const { overlay, moved } = state;
@@ -131,6 +136,7 @@ export function makeMap(scene, base) {
   return {
     map,
     place,
+    showObjects,
     fit: () => map.fitBounds(bounds, { padding: 24, duration: 300 }),
     divide(at) {
       divider.at = Math.min(Math.max(at, 0), 1);

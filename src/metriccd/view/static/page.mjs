@@ -13,8 +13,9 @@ function head(scene) {
   $("back").hidden = !scene.several;
   $("before").textContent = scene.dates.t1 ?? "before";
   $("after").textContent = scene.dates.t2 ?? "after";
+  const objects = scene.objects === undefined ? "" : `${grouped(scene.objects)} objects, ${sized(scene, scene.size)} · `;
   const where = scene.crs ? ` · ${scene.crs}` : " · no CRS: in pixels";
-  $("summary").textContent = `${grouped(scene.objects)} objects, ${sized(scene, scene.size)} · ${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}`;
+  $("summary").textContent = `${objects}${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}`;
 }
 
 function swipe(map) {
@@ -174,19 +175,24 @@ function notice(state) {
 }
 
 async function start() {
-  const scene = await ask("facts");
-  head(scene);
-  notice(scene);
-  const view = makeMap(scene, new URL(base, location.href).href);
+  const facts = await ask("facts");
+  head(facts);
+  notice(facts);
+  const contents = ask("contents");
+  const view = makeMap(facts, new URL(base, location.href).href);
   const divider = swipe(view);
-  scale(scene, view.map);
-  reading(scene, view);
+  scale(facts, view.map);
+  reading(facts, view);
   $("closer").addEventListener("click", () => view.map.zoomIn());
   $("farther").addEventListener("click", () => view.map.zoomOut());
   $("fit").addEventListener("click", view.fit);
   await new Promise((done) => view.map.once("load", done));
+  performance.mark("painted");
+  const scene = { ...facts, ...(await contents) };
+  head(scene);
+  view.showObjects();
   const look = makeLook(scene, view, (id) => review.choose(id));
-  const review = makeReview(scene, view, divider.blink, look.refresh);
+  const review = makeReview(scene, view, divider.blink);
   const choose = tabs((name) => (name === "review" ? review.open() : look.refresh()));
   keys(view, divider, look, review, choose);
   view.map.on("click", "inside", (event) => {

@@ -8,7 +8,7 @@ const WHY = {
   chosen: "Chosen by you: it does not count in the estimate until its turn comes.",
 };
 
-export function makeReview(scene, view, blink, listChanged) {
+export function makeReview(scene, view, blink) {
   let object = null;
   let how = "chosen";
   let passed = [];
@@ -150,9 +150,7 @@ export function makeReview(scene, view, blink, listChanged) {
   $("undo").addEventListener("click", undo);
   $("blink").addEventListener("click", blink);
 
-  ask("answers").then((found) => {
-    for (const [id, name] of Object.entries(found)) view.answered(Number(id), name);
-  }).catch(alarm);
+  for (const [id, name] of Object.entries(scene.answers)) view.answered(Number(id), name);
 
   let chosen = false;
   return {
