@@ -240,7 +240,7 @@ class Answers:
                     if place is None or row[2] not in ANSWERS:
                         self._strays += 1
                         continue
-                    how = row[4] if row[4] in HOW else CHOSEN
+                    how = next((each for each in HOW if each == row[4]), CHOSEN)
                     self._given[place] = Given(answer=row[2], kind=row[3], how=how, time=row[5])
             self._stamp = _stamp(self.path)
 

@@ -13,7 +13,9 @@ from metriccd.review.objects import Objects
 
 # How an object came to be answered: by its rank, by lot, or because the person chose it.
 How = Literal["first", "random", "chosen"]
-FIRST, RANDOM, CHOSEN = "first", "random", "chosen"
+FIRST: How = "first"
+RANDOM: How = "random"
+CHOSEN: How = "chosen"
 # Of so many that are asked, one is drawn.
 EVERY = 3
 
@@ -65,7 +67,7 @@ class Queue:
         drawn = asked.count(RANDOM)
         by_lot = len(asked) - drawn >= (EVERY - 1) * (drawn + 1)
         ways: tuple[tuple[How, Int64[np.ndarray, " object"]], ...]
-        ways = (("random", self.drawn), ("first", self.ranked))
+        ways = ((RANDOM, self.drawn), (FIRST, self.ranked))
         for how, order in ways if by_lot else ways[::-1]:
             left = () if how == RANDOM else passed
             for place in order.tolist():
@@ -100,4 +102,4 @@ def lots(objects: Objects) -> UInt64[np.ndarray, " object"]:
 def _mixed(value: UInt64[np.ndarray, " object"]) -> UInt64[np.ndarray, " object"]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         value = (value ^ (value >> np.uint64(shift))) * np.uint64(factor)
-    return value ^ (value >> np.uint64(31))
+    return np.asarray(value ^ (value >> np.uint64(31)))

@@ -56,7 +56,7 @@ class Stretch:
     def applied(self, image: Float32[np.ndarray, "3 row col"]) -> Float32[np.ndarray, "3 row col"]:
         """An image in [0, 1]."""
         low, high = self.low[:, None, None], self.high[:, None, None]
-        return np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
+        return np.asarray(np.clip((image - low) / (high - low), 0, 1), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

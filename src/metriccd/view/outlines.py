@@ -140,7 +140,7 @@ def _told(pair: tuple[int, int]) -> bytes:
 
 def parts_of(score: Float64[np.ndarray, " object"]) -> Int64[np.ndarray, " object"]:
     """Scores in parts of 1, so that `parts > k` holds where `score > k / PARTS`."""
-    return np.ceil(np.clip(score, 0, 1) * PARTS).astype(np.int64)
+    return np.asarray(np.ceil(np.clip(score, 0, 1) * PARTS), np.int64)
 
 
 def _drawn(
@@ -195,7 +195,7 @@ def _zigzag(value: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
 
 def _split(numbers: Int64[np.ndarray, " number"], ends: Int64[np.ndarray, " part"]) -> list[bytes]:
     """Numbers as bytes of seven bits each, in parts that end before the given places."""
-    sizes = 1 + sum((numbers >> shift > 0).astype(np.int64) for shift in range(7, 35, 7))
+    sizes = 1 + np.stack([numbers >> shift > 0 for shift in range(7, 35, 7)]).sum(axis=0)
     after = sizes.cumsum()
     content = np.empty(after[-1], np.uint8)
     for part in range(int(sizes.max())):

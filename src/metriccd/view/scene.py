@@ -20,6 +20,7 @@ from metriccd.raster import Grid, Raster, open_raster
 from metriccd.result import read_record
 from metriccd.view.originals import Originals, find_originals
 from metriccd.view.pyramid import Pyramid
+from metriccd.view.views import View
 
 CLASSES = ("change", "kind")
 VIEWS = {"t1": "before-view.tif", "t2": "after-view.tif"}
@@ -62,7 +63,10 @@ class Scene:
         for name in (*names.values(), "change.gpkg"):
             require_within(folder, name)
         rasters = {layer: open_raster(folder / name) for layer, name in names.items()}
-        return cls(folder=folder, stamp=stamp, record=record, rasters=rasters)
+        scene = cls(folder=folder, stamp=stamp, record=record, rasters=rasters)
+        # Read once, before many threads want it.
+        _ = scene.views
+        return scene
 
     @property
     def grid(self) -> Grid:
@@ -73,6 +77,11 @@ class Scene:
     def pyramid(self) -> Pyramid:
         """Where the tiles lie."""
         return Pyramid(grid=self.grid)
+
+    @cached_property
+    def views(self) -> Mapping[str, View]:
+        """Small pictures of both dates."""
+        return {date: View.of(self.rasters[date], self.grid) for date in VIEWS}
 
     @property
     def threshold(self) -> float:

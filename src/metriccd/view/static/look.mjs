@@ -46,7 +46,7 @@ export function makeLook(scene, view, choose) {
   }
   $("kinds-block").hidden = !boxes.size;
 
-  function setThreshold(k) {
+  function setThreshold(k, listed = true) {
     if (!(k >= 0 && k <= PARTS)) return;
     above = k;
     $("threshold").value = k;
@@ -55,7 +55,8 @@ export function makeLook(scene, view, choose) {
     $("moved").hidden = !moved;
     $("command").textContent = `metriccd threshold ${scene.name} ${k / PARTS}`;
     view.threshold(k, moved);
-    changed();
+    if (listed) changed();
+    else view.filter(above, kindsShown());
   }
   $("threshold").addEventListener("input", () => setThreshold(Number($("threshold").value)));
   $("exact").addEventListener("change", () => setThreshold(Math.round(Number($("exact").value) * PARTS)));
@@ -121,7 +122,7 @@ export function makeLook(scene, view, choose) {
   $("state").addEventListener("change", refresh);
   $("more").addEventListener("click", () => load(shown));
   known(scene);
-  setThreshold(own);
+  setThreshold(own, false);
 
   function known(state) {
     $("stretch-row").hidden = state.shown !== "originals";
