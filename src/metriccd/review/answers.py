@@ -20,13 +20,13 @@ import shapely
 from metriccd.errors import DataError, OutputError
 from metriccd.kinds import KINDS
 from metriccd.review.objects import POLYGONS, Objects
-from metriccd.review.order import CHOSEN, FIRST, RANDOM, How
+from metriccd.review.order import AREA, CHOSEN, FIRST, OBJECT, How
 
 REVIEW = "review.gpkg"
 ACCEPTED, REJECTED, RELABELED = "accepted", "rejected", "relabeled"
 # What can be answered: change of the kind that is told, no change, change of another kind.
 ANSWERS = (ACCEPTED, REJECTED, RELABELED)
-HOW: tuple[How, ...] = (FIRST, RANDOM, CHOSEN)
+HOW: tuple[How, ...] = (FIRST, OBJECT, AREA, CHOSEN)
 # Seconds to wait for another program that writes the file.
 WAIT = 10.0
 # Seconds in which a file comes back that `threshold` carries from an old result to the new one.
@@ -139,28 +139,42 @@ class Answers:
             raise ValueError(f"relabeled, and nothing else, goes with a kind: got {kind!r}")
         told = self._objects.kind(place) if kind is None else kind
         given = Given(answer=answer, kind=told, how=how, time=_now())
-        number = int(self._objects.ids[place])
         values = (given.answer, given.kind, given.how, given.time)
-        with self._lock, self._writing() as base:
-            found = base.execute("SELECT fid FROM review WHERE object = ?", (number,)).fetchone()
-            if found is None:
-                geometry = _blob(self._objects.shapes[place], self._srs(base))
-                row = base.execute(
-                    "INSERT INTO review (answer, kind, how, time, object, geom) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    (*values, number, geometry),
-                ).lastrowid
+        with self._lock:
+            with self._writing() as base:
+                # From here on nobody else writes.
+                alone = _stamp(self.path) == self._stamp
+                self._write(base, place, values)
+            if alone:
+                self._given.pop(place, None)
+                self._given[place] = given
+                self._stamp = _stamp(self.path)
             else:
-                (row,) = found
-                base.execute(
-                    "UPDATE review SET answer = ?, kind = ?, how = ?, time = ? WHERE fid = ?",
-                    (*values, row),
-                )
+                self._load()
+
+    def _write(
+        self, base: sqlite3.Connection, place: int, values: tuple[str, str | None, str, str]
+    ) -> None:
+        """Writes what an object is answered, how and when, and that it was."""
+        number = int(self._objects.ids[place])
+        found = base.execute("SELECT fid FROM review WHERE object = ?", (number,)).fetchone()
+        if found is None:
+            geometry = _blob(self._objects.shapes[place], self._srs(base))
+            row = base.execute(
+                "INSERT INTO review (answer, kind, how, time, object, geom) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (*values, number, geometry),
+            ).lastrowid
+        else:
+            (row,) = found
             base.execute(
-                "INSERT INTO history (answer, kind, how, time, review) VALUES (?, ?, ?, ?, ?)",
+                "UPDATE review SET answer = ?, kind = ?, how = ?, time = ? WHERE fid = ?",
                 (*values, row),
             )
-        self._load()
+        base.execute(
+            "INSERT INTO history (answer, kind, how, time, review) VALUES (?, ?, ?, ?, ?)",
+            (*values, row),
+        )
 
     def undo(self) -> int | None:
         """Takes the last answer back; what the object had before is its answer again.
@@ -230,7 +244,7 @@ class Answers:
                         "SELECT fid, object, answer, kind, how, time, geom FROM review "
                         "ORDER BY time, fid"
                     ).fetchall()
-                places = self._placed([row[6] for row in rows])
+                places = self._placed([row[1] for row in rows], [row[6] for row in rows])
                 if any(
                     row[1] != (None if place is None else int(self._objects.ids[place]))
                     for row, place in zip(rows, places, strict=True)
@@ -244,14 +258,24 @@ class Answers:
                     self._given[place] = Given(answer=row[2], kind=row[3], how=how, time=row[5])
             self._stamp = _stamp(self.path)
 
-    def _placed(self, blobs: list[bytes]) -> list[int | None]:
-        """The object that has each outline; None where none has."""
+    def _placed(self, numbers: list[int | None], blobs: list[bytes]) -> list[int | None]:
+        """The object that has each outline; None where none has.
+
+        Args:
+            numbers: Of the objects that had them when they were written.
+            blobs: The outlines.
+        """
         if not blobs:
             return []
-        own = _signatures(self._objects.shapes, self._pixel)
-        known = {signature: place for place, signature in enumerate(own)}
-        shapes = np.array([_shape(blob) for blob in blobs], object)
-        return [known.get(signature) for signature in _signatures(shapes, self._pixel)]
+        shapes, own = np.array([_shape(blob) for blob in blobs], object), self._objects.shapes
+        wanted = _signatures(shapes, self._pixel)
+        places = [self._objects.places.get(number) for number in numbers]
+        likely = np.array([None if place is None else own[place] for place in places], object)
+        if wanted == _signatures(likely, self._pixel):
+            return places
+        every = _signatures(own, self._pixel)
+        known = {signature: place for place, signature in enumerate(every)}
+        return [known.get(signature) for signature in wanted]
 
     def _renumber(self, rows: list[int], places: list[int | None]) -> None:
         """Writes which object each answer belongs to now; none for those that wait."""

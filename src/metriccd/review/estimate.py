@@ -1,15 +1,16 @@
-"""How many of the objects are right, from the few that a person answered.
+"""How much of a map is right, from the few objects that a person answered.
 
-The objects that were looked at first are known. Of all others some were drawn at random, each with
-the same chance: they stand for those that nobody looked at. So the estimate is that of a stratified
-sample with one stratum that is known as a whole (Olofsson et al. 2014, section 4; Cochran 1977,
-chapters 5 and 6). The interval is that of Korn and Graubard (1998): Clopper and Pearson's, with as
-many answers as would be as good in a simple random sample.
+The objects that were looked at first are known. Of all others some were drawn, in two ways: each
+object with the same chance, for the share of the objects; and places in their area, each with the
+same chance, for the share of the area. What was drawn stands for what nobody looked at. So both are
+estimates of a stratified sample with one stratum that is known as a whole (Olofsson et al. 2014,
+section 4; Cochran 1977, chapter 5), and the intervals are those of Clopper and Pearson, which hold
+at least as often as they say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import stats
 
-from metriccd.review.order import RANDOM, How, Queue
+from metriccd.review.order import AREA, OBJECT, How, Queue
 
 LEVEL = 0.95
 
@@ -29,11 +30,13 @@ class Share:
     Attributes:
         value: The estimate.
         low, high: Ends of its 95 % interval.
+        drawn: How many draws it is made of.
     """
 
     value: float
     low: float
     high: float
+    drawn: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +46,13 @@ class Estimate:
     Attributes:
         objects: How many there are.
         known: Those looked at in the order of their rank without a gap.
-        drawn: Of the others, those drawn at random.
-        count: Share of the objects that is right; None with fewer than two drawn, unless all are
-            known.
+        count: Share of the objects that is right; None where nothing was drawn of those that are
+            not known.
         area: Share of their area that is right, likewise.
     """
 
     objects: int
     known: int
-    drawn: int
     count: Share | None
     area: Share | None
 
@@ -75,45 +76,55 @@ def estimate(
         sizes: Area of each object.
         right: By place, whether an answered object is.
         how: By place, how it came to be answered.
-        queue: The two orders.
+        queue: The orders in which they were asked.
     """
     known = np.zeros(len(sizes), bool)
     for place in queue.ranked.tolist():
         if place not in right:
             break
         known[place] = True
-    sample = _sample(known, right, how, queue)
-    weights = np.ones(len(sizes))
-    values = [_share(each, right, known, sample) for each in (weights, sizes)]
+    ones = np.ones(len(sizes))
+    objects, places = (
+        _sample(order, way, known, right, how)
+        for order, way in ((queue.drawn.tolist(), OBJECT), (queue.hits(), AREA))
+    )
+    # Objects are drawn without putting any back: the fewer are left, the more is known.
+    left = 1 - len(set(objects)) / max(int((~known).sum()), 1)
     return Estimate(
         objects=len(sizes),
         known=int(known.sum()),
-        drawn=len(sample),
-        count=values[0],
-        area=values[1],
+        count=_share(ones, right, known, objects, left),
+        area=_share(sizes, right, known, places, 1.0),
     )
 
 
 def _sample(
+    order: Iterable[int],
+    way: How,
     known: Bool[np.ndarray, " object"],
     right: Mapping[int, bool],
     how: Mapping[int, How],
-    queue: Queue,
 ) -> list[int]:
-    """The objects drawn so far of those that are not known: without a gap, in the drawn order.
+    """What was drawn so far of what is not known, without a gap; places may hit an object twice.
 
-    The last one was asked: objects answered by choice beyond it are there because of what they are.
+    The last one was asked: what was answered otherwise, and would come after it, is there because
+    of what it is.
     """
     found: list[int] = []
+    seen: set[int] = set()
     size = 0
-    for place in queue.drawn[~known[queue.drawn]].tolist():
+    if len(right) == len(known):
+        return found
+    for place in order:
+        if known[place]:
+            continue
         if place not in right:
             break
         found.append(place)
-        if how[place] == RANDOM:
+        if how[place] == way and place not in seen:
             size = len(found)
-    whole = len(found) == int((~known).sum())
-    return found if whole else found[:size]
+        seen.add(place)
+    return found[:size]
 
 
 def _share(
@@ -121,46 +132,38 @@ def _share(
     right: Mapping[int, bool],
     known: Bool[np.ndarray, " object"],
     sample: list[int],
+    left: float,
 ) -> Share | None:
-    """Share of the sum of sizes that is right."""
-    total = float(sizes.sum())
-    if not total:
-        return None
-    base = float(sum(sizes[place] for place in np.flatnonzero(known).tolist() if right[place]))
-    rest = float(sizes[~known].sum())
-    if not rest:
-        return Share(value=base / total, low=base / total, high=base / total)
-    if len(sample) < 2:
-        return None
-    a = sizes[sample]
-    y = np.array([right[place] for place in sample], np.float64)
-    left = 1 - len(sample) / int((~known).sum())
-    value = float(a @ y / a.sum())
-    low, high = _interval(value, a, y, left)
-    share, least, most = ((base + rest * each) / total for each in (value, low, high))
-    return Share(value=share, low=least, high=most)
-
-
-def _interval(
-    value: float, a: Float64[np.ndarray, " answer"], y: Float64[np.ndarray, " answer"], left: float
-) -> tuple[float, float]:
-    """Ends of the interval of a ratio Σ a y / Σ a.
+    """Share of the sum of sizes that is right.
 
     Args:
-        value: The ratio.
-        a: Sizes of what was drawn.
-        y: 1 where it is right.
-        left: Share of the stratum that was not drawn.
+        sizes: What each object counts.
+        right: By place, whether an answered object is.
+        known: Those that stand for themselves.
+        sample: What stands for all others, each in proportion to its size.
+        left: Share of the others that was not drawn; 1 where draws are put back.
     """
-    if left <= 0:
-        return value, value
-    n = len(a)
-    # As good as so many, were all of one size (Kish 1965), and as the scatter of the answers says.
-    alike = float(a.sum() ** 2 / (a @ a))
-    variance = n / (n - 1) * float((a**2) @ (y - value) ** 2) / float(a.sum()) ** 2
-    scattered = value * (1 - value) / variance if variance > 0 else alike
-    size = min(alike, scattered, float(n)) / left
-    hits, tail = value * size, (1 - LEVEL) / 2
-    low = stats.beta.ppf(tail, hits, size - hits + 1) if hits > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, hits + 1, size - hits) if hits < size else 1.0
+    total = float(sizes.sum())
+    whole = len(right) == len(sizes)
+    if not total or not (whole or sample):
+        return None
+    counted = np.ones(len(sizes), bool) if whole else known
+    base = float(sum(sizes[place] for place in np.flatnonzero(counted).tolist() if right[place]))
+    rest = 0.0 if whole else float(sizes[~known].sum())
+    hits = sum(right[place] for place in sample)
+    value = hits / len(sample) if sample else 0.0
+    low, high = _interval(hits, len(sample), left) if sample else (0.0, 0.0)
+    share, least, most = ((base + rest * each) / total for each in (value, low, high))
+    return Share(value=share, low=least, high=most, drawn=len(sample))
+
+
+def _interval(hits: int, count: int, left: float) -> tuple[float, float]:
+    """Ends of the interval of Clopper and Pearson for a share, of so many draws.
+
+    Without putting back, the draws are as good as count / left of others.
+    """
+    size = count / left
+    right, tail = hits / left, (1 - LEVEL) / 2
+    low = stats.beta.ppf(tail, right, size - right + 1) if hits else 0.0
+    high = stats.beta.ppf(1 - tail, right + 1, size - right) if hits < count else 1.0
     return float(low), float(high)

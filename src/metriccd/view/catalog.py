@@ -55,7 +55,7 @@ def find_results(places: Sequence[Path]) -> list[Entry]:
     found: list[Entry] = []
     for place in places:
         restored(place)
-        if (place / RECORD).is_file():
+        if _is_result(place):
             found.append(Entry(name=place.resolve().name, folder=place.resolve()))
             continue
         inner = [each for each in (place, place / PAIRS) if each.is_dir()]
@@ -64,7 +64,7 @@ def find_results(places: Sequence[Path]) -> list[Entry]:
             folder
             for each in inner
             for folder in sorted(each.iterdir())
-            if not folder.is_symlink() and (folder / RECORD).is_file()
+            if not folder.is_symlink() and _is_result(folder)
         ]
         if not folders:
             raise DataError(
@@ -73,3 +73,8 @@ def find_results(places: Sequence[Path]) -> list[Entry]:
             )
         found += [Entry(name=folder.name, folder=folder.resolve()) for folder in folders]
     return found
+
+
+def _is_result(folder: Path) -> bool:
+    """Whether a folder is a result; that of a series has a record and no score."""
+    return (folder / RECORD).is_file() and (folder / "score.tif").is_file()

@@ -29,6 +29,8 @@ from metriccd.view.tiles import Tiles
 
 # Most rows of a part of the list.
 ROWS = 200
+# Seconds in which what goes on may end.
+PATIENCE = 10
 OPEN = "open"
 
 
@@ -82,7 +84,8 @@ class Desk:
         self.tiles = Tiles(scene)
         self._lock = Lock()
         self._contents: Contents | None = None
-        Thread(target=self._study, daemon=True).start()
+        self._thread = Thread(target=self._study, daemon=True)
+        self._thread.start()
 
     def _study(self) -> None:
         with suppress(MetricCDError):
@@ -90,6 +93,11 @@ class Desk:
             _ = self.contents
         with suppress(MetricCDError):
             self.scene.study()
+
+    def close(self) -> None:
+        """Ends what goes on beside the requests."""
+        self.scene.closed.set()
+        self._thread.join(PATIENCE)
 
     @property
     def contents(self) -> Contents:

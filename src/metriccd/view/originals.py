@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,15 @@ class Originals:
 
             yield colors
 
-    def copied(self) -> Originals:
-        """With small copies, and how both dates are shown."""
+    def copied(self, stop: Event) -> Originals:
+        """With small copies, and how both dates are shown; not whole where it is to stop."""
         grid = self.grids[0].coarser(self.step)
         small = np.full((2, 3, *grid.shape), np.nan, np.float32)
         for copy, date in zip(small, DATES, strict=True):
             with self.reader(date) as read:
                 for row in range(0, grid.height, ROWS):
+                    if stop.is_set():
+                        break
                     height = min(ROWS, grid.height - row)
                     window = Window(row=row, col=0, height=height, width=grid.width)
                     pixels, valid = read(window, self.step)
@@ -110,7 +113,9 @@ class Originals:
         return replace(self, small=tuple(small), stretches=stretches)
 
 
-def find_originals(record: Mapping[str, Any], grid: Grid) -> Originals | str:
+def find_originals(
+    record: Mapping[str, Any], grid: Grid, stop: Event | None = None
+) -> Originals | str:
     """The images of a result, or why they cannot be shown.
 
     It reads all their bytes, which takes seconds for gigabytes.
@@ -118,10 +123,11 @@ def find_originals(record: Mapping[str, Any], grid: Grid) -> Originals | str:
     Args:
         record: As in `run.json`.
         grid: The result's.
+        stop: Set when nobody wants to know any more.
     """
     try:
         inputs = [record["inputs"][date] for date in DATES]
-        return _changed(inputs) or _opened(inputs, record["settings"], grid).copied()
+        return _changed(inputs) or _opened(inputs, record["settings"], grid).copied(stop or Event())
     except (AttributeError, KeyError, TypeError, ValueError, OSError, MetricCDError):
         return "the images cannot be opened as the record says"
 

@@ -38,6 +38,7 @@ class Scene:
         rasters: Its rasters by layer.
         originals: The images it was made of; why they are not shown; None while they are looked at.
         levels: Pixels with a score above each of `LEVELS` steps, once they are counted.
+        closed: Whether nobody looks at it any more.
     """
 
     folder: Path
@@ -46,7 +47,7 @@ class Scene:
     rasters: Mapping[str, Raster] = field(repr=False)
     originals: Originals | str | None = None
     levels: Int64[np.ndarray, " level"] | None = field(default=None, repr=False)
-    _closed: Event = field(default_factory=Event, repr=False)
+    closed: Event = field(default_factory=Event, repr=False)
 
     @classmethod
     def opened(cls, folder: Path) -> Scene:
@@ -88,20 +89,16 @@ class Scene:
         """A score above it is change."""
         return float(self.record["threshold"]["value"])
 
-    def close(self) -> None:
-        """Ends what goes on beside the requests."""
-        self._closed.set()
-
     def study(self) -> None:
         """Looks for the original images, and counts the score; it takes seconds for gigabytes."""
-        self.originals = find_originals(self.record, self.grid)
+        self.originals = find_originals(self.record, self.grid, self.closed)
         self._count()
 
     def _count(self) -> None:
         counts = np.zeros(LEVELS + 1, np.int64)
         with self.rasters["score"].reader(self.grid, categorical=True) as read:
             for window in self.grid.windows(BLOCK):
-                if self._closed.is_set():
+                if self.closed.is_set():
                     return
                 values, valid = read(window)
                 steps = np.ceil(np.clip(values[0][valid], 0, 1) * LEVELS).astype(np.int64)

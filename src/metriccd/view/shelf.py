@@ -33,16 +33,16 @@ class Shelf:
             desk = self._open.pop(number, None)
             if desk is None or desk.scene.stamp != stamp:
                 if desk is not None:
-                    desk.scene.close()
+                    desk.close()
                 desk = Desk(Scene.opened(folder))
             # The latest is the last, and the first one goes.
             self._open[number] = desk
             while len(self._open) > OPEN:
-                self._open.pop(next(iter(self._open))).scene.close()
+                self._open.pop(next(iter(self._open))).close()
             return desk
 
     def close(self) -> None:
         """Ends what open results are doing."""
         with self._lock:
             for desk in self._open.values():
-                desk.scene.close()
+                desk.close()

@@ -4,8 +4,9 @@ import { $, alarm, ask, element, grouped, kindOf, sized, swatch } from "/static/
 const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`;
 const WHY = {
   first: "Asked first: much area, and little above the threshold.",
-  random: "Drawn at random: it stands for all that nobody looks at.",
-  chosen: "Chosen by you: it does not count in the estimate until its turn comes.",
+  object: "Drawn among all objects: it stands for those that nobody looks at.",
+  area: "A place drawn in the area of all lies in it: it stands for the area that nobody looks at.",
+  chosen: "Chosen by you: it does not count in the estimate before its turn comes.",
 };
 
 export function makeReview(scene, view, blink) {
@@ -75,10 +76,9 @@ export function makeReview(scene, view, blink) {
     const lines = [bar("of its area is change", change.area), bar("of its objects are change", change.count)];
     if (scene.present.length) lines.push(bar("of its objects are of the right kind, too", kind.count));
     $("estimate").replaceChildren(...lines);
-    const rest = change.objects - change.known;
-    $("basis").textContent = rest === 0
+    $("basis").textContent = found.answered === found.objects
       ? "All objects are answered: nothing is estimated."
-      : `Precision (user's accuracy) with 95 % intervals. ${grouped(change.known)} objects that were asked first count as they are; ${grouped(change.drawn)} drawn at random stand for the other ${grouped(rest)}${change.drawn < 2 ? ", which takes at least two" : ""}. It says nothing of change that the map misses.`;
+      : `Precision (user's accuracy) with 95 % intervals. The ${grouped(change.known)} objects asked first count as they are. ${grouped(change.area?.drawn ?? 0)} places drawn in their area, and ${grouped(change.count?.drawn ?? 0)} drawn objects, stand for the other ${grouped(change.objects - change.known)}. It says nothing of change that the map misses.`;
     for (const id of ["gpkg", "geojson"]) $(id).toggleAttribute("aria-disabled", !(accepted + relabeled));
   }
 
