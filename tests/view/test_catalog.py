@@ -46,5 +46,6 @@ def test_links_within_a_folder_are_not_followed(tmp_path: Path) -> None:
 def test_a_broken_record_is_told_in_the_list(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("[")
+    (tmp_path / "broken" / "score.tif").touch()
     (entry,) = find_results([tmp_path])
     assert "run.json must be JSON" in entry.facts()["error"]

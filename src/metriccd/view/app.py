@@ -77,7 +77,7 @@ class App:
                 Route(f"{one}/undo", self.undo, methods=["POST"]),
                 Route(f"{one}/accepted.{{kind}}", self.accepted),
             ],
-            exception_handlers={MetricCDError: _told, AskError: _wrong},
+            exception_handlers={MetricCDError: _told, OSError: _gone, AskError: _wrong},
         )
 
     def prepare(self) -> None:
@@ -233,6 +233,11 @@ def _json(content: dict[str, Any]) -> Response:
 
 def _told(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=409, headers=NEVER)
+
+
+def _gone(_request: Request, error: Exception) -> Response:
+    told = f"files of the result must stay while they are looked at: {error}"
+    return JSONResponse({"error": told[:300]}, status_code=409, headers=NEVER)
 
 
 def _wrong(_request: Request, error: Exception) -> Response:

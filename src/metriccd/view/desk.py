@@ -88,10 +88,10 @@ class Desk:
         self._thread.start()
 
     def _study(self) -> None:
-        with suppress(MetricCDError):
-            # Whoever asks for them is told what is wrong.
+        # Whoever asks is told what is wrong. Files may go at any moment.
+        with suppress(MetricCDError, OSError):
             _ = self.contents
-        with suppress(MetricCDError):
+        with suppress(MetricCDError, OSError):
             self.scene.study()
 
     def close(self) -> None:

@@ -182,7 +182,7 @@ def _of_colors(raster: Raster, rgb: tuple[int, int, int]) -> Raster:
     return replace(raster, bands=tuple(bands), seen=set())
 
 
-def _shrunk(image: Float32[np.ndarray, "3 row col"], window: Window, factor: int) -> Colors:
+def _shrunk(image: Float32[np.ndarray, "3 _row _col"], window: Window, factor: int) -> Colors:
     """A window of an image that is made so many times coarser."""
     rows = slice(window.row * factor, (window.row + window.height) * factor)
     cols = slice(window.col * factor, (window.col + window.width) * factor)
