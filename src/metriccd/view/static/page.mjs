@@ -25,7 +25,8 @@ function swipe(map) {
   let blink = null;
   function show() {
     const shown = blink ?? at;
-    divider.style.left = `${100 * shown}%`;
+    // At the edges it can still be taken.
+    divider.style.left = `clamp(12px, ${100 * shown}%, 100% - 12px)`;
     divider.setAttribute("aria-valuenow", Math.round(100 * shown));
     document.querySelector(".tag.before").hidden = shown < 0.02;
     document.querySelector(".tag.after").hidden = shown > 0.98;
