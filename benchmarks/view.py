@@ -3,20 +3,28 @@
     python benchmarks/view.py DIR
 
 DIR keeps the scene and its result, some 3 GB, for another run. The result is not detected, which
-takes ten minutes, but drawn: some 100,000 objects in a score of the same size, written as `detect`
-writes it. First paint is that of a Chromium (`METRICCD_CHROMIUM`), from the request of the page on.
+takes ten minutes, but drawn: some 150,000 objects in a score of the same size, written as `detect`
+writes it. First paint is both dates over the whole window of a Chromium (`METRICCD_CHROMIUM`, or
+chromium on the path) without a graphics card, from the request of the page on. A tile is timed from
+its request to its last byte, one after another, each for the first time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
 import sys
+import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from playwright.sync_api import sync_playwright
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -39,6 +47,86 @@ def main() -> None:
     out = folder / f"result-{arguments.size}"
     if not out.is_dir():
         make_result(folder, out, arguments.size)
+    found: dict[str, Any] = {"objects": 0, "first paint, ms": [], "tiles, ms": {}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metriccd", "view", str(out), "--no-open"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        found["first paint, ms"] = [first_paint(address) for _ in range(arguments.rounds)]
+        base, opener = entered(address)
+        found["objects"] = asked(opener, f"{base}contents")["objects"]
+        while (state := asked(opener, f"{base}state"))["looking"] or not state["counted"]:
+            time.sleep(0.5)
+        found["shown"] = state["shown"]
+        found["first paint of the images, ms"] = [
+            first_paint(address) for _ in range(arguments.rounds)
+        ]
+        finest = asked(opener, f"{base}facts")["finest"]
+        for layer in ("t1", "t2", "score", "change", "kind", "outlines"):
+            found["tiles, ms"][layer] = tiles(opener, base, layer, finest, arguments.size)
+    finally:
+        process.terminate()
+        process.wait()
+    print(json.dumps(found, indent=1))
+
+
+def first_paint(address: str) -> int:
+    """Milliseconds from the request of the page until both dates are seen, and the reader can act.
+
+    The browser is started anew: nothing is kept from the time before.
+    """
+    path = os.environ.get("METRICCD_CHROMIUM") or shutil.which("chromium")
+    arguments = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        page.wait_for_selector("body[data-ready]", timeout=120_000)
+        mark = page.evaluate("performance.getEntriesByName('painted')[0].startTime")
+        browser.close()
+    return round(mark)
+
+
+def entered(address: str) -> tuple[str, urllib.request.OpenerDirector]:
+    """The address of the result, and what may ask there."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(address) as answer:
+        return str(answer.url), opener
+
+
+def asked(opener: urllib.request.OpenerDirector, address: str) -> Any:
+    with opener.open(address) as answer:
+        return json.load(answer)
+
+
+def tiles(
+    opener: urllib.request.OpenerDirector, base: str, layer: str, finest: int, size: int
+) -> dict[str, Any]:
+    """Median and largest milliseconds of tiles of all zooms, and kilobytes of the largest."""
+    random, spent, sizes = np.random.default_rng(0), [], []
+    outlines = layer == "outlines"
+    side = 512 if outlines else 256
+    for z in range(1 if outlines else 2, finest if outlines else finest + 1):
+        first = (256 << (finest - 2)) // (side << (finest - z - outlines))
+        count = -(-size // (side << (finest - z - outlines)))
+        places = [(x, y) for x in range(count) for y in range(count)]
+        for number in random.permutation(len(places))[:30]:
+            x, y = places[number]
+            path = "outlines" if outlines else f"tiles/{layer}"
+            start = time.perf_counter()
+            with opener.open(f"{base}{path}/{z}/{first + x}/{first + y}") as answer:
+                sizes.append(len(answer.read()))
+            spent.append(1000 * (time.perf_counter() - start))
+    return {
+        "median": round(float(np.median(spent)), 1),
+        "of 100 the largest but 5": round(float(np.percentile(spent, 95)), 1),
+        "largest": round(max(spent), 1),
+        "largest, kB": round(max(sizes) / 1000),
+    }
 
 
 def parse() -> argparse.Namespace:
@@ -47,6 +135,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--size", type=int, default=SIZE, help="of the scene, in pixels")
+    parser.add_argument("--rounds", type=int, default=3, help="starts of a browser")
     return parser.parse_args()
 
 

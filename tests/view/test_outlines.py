@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyogrio
-import pytest
 import shapely
 from affine import Affine
 
@@ -82,11 +81,9 @@ def test_at_full_size_every_outline_is_exact(tmp_path: Path) -> None:
     assert columns["mvt_id"][order].tolist() == [1, 2, 3, 4]
     assert columns["kind"][order].tolist() == [0, 1, 2, 3]
     assert columns["score"][order].tolist() == parts_of(objects.score_max).tolist()
-    for shape, expected in zip(found[order][[0, 1, 3]], objects.outlines[[0, 1, 3]], strict=True):
+    for shape, expected in zip(found[order], objects.outlines, strict=True):
         assert shape.is_valid
         assert shapely.symmetric_difference(shape, expected).area < 1e-6 * expected.area
-    # One that is smaller than a cell is drawn as its box.
-    assert found[order][2].bounds == pytest.approx((300, 300, 301, 301))
 
 
 def test_what_crosses_a_border_is_in_both_tiles_and_cut_beyond(tmp_path: Path) -> None:

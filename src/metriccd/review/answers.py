@@ -269,7 +269,7 @@ class Answers:
             return []
         shapes, own = np.array([_shape(blob) for blob in blobs], object), self._objects.shapes
         wanted = _signatures(shapes, self._pixel)
-        places = [self._objects.places.get(number) for number in numbers]
+        places = [None if n is None else self._objects.places.get(n) for n in numbers]
         likely = np.array([None if place is None else own[place] for place in places], object)
         if wanted == _signatures(likely, self._pixel):
             return places

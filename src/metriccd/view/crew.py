@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from metriccd.raster import bounded_cache
+
 T = TypeVar("T")
 # Files that a thread keeps open.
 OPEN = 12
@@ -40,15 +42,17 @@ class Crew:
             thread.join()
 
     def _work(self) -> None:
-        while (asked := self._asked.get()) is not None:
-            future, work = asked
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except BaseException as error:  # it is the asker's
-                future.set_exception(error)
-        _close(0)
+        # Files may be closed in any order only within an environment that outlasts them.
+        with bounded_cache():
+            while (asked := self._asked.get()) is not None:
+                future, work = asked
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    future.set_result(work())
+                except BaseException as error:  # it is the asker's
+                    future.set_exception(error)
+            _close(0)
 
 
 def kept(key: Hashable, opening: Callable[[], AbstractContextManager[T]]) -> T:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from metriccd.errors import DataError, MetricCDError
+from metriccd.kinds import KINDS
 from metriccd.raster import Window
 from metriccd.review import (
     ANSWERS,
@@ -51,6 +52,8 @@ class Contents:
         self.objects = read_objects(scene.folder, scene.grid)
         self.answers = Answers(scene.folder, self.objects, pixel=pixel)
         self.queue = Queue.of(self.objects)
+        told = scene.record.get("kinds") or ()
+        self._of_pixels = [kind.value for name, kind in KINDS.items() if name in told]
         self.outlines = Outlines(self.objects, scene.pyramid)
         self.parts = parts_of(self.objects.score_max)
         self.orders = {
@@ -67,7 +70,7 @@ class Contents:
             "sized": "m2" if self.objects.in_meters else "px",
             "size": float(self.objects.sizes.sum()),
             "counts": counts.tolist(),
-            "present": (1 + np.flatnonzero(counts[1:])).tolist(),
+            "present": sorted({*(1 + np.flatnonzero(counts[1:])).tolist(), *self._of_pixels}),
             "answers": {
                 str(self.objects.ids[place]): each.answer
                 for place, each in self.answers.given.items()

@@ -6,7 +6,7 @@ The format is Mapbox's, version 2.1: protocol buffers, of which a tile needs thr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import shapely
@@ -17,9 +17,9 @@ from metriccd.view.pyramid import COARSEST, TILE, Pyramid
 
 # Units along a side of a tile, and those beyond it that are drawn, too.
 EXTENT, BUFFER = 4096, 64
-# Pixels of the screen along a side of a vector tile, and of the cells in which one object of a kind
-# stands for all that are smaller.
-SCREEN, CELL = 512, 8
+# Pixels of the screen along a side of a vector tile; of the cells in which one object of a kind
+# stands for all that are smaller; and below which an object is drawn as its box.
+SCREEN, CELL, BOX = 512, 8, 3
 # Parts of 1 in which scores are told.
 PARTS = 1000
 LAYER = "objects"
@@ -37,8 +37,8 @@ class Outlines:
     def tile(self, z: int, x: int, y: int) -> bytes:
         """A tile: outlines with the number of each object, its kind and its highest score.
 
-        Objects smaller than a cell are drawn as their boxes, and one of each kind in a cell, that
-        with the highest score, stands for them: so filters by kind and score show what is there.
+        From far away, one object of each kind in a cell, that with the highest score, stands for
+        all that are smaller than the cell: so filters by kind and score show what is there.
         """
         if not COARSEST - 1 <= z < self._pyramid.finest:
             return b""
@@ -52,23 +52,44 @@ class Outlines:
         near = (boxes[:, 0] < frame[2]) & (boxes[:, 2] > frame[0])
         near &= (boxes[:, 1] < frame[3]) & (boxes[:, 3] > frame[1])
         places = np.flatnonzero(near)
-        cell = CELL * side / SCREEN
-        spans = np.maximum(boxes[places, 2] - boxes[places, 0], boxes[places, 3] - boxes[places, 1])
-        small = spans < cell
-        shown = self._standing(places[small], cell)
-        large = places[~small]
-        shapes = self._objects.outlines[large]
-        crossing = (boxes[large, 0] < frame[0]) | (boxes[large, 2] > frame[2])
-        crossing |= (boxes[large, 1] < frame[1]) | (boxes[large, 3] > frame[3])
+        coarse = side / SCREEN
+        if coarse > 1:
+            small = self._spans[places] < CELL * coarse
+            kept = self._standing(places[small], CELL * coarse)
+            places = np.concatenate([kept, places[~small]])
+        tiny = self._spans[places] < BOX * coarse * (coarse > 1)
+        shapes = self._cut(places[~tiny], frame, coarse)
+        rows = [*self._boxes(places[tiny], left, top, scale), *_drawn(shapes, left, top, scale)]
+        return self._encoded(np.concatenate([places[tiny], places[~tiny]]), rows)
+
+    @cached_property
+    def _spans(self) -> Float64[np.ndarray, " object"]:
+        """The longer side of each object's box."""
+        boxes = self._objects.boxes
+        return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0), np.float64)
+
+    def _cut(
+        self,
+        places: Int64[np.ndarray, " object"],
+        frame: tuple[float, float, float, float],
+        coarse: float,
+    ) -> Shaped[np.ndarray, " object"]:
+        """Outlines within a frame; corners go that nobody would see.
+
+        Args:
+            places: Of the objects.
+            frame: First column and row, last column and row.
+            coarse: Pixels of the scene in one of the screen.
+        """
+        boxes, shapes = self._objects.boxes[places], self._objects.outlines[places]
+        crossing = (boxes[:, 0] < frame[0]) | (boxes[:, 2] > frame[2])
+        crossing |= (boxes[:, 1] < frame[1]) | (boxes[:, 3] > frame[3])
         if crossing.any():
             shapes = shapes.copy()
             shapes[crossing] = shapely.clip_by_rect(shapes[crossing], *frame)
-        # A corner less than half a screen pixel from where it would be left out is left out.
-        coarse = side / SCREEN
-        if coarse > 1 and len(large):
+        if coarse > 1 and len(places):
             shapes = shapely.simplify(shapes, coarse / 2, preserve_topology=False)
-        rows = [*self._boxes(shown, left, top, scale), *_drawn(shapes, left, top, scale)]
-        return self._encoded(np.concatenate([shown, large]), rows)
+        return np.asarray(shapes, object)
 
     def _standing(self, places: Int64[np.ndarray, " object"], cell: float) -> np.ndarray:
         """Of small objects, the one with the highest score of each kind in each cell."""

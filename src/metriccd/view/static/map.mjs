@@ -70,7 +70,6 @@ export function makeMap(scene, base) {
     t2: raster("t2"),
     score: numbers("score"),
     change: numbers("change"),
-    current: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
   };
   if (scene.layers.includes("kind")) {
     sources.kind = numbers("kind");
@@ -110,6 +109,8 @@ export function makeMap(scene, base) {
   // Outlines follow, when the server has read the objects.
   function showObjects() {
     map.addSource("objects", { type: "vector", tiles: [`${base}outlines/{z}/{x}/{y}?v=${scene.stamp}`], minzoom: 1, maxzoom: scene.finest - 1, bounds });
+    // Both take the worker, which the first picture does not wait for.
+    map.addSource("current", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     const answer = (name) => ["==", ["feature-state", "answer"], name];
     const outline = (id, paint) => ({ id, type: "line", source: "objects", "source-layer": "objects", layout: { "line-join": "round" }, paint });
     const wide = (far, near) => ["interpolate", ["linear"], ["zoom"], scene.finest - 3, far, scene.finest, near];

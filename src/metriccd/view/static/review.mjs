@@ -78,6 +78,8 @@ export function makeReview(scene, view, blink) {
     $("estimate").replaceChildren(...lines);
     $("basis").textContent = found.answered === found.objects
       ? "All objects are answered: nothing is estimated."
+      : !change.area && !change.count
+        ? "It takes objects that were drawn by chance: every second one that is asked is."
       : `Precision (user's accuracy) with 95 % intervals. The ${grouped(change.known)} objects asked first count as they are. ${grouped(change.area?.drawn ?? 0)} places drawn in their area, and ${grouped(change.count?.drawn ?? 0)} drawn objects, stand for the other ${grouped(change.objects - change.known)}. It says nothing of change that the map misses.`;
     for (const id of ["gpkg", "geojson"]) $(id).toggleAttribute("aria-disabled", !(accepted + relabeled));
   }
