@@ -27,11 +27,11 @@ from raster_files import write
 
 # Of a request that the page itself makes.
 OWN = {"Sec-Fetch-Site": "same-origin"}
+# Of a scene: two by three tiles, and files with a smaller copy.
+SIZE = (300, 560)
 
 
-def make(
-    folder: Path, *, crs: bool = True, seed: int = 2, size: tuple[int, int] = (300, 420)
-) -> Path:
+def make(folder: Path, *, crs: bool = True, seed: int = 2, size: tuple[int, int] = SIZE) -> Path:
     """A pair and its result: some dozens of objects of several kinds."""
     place: Mapping[str, Any] = {} if crs else {"crs": None, "transform": Affine.identity()}
     scene = land_scene(*size, seed=seed)
@@ -52,11 +52,20 @@ def _kept(crs: bool, size: tuple[int, int]) -> Path:
     return make(folder, crs=crs, size=size)
 
 
-def copied(folder: Path, *, crs: bool = True, size: tuple[int, int] = (300, 420)) -> Path:
+def copied(folder: Path, *, crs: bool = True, size: tuple[int, int] = SIZE) -> Path:
     """A copy of a result, whose images are those of other copies."""
     out = folder / "out"
     shutil.copytree(_kept(crs, size), out)
     return out
+
+
+def moved(folder: Path, *, size: tuple[int, int] = (96, 128)) -> Path:
+    """A copy of a result with images of its own, which a test may change."""
+    source = _kept(True, size)
+    shutil.copytree(source.parent, folder)
+    record = folder / "out" / "run.json"
+    record.write_text(record.read_text().replace(str(source.parent), str(folder)))
+    return folder / "out"
 
 
 def boxes(sizes: Sequence[tuple[int, int]], strength: Sequence[float], **more: Any) -> Objects:

@@ -113,7 +113,7 @@ def test_who_looks_for_errors_does_not_change_the_estimate(way: How) -> None:
 
 
 @pytest.mark.parametrize("chances", ["alike", "larger are surer", "larger are worse"])
-@pytest.mark.parametrize(("first", "drawn"), [(0, 12), (20, 10), (40, 20), (60, 60)])
+@pytest.mark.parametrize(("first", "drawn"), [(0, 12), (40, 20)])
 def test_intervals_hold_the_truth_as_often_as_they_say(
     chances: str, first: int, drawn: int
 ) -> None:

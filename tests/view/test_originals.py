@@ -18,12 +18,12 @@ from metriccd.output import RECORD
 from metriccd.raster import Grid, Window, open_raster
 from metriccd.view.originals import Originals, Stretch, find_originals
 from raster_files import write
-from viewed import make
+from viewed import moved
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Path, dict[str, Any], Grid]:
-    out = make(tmp_path / "made", size=(96, 128))
+    out = moved(tmp_path / "made")
     record = json.loads((out / RECORD).read_text())
     return tmp_path / "made", record, open_raster(out / "score.tif").grid
 
@@ -86,10 +86,10 @@ def test_arrays_have_no_files(tmp_path: Path) -> None:
 
 def test_t2_is_shown_where_it_was_moved_to(tmp_path: Path) -> None:
     scene = land_scene(256, 256, seed=3, shift=0.0, haze=0.0)
-    moved = np.roll(scene.t1, (3, -4), (1, 2))
+    other = np.roll(scene.t1, (3, -4), (1, 2))
     # Something else must differ.
-    moved[:, 200:220, 200:220] += 2000
-    paths = [write(tmp_path / f"{n}.tif", im) for n, im in (("a", scene.t1), ("b", moved))]
+    other[:, 200:220, 200:220] += 2000
+    paths = [write(tmp_path / f"{n}.tif", im) for n, im in (("a", scene.t1), ("b", other))]
     mcd.detect_into(tmp_path / "out", *paths, method="cva", coregister="global")
     record = json.loads((tmp_path / "out" / RECORD).read_text())
     assert record["settings"]["coregistered"] == "global"

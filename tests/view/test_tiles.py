@@ -17,13 +17,12 @@ from metriccd.view.originals import Originals
 from metriccd.view.pyramid import TILE
 from metriccd.view.scene import Scene
 from metriccd.view.tiles import Tiles
-from viewed import make
+from viewed import copied
 
 
 @pytest.fixture(scope="module", params=["utm", "no crs"])
 def scene(request, tmp_path_factory) -> Scene:
-    out = make(tmp_path_factory.mktemp("made"), crs=request.param == "utm", size=(600, 900), seed=4)
-    scene = Scene.opened(out)
+    scene = Scene.opened(copied(tmp_path_factory.mktemp("made"), crs=request.param == "utm"))
     scene.study()
     return scene
 
@@ -90,18 +89,11 @@ def test_coarser_ones_are_the_overviews_of_the_files(scene: Scene) -> None:
 
 def test_the_dates_are_the_images_on_one_stretch(scene: Scene) -> None:
     assert isinstance(scene.originals, Originals)
-    paths = [scene.record["inputs"][date]["path"] for date in ("t1", "t2")]
-    images = []
-    for path in paths:
-        with rasterio.open(path) as dataset:
-            images.append(dataset.read([1, 2, 3]).astype(float))
-    rgb = scene.record["settings"]["rgb"]
-    order = [int(name) - 1 for name in rgb] if all(name.isdigit() for name in rgb) else None
-    assert order is not None
-    with rasterio.open(paths[0]) as dataset:
-        full = [dataset.read([n + 1 for n in order]).astype(float)]
-    with rasterio.open(paths[1]) as dataset:
-        full.append(dataset.read([n + 1 for n in order]).astype(float))
+    bands = [int(name) for name in scene.record["settings"]["rgb"]]
+    full = []
+    for date in ("t1", "t2"):
+        with rasterio.open(scene.record["inputs"][date]["path"]) as dataset:
+            full.append(dataset.read(bands).astype(float))
     values = np.concatenate([each.reshape(3, -1) for each in full], axis=1)
     low, high = np.percentile(values, (2, 98), axis=1)[..., None, None]
     for date, image in zip(("t1", "t2"), full, strict=True):
@@ -114,13 +106,13 @@ def test_the_dates_are_the_images_on_one_stretch(scene: Scene) -> None:
 def test_where_the_scene_is_not_there_is_nothing(scene: Scene) -> None:
     tiles, z = Tiles(scene), scene.pyramid.finest
     first = 1 << (z - 2)
-    corner = decoded(tiles.picture("t2", z, first + 3, first + 2))
-    assert not corner[600 - 512 :, :, 3].any()
-    assert not corner[:, 900 - 768 :, 3].any()
-    assert corner[: 600 - 512, : 900 - 768, 3].all()
+    corner = decoded(tiles.picture("t2", z, first + 2, first + 1))
+    assert not corner[300 - 256 :, :, 3].any()
+    assert not corner[:, 560 - 512 :, 3].any()
+    assert corner[: 300 - 256, : 560 - 512, 3].all()
     for layer, empty in (("score", 0), ("change", SHIFT + NODATA), ("kind", SHIFT + NODATA)):
         assert (numbers(tiles.picture(layer, z, 0, 0)) == empty).all()
-        assert (numbers(tiles.picture(layer, z, first + 3, first + 2))[100:] == empty).all()
+        assert (numbers(tiles.picture(layer, z, first + 2, first + 1))[100:] == empty).all()
     assert not decoded(tiles.picture("t1", z, 0, 0))[..., 3].any()
 
 
