@@ -99,6 +99,7 @@ class App:
         if number >= len(self._entries):
             raise HTTPException(404)
         desk: Desk = await self._do(self._shelf.take, number)
+        desk.asked()
         return desk
 
     async def start(self, request: Request) -> Response:

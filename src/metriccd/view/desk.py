@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from threading import Lock, Thread
@@ -32,6 +33,8 @@ from metriccd.view.tiles import Tiles
 ROWS = 200
 # Seconds in which what goes on may end.
 PATIENCE = 10
+# Seconds without a request after which there is time for what takes long.
+CALM = 1.0
 OPEN = "open"
 
 
@@ -87,6 +90,7 @@ class Desk:
         self.tiles = Tiles(scene)
         self._lock = Lock()
         self._contents: Contents | None = None
+        self._asked = 0.0
         self._thread = Thread(target=self._study, daemon=True)
         self._thread.start()
 
@@ -94,8 +98,16 @@ class Desk:
         # Whoever asks is told what is wrong. Files may go at any moment.
         with suppress(MetricCDError, OSError):
             _ = self.contents
+        # The first picture comes first.
+        while not self.scene.closed.wait(CALM / 4):
+            if self._asked and time.monotonic() - self._asked > CALM:
+                break
         with suppress(MetricCDError, OSError):
             self.scene.study()
+
+    def asked(self) -> None:
+        """Notes that somebody looks at it."""
+        self._asked = time.monotonic()
 
     def close(self) -> None:
         """Ends what goes on beside the requests."""
