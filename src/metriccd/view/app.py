@@ -99,7 +99,6 @@ class App:
         if number >= len(self._entries):
             raise HTTPException(404)
         desk: Desk = await self._do(self._shelf.take, number)
-        desk.asked()
         return desk
 
     async def start(self, request: Request) -> Response:
@@ -145,6 +144,7 @@ class App:
         """A picture."""
         desk, path = await self._desk(request), request.path_params
         place = path["z"], path["x"], path["y"]
+        desk.asked()
         layer, stretch = path["layer"], request.query_params.get("stretch", "one")
         if layer not in desk.scene.rasters or stretch not in STRETCHES:
             raise HTTPException(404)
@@ -154,6 +154,7 @@ class App:
     async def outlines(self, request: Request) -> Response:
         """A vector tile."""
         desk, path = await self._desk(request), request.path_params
+        desk.asked()
         place = path["z"], path["x"], path["y"]
         content = await self._do(lambda: desk.contents.outlines.tile(*place))
         headers = KEEP | {"Content-Type": "application/vnd.mapbox-vector-tile"}

@@ -101,9 +101,9 @@ class Desk:
         # The first picture comes first.
         while not self.scene.closed.wait(CALM / 4):
             if self._asked and time.monotonic() - self._asked > CALM:
-                break
-        with suppress(MetricCDError, OSError):
-            self.scene.study()
+                with suppress(MetricCDError, OSError):
+                    self.scene.study()
+                return
 
     def asked(self) -> None:
         """Notes that somebody looks at it."""
@@ -128,6 +128,8 @@ class Desk:
 
     def state(self) -> dict[str, Any]:
         """What may change while the page is open."""
+        # Who asks for it again and again waits for what takes long.
+        self._asked = self._asked or time.monotonic()
         scene = self.scene
         why = scene.originals if isinstance(scene.originals, str) else None
         return {
