@@ -88,6 +88,7 @@ def boxes(sizes: Sequence[tuple[int, int]], strength: Sequence[float], **more: A
         "kinds": np.zeros(count, np.uint8),
         "shapes": outlines,
         "outlines": outlines,
+        "boxes": shapely.bounds(outlines).reshape(-1, 4),
     }
     return Objects(**(columns | more))
 

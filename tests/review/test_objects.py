@@ -34,6 +34,16 @@ def test_outlines_in_pixels_are_where_the_change_map_says(tmp_path: Path, crs: b
     assert (objects.boxes == np.array([shape.bounds for shape in objects.outlines])).all()
 
 
+def test_parts_are_put_together_in_their_order(tmp_path: Path, monkeypatch) -> None:
+    out = copied(tmp_path)
+    grid = open_raster(out / "score.tif").grid
+    whole = read_objects(out, grid)
+    monkeypatch.setattr("metriccd.review.objects.AT_ONCE", 7)
+    parts = read_objects(out, grid)
+    for name in ("ids", "pixels", "sizes", "score_max", "strength", "kinds", "shapes", "boxes"):
+        assert (getattr(parts, name) == getattr(whole, name)).all()
+
+
 def test_a_result_without_the_columns_is_refused(tmp_path: Path) -> None:
     out = copied(tmp_path)
     grid = open_raster(out / "score.tif").grid

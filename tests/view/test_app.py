@@ -240,6 +240,19 @@ def test_a_result_that_is_replaced_is_shown_anew_and_takes_no_answer_meant_for_t
         assert b"run.json" in content
 
 
+def test_a_map_without_objects_is_shown(tmp_path: Path) -> None:
+    out = copied(tmp_path)
+    assert main(["threshold", str(out), "1", "-q"]) == 0
+    with viewer(out) as (_, client):
+        assert client.json("/r/0/contents")["objects"] == 0
+        assert client.json("/r/0/objects?above=1000")["rows"] == []
+        review = client.json("/r/0/review")
+        assert review["turn"] is None
+        assert review["change"]["area"] is None
+        assert client.ask("/r/0/outlines/1/0/0")[2] == b""
+        assert client.ask("/r/0/accepted.gpkg")[0] == 200
+
+
 def test_several_results_are_listed_by_name(tmp_path: Path) -> None:
     out = copied(tmp_path / "made", size=(96, 128))
     for name in ("paris", "rome", "parma"):

@@ -33,6 +33,7 @@ def objects_of(shapes: list[shapely.Geometry], **more: np.ndarray) -> Objects:
         "kinds": (np.arange(count) % 5).astype(np.uint8),
         "shapes": outlines,
         "outlines": outlines,
+        "boxes": shapely.bounds(outlines).reshape(-1, 4),
     }
     return Objects(**(columns | more))
 

@@ -19,6 +19,8 @@ POLYGONS, LAYER = "change.gpkg", "change"
 # Columns without which an object cannot be shown or put in order.
 NEEDED = ("id", "pixels", "area_m2", "score_mean", "score_max", "strength")
 UNKNOWN = 0
+# Objects that are read at once.
+AT_ONCE = 8192
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +38,7 @@ class Objects:
         kinds: Value of the most frequent kind of each, 0 where unknown.
         shapes: Outlines in the coordinates of the file.
         outlines: The same in pixels: (column, row) of corners.
-        srs: Number of the CRS in the file.
+        boxes: First column and row, last column and row, of the corners of each.
     """
 
     ids: Int64[np.ndarray, " object"]
@@ -49,14 +51,10 @@ class Objects:
     kinds: UInt8[np.ndarray, " object"]
     shapes: Shaped[np.ndarray, " object"] = field(repr=False)
     outlines: Shaped[np.ndarray, " object"] = field(repr=False)
+    boxes: Float64[np.ndarray, "object 4"] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @cached_property
-    def boxes(self) -> Float64[np.ndarray, "object 4"]:
-        """First column and row, last column and row, of the corners of each."""
-        return np.asarray(shapely.bounds(self.outlines).reshape(-1, 4), np.float64)
 
     @cached_property
     def places(self) -> dict[int, int]:
@@ -72,7 +70,7 @@ KIND_NAMES = {kind.value: name for name, kind in KINDS.items()}
 
 
 def read_objects(folder: Path, grid: Grid) -> Objects:
-    """The objects of a result.
+    """The objects of a result, a part at a time: other threads have their turn in between.
 
     Args:
         folder: Of the result.
@@ -82,36 +80,46 @@ def read_objects(folder: Path, grid: Grid) -> Objects:
         DataError: Its `change.gpkg` cannot be read, or lacks a column.
     """
     path = folder / POLYGONS
-    with readable(POLYGONS, str(path)):
-        meta, _, wkb, columns = pyogrio.raw.read(path, layer=LAYER)
-        shapes = np.asarray(shapely.from_wkb(wkb), object)
-    table = dict(zip(meta["fields"], columns, strict=True))
-    lacking = [name for name in NEEDED if name not in table]
-    if lacking:
-        raise DataError(
-            f"{POLYGONS} must have the columns of a result: that of {folder} lacks {lacking[0]}; "
-            "detect again"
-        )
-    sizes = table["area_m2"].astype(np.float64)
-    in_meters = bool(np.isfinite(sizes).all())
-    pixels = table["pixels"].astype(np.int64)
-    words = table.get("kind", np.full(len(pixels), None, object)).tolist()
-    values = [KINDS[word].value if word in KINDS else UNKNOWN for word in words]
     back = ~grid.drawn.transform
 
     def in_pixels(xy: Float64[np.ndarray, "point 2"]) -> Float64[np.ndarray, "point 2"]:
         x, y = xy.T
         return np.stack([back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f], 1)
 
+    tables: list[dict[str, np.ndarray]] = []
+    with readable(POLYGONS, str(path)):
+        count = pyogrio.read_info(path, layer=LAYER)["features"]
+        for first in range(0, max(count, 1), AT_ONCE):
+            meta, _, wkb, columns = pyogrio.raw.read(
+                path, layer=LAYER, skip_features=first, max_features=AT_ONCE
+            )
+            shapes = np.asarray(shapely.from_wkb(wkb), object)
+            table = dict(zip(meta["fields"], columns, strict=True))
+            table["shapes"] = shapes
+            table["outlines"] = np.asarray(shapely.transform(shapes, in_pixels), object)
+            table["boxes"] = shapely.bounds(table["outlines"]).reshape(-1, 4)
+            tables.append(table)
+    lacking = [name for name in NEEDED if name not in tables[0]]
+    if lacking:
+        raise DataError(
+            f"{POLYGONS} must have the columns of a result: that of {folder} lacks {lacking[0]}; "
+            "detect again"
+        )
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    sizes, pixels = whole["area_m2"].astype(np.float64), whole["pixels"].astype(np.int64)
+    in_meters = bool(np.isfinite(sizes).all())
+    words = whole.get("kind", np.full(len(pixels), None, object)).tolist()
+    values = [KINDS[word].value if word in KINDS else UNKNOWN for word in words]
     return Objects(
-        ids=table["id"].astype(np.int64),
+        ids=whole["id"].astype(np.int64),
         pixels=pixels,
         sizes=sizes if in_meters else pixels.astype(np.float64),
         in_meters=in_meters,
-        score_mean=table["score_mean"].astype(np.float64),
-        score_max=table["score_max"].astype(np.float64),
-        strength=table["strength"].astype(np.float64),
+        score_mean=whole["score_mean"].astype(np.float64),
+        score_max=whole["score_max"].astype(np.float64),
+        strength=whole["strength"].astype(np.float64),
         kinds=np.array(values, np.uint8),
-        shapes=shapes,
-        outlines=np.asarray(shapely.transform(shapes, in_pixels), object),
+        shapes=whole["shapes"],
+        outlines=whole["outlines"],
+        boxes=whole["boxes"],
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Lock, Thread, get_native_id
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ ROWS = 200
 PATIENCE = 10
 # Seconds without a request after which there is time for what takes long.
 CALM = 1.0
+# By how much what takes long stands back.
+NICE = 10
 OPEN = "open"
 
 
@@ -95,6 +99,9 @@ class Desk:
         self._thread.start()
 
     def _study(self) -> None:
+        if sys.platform == "linux":
+            # There, this is of a thread: the page and its tiles come first.
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
         # Whoever asks is told what is wrong. Files may go at any moment.
         with suppress(MetricCDError, OSError):
             _ = self.contents

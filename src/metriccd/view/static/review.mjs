@@ -32,7 +32,7 @@ export function makeReview(scene, view, blink) {
     view.mark(found);
     $("facts").replaceChildren();
     if (!found) {
-      $("card-title").textContent = "All objects are answered";
+      $("card-title").textContent = scene.objects ? "All objects are answered" : "The map has no objects";
       $("why").textContent = "";
       return;
     }
