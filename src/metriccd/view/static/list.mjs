@@ -21,7 +21,7 @@ function row(result) {
     tr.append(cell("", document.createTextNode(result.name)), why);
     return tr;
   }
-  const dates = result.dates.every((date) => date) ? result.dates.join(" → ") : "";
+  const dates = result.dates.some((date) => date) ? result.dates.map((date) => date ?? "?").join(" → ") : "";
   const share = result.share === null ? "" : `${(100 * result.share).toFixed(2)} %`;
   tr.append(cell("", link), cell(dates), cell(share), cell(result.reviewed ? "begun" : ""));
   return tr;
