@@ -20,6 +20,7 @@ from metriccd.cli.methods import methods
 from metriccd.cli.program import end
 from metriccd.cli.series import series
 from metriccd.cli.threshold import threshold
+from metriccd.cli.view import view
 from metriccd.cli.weights import fetch_weights, import_weights, list_weights
 
 
@@ -87,6 +88,7 @@ command(epilog="Example: metriccd series 2019-06-01.tif 2020-06-03.tif 2021-05-3
     series
 )
 command(epilog="Example: metriccd threshold out 0.4")(threshold)
+command(epilog="Example: metriccd view out")(view)
 command(epilog="Example: metriccd check before.tif after.tif")(check)
 command(epilog="Example: metriccd evaluate out --reference truth.tif")(evaluate)
 command(epilog="Example: metriccd compare before.tif after.tif --reference truth.tif -o out")(

@@ -1,8 +1,12 @@
-"""The command that says what `detect` would do, before it does."""
+"""What `detect` would do, before it does: the command that says it, and the dry run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import typer
 
 from metriccd.cli.arguments import (
     AllowRemote,
@@ -32,7 +36,7 @@ from metriccd.cli.arguments import (
     missing_value,
     usage,
 )
-from metriccd.cli.console import print_checkup
+from metriccd.cli.console import print_checkup, print_json
 from metriccd.cli.progress import show_progress
 from metriccd.trust import MAX_PIXELS, Trust
 
@@ -92,3 +96,55 @@ def check(
         refused = [] if refusal is None else [f"detect refuses this pair: {refusal}"]
         found = replace(found, warnings=[*refused, *pair.warnings, *found.warnings])
     print_checkup(found, costs(pair.grid.shape, len(pair.t1.bands)), as_json=as_json, quiet=quiet)
+
+
+def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> None:
+    """Opens the images as `detect` does, and says what it would do with them.
+
+    Args:
+        t1: First image.
+        t2: Second image.
+        asked: The other arguments of `detect_into`.
+        as_json: One JSON object instead of lines.
+
+    Raises:
+        DataError: An image or the zones cannot be read, or the images cannot be compared.
+        GridError: The images share no grid.
+        WeightsError: The extractor's weights are not at hand.
+    """
+    from metriccd.detection import Detection, requested
+    from metriccd.kinds import require_kinds
+    from metriccd.methods import DEEP, METHODS, WindowedMethod
+    from metriccd.nets import load_extractor
+
+    request, products = requested("", t1, t2, **asked)
+    detection = Detection.of(request)
+    pair, preset = detection.pair, detection.preset
+    products.check(pair.grid)
+    pair.check()
+    require_kinds(pair, asked["kinds"], seed=asked["seed"])
+    if preset.method in DEEP:
+        load_extractor(detection.options.extractor, levels=preset.fit.levels)
+    crs = pair.grid.crs
+    windowed = isinstance(METHODS[preset.method], WindowedMethod)
+    plan = {
+        "before": pair.t1.label,
+        "after": pair.t2.label,
+        "size": f"{pair.grid.height:,} rows × {pair.grid.width:,} columns",
+        "CRS": "none" if crs is None else crs.to_string(),
+        "bands": ", ".join(band.name for band in pair.t1.bands),
+        "red, green, blue": ", ".join(pair.t1.bands[band].name for band in pair.rgb),
+        "masks": ", ".join(mask.source.label for mask in pair.masks) or "none",
+        "method": preset.method,
+        "threshold": str(asked["threshold"])
+        + (f" ({preset.threshold})" if asked["threshold"] == "auto" else ""),
+        "memory": "tile by tile" if windowed else "the whole pair at once",
+        "device": detection.options.device,
+        "polygons": ", ".join(products.vector),
+    }
+    if as_json:
+        print_json(plan)
+        return
+    for name, value in plan.items():
+        typer.echo(f"{name:>17}: {value}")
+    typer.echo("Nothing was written: leave out --dry-run to do it.")

@@ -119,7 +119,7 @@ def detect(
     """Finds what changed between T1 and T2 and writes rasters, polygons and a report to OUT."""
     said = {name: value for name, value in locals().items() if name in (*READERS, *SAFEGUARDS)}
 
-    from metriccd.cli.plan import print_plan
+    from metriccd.cli.check import print_plan
     from metriccd.detection import detect_into
 
     with usage():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -39,8 +40,8 @@ Stored = tuple[
 @contextmanager
 def file_reader(
     bands: Sequence[Band], grid: Grid, *, nodata: float | None, way: Resampling
-) -> Iterator[Callable[[Window], Stored]]:
-    """Yields a function that reads windows of `grid` from bands of one file.
+) -> Iterator[Callable[[Window, int], Stored]]:
+    """Yields a function that reads bands of one file: a window of `grid`, so many times coarser.
 
     Args:
         bands: Of one file, with one mask and one nodata.
@@ -56,7 +57,7 @@ def file_reader(
             )
             for turn in grid.turns_of(source)
         ]
-        yield lambda window: _joined([read(window) for read in turned])
+        yield lambda window, step: _joined([read(window, step) for read in turned])
 
 
 def _joined(parts: Sequence[Stored]) -> Stored:
@@ -77,19 +78,19 @@ def _turn_reader(
     grid: Grid,
     nodata: float | None,
     way: Resampling,
-) -> Iterator[Callable[[Window], Stored]]:
-    indexes, categorical = [band.index for band in bands], way == Resampling.nearest
+) -> Iterator[Callable[[Window, int], Stored]]:
+    indexes = [band.index for band in bands]
     offset = grid.offset_in(source)
     if offset is not None and _holds(source, grid, offset):
-        yield lambda window: _read(
-            dataset, bands, indexes, window, offset, nodata, bands[0].mask, categorical
+        yield lambda window, step: _read(
+            dataset, bands, indexes, _area(window, step, grid, offset), nodata, bands[0].mask, way
         )
         return
     with _warped(dataset, bands, source, grid, nodata, way) as (warped, places, missing):
         alpha = ColorInterp.alpha in warped.colorinterp
         mask = str(warped.colorinterp.index(ColorInterp.alpha) + 1) if alpha else None
-        yield lambda window: _read(
-            warped, bands, places, window, (0, 0), missing, mask, categorical
+        yield lambda window, step: _read(
+            warped, bands, places, _area(window, step, grid, (0, 0)), missing, mask, way
         )
 
 
@@ -192,21 +193,52 @@ def _plain_vrt(dataset: DatasetReader, bands: Sequence[Band], source: Grid) -> b
     ).encode()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """What of a file becomes what is read.
+
+    Attributes:
+        source: Its pixels.
+        shape: Rows and columns that are made of them.
+    """
+
+    source: rasterio.windows.Window
+    shape: tuple[int, int]
+
+
+def _area(window: Window, step: int, grid: Grid, offset: tuple[int, int]) -> Area:
+    """Where in a file a window lies of a grid that is `step` times coarser than its own.
+
+    The last row and column of a coarser grid may reach beyond the file.
+    """
+    row, col = window.row * step, window.col * step
+    height, width = window.height * step, window.width * step
+    if step > 1:
+        height, width = min(height, grid.height - row), min(width, grid.width - col)
+    return Area(
+        source=rasterio.windows.Window(col + offset[1], row + offset[0], width, height),
+        shape=(window.height, window.width),
+    )
+
+
 def _read(
     dataset: DatasetReader | WarpedVRT,
     bands: Sequence[Band],
     indexes: list[int],
-    window: Window,
-    offset: tuple[int, int],
+    area: Area,
     nodata: float | None,
     mask: str | None,
-    categorical: bool,
+    way: Resampling,
 ) -> Stored:
-    row, col = window.row + offset[0], window.col + offset[1]
-    area = rasterio.windows.Window(col, row, window.width, window.height)
+    categorical = way == Resampling.nearest
+    told: dict[str, Any] = {"window": area.source}
+    if area.shape != (area.source.height, area.source.width):
+        # Smaller copies in the file are taken where there are some.
+        resampling = Resampling.nearest if categorical else Resampling.average
+        told |= {"out_shape": area.shape, "resampling": resampling}
     try:
-        raw = dataset.read(indexes, window=area)
-        valid = _masked_in(dataset, mask, area)
+        raw = dataset.read(indexes, **_shaped(told, len(indexes)))
+        valid = _masked_in(dataset, mask, told, area.shape)
     except RasterioError as error:
         raise DataError(
             f"pixels must be readable: {redacted(bands[0].path)}: {reason(error)}; "
@@ -239,17 +271,25 @@ def _measured(raw: np.ndarray, bands: Sequence[Band]) -> Float32[np.ndarray, "ba
         return measured
 
 
+def _shaped(told: dict[str, Any], count: int) -> dict[str, Any]:
+    """What rasterio is told for so many bands."""
+    return told | ({"out_shape": (count, *told["out_shape"])} if "out_shape" in told else {})
+
+
 def _masked_in(
-    dataset: DatasetReader | WarpedVRT, mask: str | None, area: rasterio.windows.Window
+    dataset: DatasetReader | WarpedVRT,
+    mask: str | None,
+    told: dict[str, Any],
+    shape: tuple[int, int],
 ) -> Bool[np.ndarray, "row col"]:
     """Where an alpha or mask band lets pixels through; GDAL itself ignores alpha of some types."""
     if mask is None:
-        return np.ones((area.height, area.width), np.bool_)
+        return np.ones(shape, np.bool_)
     if not mask.startswith("mask"):
-        alpha: Bool[np.ndarray, "row col"] = dataset.read(int(mask), window=area) > 0
+        alpha: Bool[np.ndarray, "row col"] = dataset.read(int(mask), **told) > 0
         return alpha
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NodataShadowWarning)
         known: Bool[np.ndarray, "row col"]
-        known = dataset.read_masks(int(mask.removeprefix("mask,")), window=area) != 0
+        known = dataset.read_masks(int(mask.removeprefix("mask,")), **told) != 0
         return known

@@ -172,6 +172,18 @@ class Raster:
         Raises:
             DataError: Palette indexes where values are needed, or a file that cannot be read.
         """
+        with self.zoomed(grid, categorical=categorical, cubic=cubic) as read:
+            yield lambda window: read(window, 1)
+
+    @contextmanager
+    def zoomed(
+        self, grid: Grid, *, categorical: bool = False, cubic: bool = False
+    ) -> Iterator[Callable[[Window, int], Pixels]]:
+        """As `reader`, of grids that are coarser than `grid`, so many times along a side.
+
+        It reads no more than it must: smaller copies of the image that the file holds are taken
+        where they are fine enough. Where there are none, it averages.
+        """
         if not categorical:
             refuse_palettes(self.bands)
         fill = self.zeros_are_fill and not categorical
@@ -187,8 +199,8 @@ class Raster:
             order = [band for bands in self._alike() for band in bands]
             places = [order.index(band) for band in self.bands]
 
-            def read(window: Window) -> Pixels:
-                found = [part(window) for part in parts]
+            def read(window: Window, step: int) -> Pixels:
+                found = [part(window, step) for part in parts]
                 data, valid, zero = found[0]
                 if len(found) > 1:
                     data = np.concatenate([pixels for pixels, _, _ in found])

@@ -7,7 +7,7 @@ Out: rasters, polygons, STAC item, styles, report and pictures in files; `Change
 from metriccd.result.archive import Archive, decide_again, read_record
 from metriccd.result.change import Change, open_change
 from metriccd.result.drafts import Drafts
-from metriccd.result.layers import Products, add_styles, write_polygons
+from metriccd.result.layers import Products, add_styles, read_polygons, write_polygons
 from metriccd.result.maps import Place, add_legend, add_score, amount, dated
 from metriccd.result.polygons import Polygons, scene_polygons
 from metriccd.result.record import (
@@ -42,6 +42,7 @@ __all__ = [
     "decision_record",
     "input_of",
     "open_change",
+    "read_polygons",
     "read_record",
     "scene_polygons",
     "sha256_of",

@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 from metriccd import gis
 from metriccd.decision import Read
 from metriccd.errors import DataError, choices
-from metriccd.raster import Grid
+from metriccd.raster import Grid, readable
 from metriccd.result.polygons import Polygons, simplified
 from metriccd.result.rasters import VIEWS, RasterFile
 from metriccd.result.zones import changed_in, missed, read_zones
@@ -280,6 +280,17 @@ def write_polygons(polygons: gpd.GeoDataFrame, path: Path, *, layer: str = "chan
             promote_to_multi=bool(multi),
             **options,
         )
+
+
+def read_polygons(folder: Path) -> Polygons:
+    """The change objects of a result, as they were written.
+
+    Raises:
+        DataError: They cannot be read.
+    """
+    path = folder / FILES["gpkg"]
+    with readable(path.name, str(path)):
+        return gpd.read_file(path, layer=path.stem, engine="pyogrio")
 
 
 def add_styles(path: Path, styles: Sequence[tuple[str, str, str]]) -> None:

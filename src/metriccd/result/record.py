@@ -21,7 +21,7 @@ LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", 
 
 # Rooms, and files of rooms, that have no part in a result.
 SHOWING = (
-    *("cli/", "demo/", "gis/", "report/", "series/"),
+    *("cli/", "demo/", "gis/", "report/", "review/", "series/", "view/"),
     *(
         "benchmark/leaderboard.py",
         "benchmark/survey.py",
