@@ -153,6 +153,19 @@ def test_a_worker_that_is_killed_costs_its_pair_one_attempt(data: Path, tmp_path
     assert (entries(out)["a"]["attempts"], entries(out)["b"]["attempts"]) == (2, 1)
 
 
+def test_an_interrupt_while_workers_start_is_one_line(data: Path, tmp_path: Path) -> None:
+    manifest, out = crops(data, tmp_path / "in", "ab"), tmp_path / "out"
+    with started(manifest, out, "--preset", "fast") as process:
+        command = psutil.Process(process.pid)
+        until(lambda: any("spawn_main" in " ".join(e.cmdline()) for e in command.children()))
+        below = command.children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, words = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert words == "interrupted: the same command goes on\n"
+    assert not psutil.wait_procs(below, timeout=10)[1]
+
+
 def test_the_first_interrupt_lets_pairs_end_and_the_same_command_goes_on(
     data: Path, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert content["basis"]["f1"] == "label-free"
     assert content["intervals"]["f1"][0] <= content["scores"]["f1"] <= content["intervals"]["f1"][1]
     assert {each["iou"] for each in content["objects"]} == {0.1, 0.5}
+    assert content["warnings"] == []
     _, words, _ = run("evaluate", "out", "--reference", "../in/truth.tif", capsys=capsys)
     (touched, _) = content["objects"]
     assert f"{touched['found']} of {touched['reference']} found" in words
@@ -97,6 +98,20 @@ def test_evaluate_adds_figures_to_the_result(capsys) -> None:
     assert "object F1, IoU above 0.1" in report
     added = {path.name for path in Path("out").iterdir()} - FILES
     assert added == {"evaluation.json", "errors.png", "curves.png"}
+
+
+@pytest.mark.parametrize(("value", "words"), [(1, "change only"), (0, "no change")])
+def test_a_reference_of_one_class_is_said_to_be_one(here: Path, value: int, words, capsys) -> None:
+    run("detect", "../in/t1.tif", "../in/t2.tif", "-o", "out", "-q", *FAST, capsys=capsys)
+    write(here / "in/one.tif", np.full((1, 128, 128), value, np.uint8))
+    asked = ("evaluate", "out", "--reference", "../in/one.tif")
+    _, out, _ = run(*asked, "--json", capsys=capsys)
+    (warning,) = json.loads(out)["warnings"]
+    assert words in warning
+    assert json.loads(Path("out/evaluation.json").read_text())["warnings"] == [warning]
+    _, out, err = run(*asked, capsys=capsys)
+    assert f"warning: {warning}" in err
+    assert "nan" not in out
 
 
 COMPARE = ("compare", "../in/t1.tif", "../in/t2.tif", "--reference", "../in/truth.tif")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 from affine import Affine
 from rasterio.crs import CRS
@@ -61,6 +63,15 @@ def test_zones_in_another_crs_are_brought_over(tmp_path: Path) -> None:
     found = changed_in(read_zones(str(tmp_path / "z.geojson"), UTM), read, UTM)
     expected = changed_in(gpd.GeoDataFrame(geometry=SHAPES[:3], crs=32632), read, UTM)
     np.testing.assert_allclose(found.changed_share, expected.changed_share, atol=0.03)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_a_file_with_styles_or_tables_the_layer_of_shapes_is_taken(tmp_path: Path) -> None:
+    zones = gpd.GeoDataFrame({"name": list("abcde")}, geometry=SHAPES, crs=32632)
+    table = pd.DataFrame({"style": ["red"]})
+    pyogrio.write_dataframe(table, tmp_path / "zones.gpkg", layer="styles")
+    zones.to_file(tmp_path / "zones.gpkg", layer="places", engine="pyogrio")
+    assert read_zones(str(tmp_path / "zones.gpkg"), UTM).name.tolist() == list("abcde")
 
 
 @pytest.mark.parametrize("case", ["missing", "text", "points", "no crs"])

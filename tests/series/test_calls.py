@@ -122,6 +122,18 @@ def test_what_stays_is_persistent_from_the_image_that_shows_it_first(
     ]
 
 
+def test_an_image_that_repeats_half_of_another_is_warned_of(place: Place, tmp_path: Path) -> None:
+    composite = place.again(place.t2)
+    composite[..., :64] = place.again(place.t1)[..., :64]
+    summary = series(tmp_path / "out", place.taken(place.t1, place.t2, composite), **FAST)
+    told = [image["contradicted_pixels"] for image in summary["images"]]
+    assert told[0] == told[2] == 0
+    (warning,) = summary["warnings"]
+    assert "the comparisons of 2020-06-02, the image before" in warning
+    assert f"contradict each other in {told[1] / 128**2:.0%} of the pixels" in warning
+    assert "contradict each other" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
 def test_two_images_are_what_detect_makes_of_them(place: Place, tmp_path: Path) -> None:
     files = place.taken(place.t1, place.t2)
     series(tmp_path / "out", files, **FAST)

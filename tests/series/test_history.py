@@ -73,6 +73,8 @@ def test_every_course_of_states_is_told_as_defined(images: int) -> None:
     assert (found.observations == images).all()
     assert found.lasted.sum() == found.changes.sum()
     assert found.passed.sum() == found.transient.sum()
+    # States are like each other or not: no comparison contradicts another.
+    assert not found.torn.any()
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,17 @@ def test_a_gap_is_bridged_where_images_beyond_it_were_compared(
 ) -> None:
     found = told([course])
     assert (found.kind[0, 0], found.first[0, 0], found.observations[0, 0]) == (kind, first, seen)
+
+
+def test_comparisons_that_contradict_each_other_are_counted() -> None:
+    change = np.array(list(product([False, True], repeat=3))).T[:, None]
+    margin = np.where(change, np.float32(1), np.float32(-1))
+    found = history(Evidence(pairs=pairs_of(3), change=change, margin=margin), 3)
+    # One of three pairs alone cannot differ: 001, 010, 100.
+    assert found.torn.tolist() == [0, 3, 0]
+    margin[0, 0, 1] = np.nan
+    found = history(Evidence(pairs=pairs_of(3), change=change, margin=margin), 3)
+    assert found.torn.tolist() == [0, 2, 0]
 
 
 def three(**margins: float) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,19 @@ class Evaluation:
         } | {
             f"object F1, IoU above {each.iou:g}": (each.f1, self.basis["f1"])
             for each in self.objects
+            if not math.isnan(each.f1)
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the reference cannot tell."""
+        if not self.scores.n_unchanged:
+            return ["the reference knows change only: what takes unchanged pixels is left out"]
+        if not self.scores.n_changed:
+            return [
+                "the reference knows no change: precision, recall and F1 are 0 whatever is found"
+            ]
+        return []
 
     def ends(self) -> dict[str, tuple[float, float]]:
         """For people: label → both ends of the interval."""
@@ -74,6 +87,7 @@ class Evaluation:
             "scores": self.scores.as_dict(),
             "basis": self.basis,
             "intervals": self.intervals,
+            "warnings": self.warnings,
             "objects": [each.as_dict() for each in self.objects],
         }
 

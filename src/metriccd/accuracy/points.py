@@ -56,7 +56,8 @@ def read_points(path: Path, grid: Grid) -> Points:
                 for row in csv.DictReader(stream)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"points must be a CSV file: {path}: {error}; check the file") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"points must be a CSV file: {path}: {reason}; check the file") from None
     columns = next((pair for pair in COLUMNS if rows and {*pair, "label"} <= rows[0].keys()), None)
     if columns is None:
         got = ", ".join(rows[0])[: 3 * SHOWN] if rows else "no points"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import dask
 import torch
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import LoopRunner
+from tornado.ioloop import IOLoop
 
 from metriccd.batch.content import software
 from metriccd.batch.work import warm
@@ -87,13 +91,12 @@ class Cluster:
 
 
 class Warm(WorkerPlugin):
-    """What a worker of ours does first: it leaves Ctrl-C to the command, and imports."""
+    """What a worker of ours does first: it imports."""
 
     name = "metriccd"
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002 — as Dask calls it
-        """Called when the worker starts, in its main thread."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Called when the worker starts."""
         warm()
 
 
@@ -138,21 +141,48 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
         "cls": Scheduler,
         "options": {"host": HERE, "port": 0, "allowed_failures": 0, **WITHOUT_PAGE},
     }
-    with (
-        _inherited(_environment(threads)),
-        SpecCluster(
-            specs, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    before = set(multiprocessing.active_children())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_inherited(_environment(threads)))
+        loop = stack.enter_context(_deaf_loop())
         try:
-            yield client
+            cluster = SpecCluster(
+                specs,
+                scheduler=scheduler,
+                security=security,
+                silence_logs=logging.CRITICAL,
+                loop=loop,
+                # Half started, it cannot be.
+                shutdown_on_close=False,
+            )
+            stack.enter_context(cluster)
+            yield stack.enter_context(Client(cluster, set_as_default=False))
         except KeyboardInterrupt:
-            # Closing would wait for what they do.
-            for nanny in cluster.workers.values():
-                if nanny.pid is not None:
-                    os.kill(nanny.pid, signal.SIGKILL)
+            # Closing would wait for what workers do, and asyncio tell of each that it is gone.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            for each in set(multiprocessing.active_children()) - before:
+                each.kill()
             raise
+
+
+@contextlib.contextmanager
+def _deaf_loop() -> Iterator[IOLoop]:
+    """A thread for Dask in which Ctrl-C is not heard, nor by processes that it starts.
+
+    A terminal sends it to all of them; the command alone decides what it means.
+    """
+    # Whichever thread starts that hears Ctrl-C again.
+    resource_tracker.ensure_running()
+    runner = LoopRunner()
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        runner.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 def _environment(threads: int) -> dict[str, str]:

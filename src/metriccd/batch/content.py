@@ -6,20 +6,18 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from metriccd.detection import Stamp
+from metriccd.detection import digest_of
 from metriccd.output import RECORD, Marker
-from metriccd.result import code_digest, sha256_of, versions
+from metriccd.result import code_digest, versions
+from metriccd.trust import Stamp
 
 # What may lie beside an image and be read with it: added to its name, or in place of its suffix.
 ADDED, INSTEAD = (".aux.xml", ".ovr", ".msk"), (".prj", ".tfw", ".wld", ".hdr")
 # What a result's record says that another decision on the same score leaves as it is.
 MADE_OF = ("inputs", "masks", "dates", "score", "versions")
-# Checksums of files that many pairs share, such as weights and masks.
-SHARED = 256
 
 
 def key_of(t1: str, t2: str, arguments: Mapping[str, Any]) -> str:
@@ -40,7 +38,7 @@ def content_of(files: Iterable[str]) -> dict[str, list[Any]]:
         for path in (file, *_beside(file)):
             stamp = Stamp.of(path)
             if stamp is not None:
-                found[path] = [*stamp, _digest(path, stamp)]
+                found[path] = [*stamp, _digest(path)]
     return found
 
 
@@ -65,7 +63,7 @@ def unchanged(content: Mapping[str, list[Any]]) -> bool:
     """
     for path, (*known, digest) in content.items():
         stamp = Stamp.of(path)
-        if stamp is None or (list(stamp) != known and _digest(path, stamp) != digest):
+        if stamp is None or (list(stamp) != known and _digest(path) != digest):
             return False
         if any(each not in content and Stamp.of(each) is not None for each in _beside(path)):
             return False
@@ -120,9 +118,8 @@ def _beside(file: str) -> Iterator[str]:
     yield from (stem + each for each in INSTEAD)
 
 
-@lru_cache(maxsize=SHARED)
-def _digest(path: str, _stamp: Stamp) -> str:
-    """The SHA-256 of a file as it is with this stamp; of a folder, the names in it."""
+def _digest(path: str) -> str:
+    """The SHA-256 of a file; of a folder, the names in it."""
     try:
         if Path(path).is_dir():
             names = sorted(each.name for each in Path(path).iterdir())
@@ -130,7 +127,7 @@ def _digest(path: str, _stamp: Stamp) -> str:
         if not Path(path).is_file():
             # A pipe would be waited for.
             return "unreadable"
-        return sha256_of(Path(path))
+        return digest_of(Path(path))
     except OSError:
         # What cannot be read now is not what was read.
         return "unreadable"

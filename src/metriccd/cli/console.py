@@ -162,8 +162,8 @@ def print_evaluation(found: Any, places: dict[str, str], *, quiet: bool, as_json
             interval = "{:.3f} to {:.3f}".format(*ends[label]) if label in ends else ""
             table.add_row(label, f"{value:.4f}", interval, basis)
         Console().print(table)
-        if not found.scores.n_unchanged:
-            typer.echo("The reference knows change only: what takes unchanged pixels is left out.")
+        for warning in found.warnings:
+            say(f"warning: {warning}")
         for each in found.objects:
             typer.echo(
                 f"Objects, at an intersection over union above {each.iou:g}: {each.found:,} of "

@@ -5,7 +5,7 @@ Out: a `Change` in memory, or a folder that holds the result; a plan that proces
 """
 
 from metriccd.detection.calls import detect, detect_into, requested
-from metriccd.detection.inputs import Stamp
+from metriccd.detection.inputs import digest_of
 from metriccd.detection.plan import Plan, do_tiles, prepare
 from metriccd.detection.request import Request
 from metriccd.detection.run import Detection
@@ -14,9 +14,9 @@ __all__ = [
     "Detection",
     "Plan",
     "Request",
-    "Stamp",
     "detect",
     "detect_into",
+    "digest_of",
     "do_tiles",
     "prepare",
     "requested",

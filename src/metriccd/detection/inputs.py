@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import urllib.request
 import uuid
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
@@ -21,6 +20,7 @@ from metriccd.pair import ImagePair
 from metriccd.raster import Band, Raster, Shapes
 from metriccd.result import input_of, sha256_of, weights_file
 from metriccd.stages import Stages
+from metriccd.trust import Stamp, remembered
 
 # Seconds that a server has to say how old its file is.
 PATIENCE = 10
@@ -30,28 +30,9 @@ BESIDE = ".aux.xml"
 NAMES = re.compile(rb"<Description>[^<]*</Description>")
 
 
-class Stamp(NamedTuple):
-    """What tells at once that a file may have changed.
-
-    Size and date alone do not: programs that copy keep both. A file that was replaced is another
-    inode, and what is done to one leaves the time of its last change, which nobody can set. Both
-    also change where the content stays, so they only say which files to read again.
-    """
-
-    size: int
-    modified: int
-    changed: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: str | Path) -> Stamp | None:
-        """Of a file as it is now; None where there is none."""
-        try:
-            # Not by way of `Path`, which takes three times what the disk does: a batch asks often.
-            found = os.stat(path)  # noqa: PTH116
-        except (OSError, ValueError):
-            return None
-        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+# The SHA-256 of a file; several images of a series, or masks and weights of a batch, are in many
+# pairs, and a pair is looked at more than once.
+digest_of = remembered(sha256_of, most=256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +77,7 @@ class Inputs:
             for files in every:
                 for path in files:
                     self.stamps[path] = Stamp.of(path)
-                    self.digests[path] = sha256_of(path)
+                    self.digests[path] = digest_of(path)
                     self.contents[path] = _content_of(path, self.digests[path])
                 advance(1)
 

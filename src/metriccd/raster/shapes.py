@@ -157,7 +157,7 @@ def open_shapes(source: Any) -> Shapes:
     path = os.fspath(source)
     label = redacted(path)
     with readable(label, path):
-        parts = [pyogrio.raw.read(path, layer=name, columns=[]) for name in _layers(path)]
+        parts = [pyogrio.raw.read(path, layer=name, columns=[]) for name in layers_in(path)]
         found = {crs for meta, *_ in parts if (crs := meta["crs"])}
         raw = [shapely.from_wkb(part[2]) for part in parts]
         crs = CRS.from_user_input(min(found)) if found else None
@@ -229,7 +229,7 @@ def _require_ends(path: Path, label: str) -> None:
                     ) from None
 
 
-def _layers(path: str) -> list[str]:
+def layers_in(path: str) -> list[str]:
     """Names of the layers with geometries."""
     return [name for name, geometry in pyogrio.list_layers(path) if geometry is not None]
 

@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int32, Int64
 
 from metriccd.decision import BLOCK, Read
 from metriccd.errors import DataError
-from metriccd.raster import Grid, burn, readable, require_places
+from metriccd.raster import Grid, burn, layers_in, readable, require_places
 
 # Columns that are added to those of the file.
 MISSED = "zones should lie on the images"
@@ -19,13 +19,15 @@ OURS = ("valid_pixels", "changed_pixels", "valid_m2", "changed_m2", "changed_sha
 
 
 def read_zones(path: str, grid: Grid) -> gpd.GeoDataFrame:
-    """The polygons of a file in the grid's CRS, with their own columns.
+    """The polygons of a file, of its first layer of shapes, in the grid's CRS with their columns.
 
     Raises:
         DataError: The file cannot be read, holds no polygons, or has no CRS where the grid has one.
     """
     with readable(f"--zones {path}", path):
-        zones = gpd.read_file(path, engine="pyogrio")
+        # Others may hold styles, as those of our own files do.
+        first = next(iter(layers_in(path)), None)
+        zones = gpd.read_file(path, engine="pyogrio", layer=first)
     kinds = set(zones.geom_type.dropna()) if isinstance(zones, gpd.GeoDataFrame) else set()
     if not kinds or not kinds <= {"Polygon", "MultiPolygon"}:
         raise DataError(

@@ -55,6 +55,8 @@ class History:
         transient: Number of images that alone differed.
         lasted: Of each image, pixels into which a lasting change led.
         passed: Of each image, pixels in which it alone differed.
+        torn: Of each image, pixels in which it, the one before and the one after contradict each
+            other: exactly one of their three pairs differs.
     """
 
     observations: UInt8[np.ndarray, "row col"]
@@ -65,6 +67,7 @@ class History:
     transient: UInt8[np.ndarray, "row col"]
     lasted: Int64[np.ndarray, " image"]
     passed: Int64[np.ndarray, " image"]
+    torn: Int64[np.ndarray, " image"]
 
 
 def pairs_of(images: int) -> list[Pair]:
@@ -103,7 +106,24 @@ def history(evidence: Evidence, images: int) -> History:
         layers[name] = np.zeros(observations.shape, np.uint8)
         layers[name][rows, cols] = values
     layers["kind"][observations < 2] = UNKNOWN
-    return History(observations=observations, lasted=walk.lasted, passed=walk.passed, **layers)
+    return History(
+        observations=observations,
+        lasted=walk.lasted,
+        passed=walk.passed,
+        torn=_torn(evidence, images),
+        **layers,
+    )
+
+
+def _torn(evidence: Evidence, images: int) -> Int64[np.ndarray, " image"]:
+    """Of each image, pixels in which three comparisons cannot all be right."""
+    found, place = np.zeros(images, np.int64), {pair: k for k, pair in enumerate(evidence.pairs)}
+    for image in range(1, images - 1):
+        pairs = ((image - 1, image), (image, image + 1), (image - 1, image + 1))
+        three = [place[pair] for pair in pairs]
+        known = ~np.isnan(evidence.margin[three]).any(axis=0)
+        found[image] = (known & (evidence.change[three].sum(axis=0) == 1)).sum()
+    return found
 
 
 @dataclass(kw_only=True)

@@ -58,6 +58,7 @@ class Counts:
         dates: Of first changes, by the number of their image.
         lasted: Of each image, pixels into which a lasting change led.
         passed: Of each image, pixels in which it alone differed.
+        torn: Of each image, pixels in which comparisons around it contradict each other.
         seen: Overview of the kinds, by rank.
         earliest: Overview of the first changes: images left from then on; NaN without data.
     """
@@ -66,6 +67,7 @@ class Counts:
     dates: Census = field(default_factory=Census)
     lasted: Int64[np.ndarray, " image"]
     passed: Int64[np.ndarray, " image"]
+    torn: Int64[np.ndarray, " image"]
     seen: Maximum
     earliest: Maximum
 
@@ -75,6 +77,7 @@ class Counts:
         return cls(
             lasted=np.zeros(images, np.int64),
             passed=np.zeros(images, np.int64),
+            torn=np.zeros(images, np.int64),
             seen=Maximum.of(shape),
             earliest=Maximum.of(shape),
         )
@@ -86,6 +89,7 @@ class Counts:
         self.dates.add(found.first, areas)
         self.lasted += found.lasted
         self.passed += found.passed
+        self.torn += found.torn
         there, nothing = found.kind != UNKNOWN, np.float32(np.nan)
         ranks = np.argsort(RANKS).astype(np.float32)
         self.seen.add(window, np.where(there, ranks[np.where(there, found.kind, SAME)], nothing))

@@ -9,9 +9,11 @@ from metriccd.trust.looking import admit, admit_named, admit_parts
 from metriccd.trust.names import is_remote, placed
 from metriccd.trust.policy import MAX_PIXELS, Trust, trusted
 from metriccd.trust.sizes import free_mib, require_memory, require_size
+from metriccd.trust.stamps import Stamp, remembered
 
 __all__ = [
     "MAX_PIXELS",
+    "Stamp",
     "Trust",
     "admit",
     "admit_named",
@@ -19,6 +21,7 @@ __all__ = [
     "free_mib",
     "is_remote",
     "placed",
+    "remembered",
     "require_file",
     "require_memory",
     "require_size",

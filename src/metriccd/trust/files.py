@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 from metriccd.errors import DataError
+from metriccd.trust.stamps import remembered
 
 # Folders whose files are made up by the kernel, of no size; some block whoever reads them.
 UNREAL = ("/proc", "/sys")
@@ -51,6 +53,11 @@ def require_file(path: str | os.PathLike[str], shown: str | None = None) -> None
 
 def strangers_in(folder: Path, *, deep: bool = False) -> list[str]:
     """Names of what is neither a file nor a folder, in a folder; with `deep` in all within too."""
+    # A batch opens images of one folder again and again, which may hold a hundred thousand.
+    return _strangers(folder, deep=True) if deep else _strangers_beside(folder)
+
+
+def _strangers(folder: Path, *, deep: bool) -> list[str]:
     found, todo = [], [folder]
     while todo:
         try:
@@ -63,3 +70,6 @@ def strangers_in(folder: Path, *, deep: bool = False) -> list[str]:
         except OSError:
             continue
     return found
+
+
+_strangers_beside = remembered(partial(_strangers, deep=False), most=64)

@@ -29,7 +29,7 @@ def require_size(height: int, width: int, label: str) -> None:
     if pixels > most:
         raise DataError(
             f"at most {most:,} pixels are compared: {label} has {height:,} rows × {width:,} "
-            f"columns to read, which takes about {_duration(pixels / RATE)}; compare a part with "
+            f"columns to read, which takes {_duration(pixels / RATE)}; compare a part with "
             f"--bbox or --aoi, or allow it with --max-pixels {pixels}"
         )
 
@@ -77,9 +77,9 @@ def free_mib() -> float | None:
 def _duration(seconds: float) -> str:
     """Minutes, hours, days or years, whichever reads well."""
     if seconds < 5400:
-        return "under a minute" if seconds < 60 else f"{seconds / 60:.0f} min"
+        return "under a minute" if seconds < 60 else f"about {seconds / 60:.0f} min"
     hours = seconds / 3600
     if hours < 48:
-        return f"{hours:.1f} hours"
+        return f"about {hours:.1f} hours"
     days = hours / 24
-    return f"{days:,.0f} days" if days < 730 else f"{days / 365:,.0f} years"
+    return f"about {days:,.0f} days" if days < 730 else f"about {days / 365:,.0f} years"
