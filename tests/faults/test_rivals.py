@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from batch.pairs import crops
-from batch.runs import commanded, counts, entries, found_in, run, started, until
+from batch.runs import commanded, counts, entries, found_in, kill_session, run, started, until
 from metriccd.batch import Cluster
+from metriccd.demo.synthetic import land_scene
+from raster_files import write
 
 
 def test_of_two_batches_that_begin_at_once_one_works(data: Path, tmp_path: Path) -> None:
@@ -58,3 +60,32 @@ def test_a_detection_into_the_folder_of_a_pair_and_a_batch_wait_for_each_other(
         _, words = process.communicate(timeout=240)
     assert process.returncode == 3, words
     assert found_in(out) == undisturbed["found"]
+
+
+def test_of_two_benchmarks_one_works_until_it_is_killed(tmp_path: Path) -> None:
+    scene = land_scene(64, 64, seed=0)
+    images = {"t1": scene.t1, "t2": scene.t2, "reference": scene.reference[None].astype("uint8")}
+    for part, pixels in images.items():
+        (tmp_path / "set" / part).mkdir(parents=True)
+        write(tmp_path / "set" / part / "a.tif", pixels)
+    # It would take minutes.
+    grid = tmp_path / "grid.toml"
+    grid.write_text('[[rows]]\nname = "long"\nmethod = "metric"\nsteps = 1000000\n')
+    out = tmp_path / "out"
+    command = ("benchmark", "plain", "--root", str(tmp_path / "set"), "-o", str(out), "-q")
+    command = (*command, "--methods", "cva")
+    with commanded(*command, "--grid", str(grid)) as first:
+        until(lambda: any(out.glob("journal/*/*.json")))
+        kept = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        with commanded(*command) as second:
+            _, words = second.communicate(timeout=240)
+        assert second.returncode == 3, words
+        assert "one benchmark at a time writes a folder" in words
+        assert len(words.strip().splitlines()) == 1
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
+        assert first.poll() is None
+        kill_session(first)
+    with commanded(*command) as second:
+        _, words = second.communicate(timeout=240)
+    assert second.returncode == 0, words
+    assert kept.items() <= {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}.items()

@@ -12,20 +12,21 @@ from metriccd.output.folder import (
     unfinished_folder,
 )
 from metriccd.output.inputs import require_log
-from metriccd.output.lock import Lock
+from metriccd.output.lock import LOCK, locked
 from metriccd.output.marker import Marker
 from metriccd.output.names import PAIRS, RECORD, RESULT
 from metriccd.output.place import hidden_path
 
 __all__ = [
+    "LOCK",
     "PAIRS",
     "RECORD",
     "RESULT",
-    "Lock",
     "Marker",
     "add_together",
     "additions",
     "hidden_path",
+    "locked",
     "output_folder",
     "parents_of",
     "require_log",
