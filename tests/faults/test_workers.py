@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,35 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from batch.runs import counts, entries, found_in, run, stamps, until
+from batch.runs import counts, entries, found_in, run, stamps
+from faults.moments import MOMENTS, caught
 from metriccd.batch import Cluster, cluster
 from metriccd.errors import ClusterError
 from raster_files import FILES
-
-# When a worker is caught, by what is there of its pair.
-MOMENTS: dict[str, Callable[[Path], bool]] = {
-    "reads": lambda unfinished: (unfinished / "result").is_dir(),
-    "writes": lambda unfinished: any(unfinished.glob("result/*.tif")),
-    "lists": lambda unfinished: (unfinished / "result/run.json").is_file(),
-}
-
-
-def caught(out: Path, name: str, moment: str = "reads") -> int:
-    """Stops the worker of a pair at a moment; returns its process."""
-    unfinished, stopped = out / "pairs" / f".{name}-unfinished", []
-
-    def met() -> bool:
-        if not MOMENTS[moment](unfinished):
-            return False
-        process = json.loads((unfinished / ".metriccd").read_text())["process"]
-        os.kill(process, signal.SIGSTOP)
-        stopped.append(process)
-        return True
-
-    until(met, pause=0.0005)
-    # It stands, and what it makes has no name yet.
-    assert not (out / "pairs" / name).exists()
-    return stopped[0]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
