@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from batch.pairs import crops
-from batch.runs import counts, entries, found_in, run, stamps
+from batch.runs import NET, counts, entries, found_in, run, stamps
 from faults.moments import caught
 from metriccd.batch import Cluster
 from metriccd.errors import MetricCDError
@@ -66,7 +66,7 @@ def test_when_a_disk_gets_full_pairs_fail_in_a_line_and_are_done_when_there_is_r
         fill(disk)
         os.kill(process, signal.SIGCONT)
         try:
-            standing = batch.result(timeout=600)
+            standing = batch.result(timeout=NET)
         except MetricCDError as error:
             lines = [str(error)]
         else:
