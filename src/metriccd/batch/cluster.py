@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
         "cls": Scheduler,
         "options": {"host": HERE, "port": 0, "allowed_failures": 0, **WITHOUT_PAGE},
     }
+    _start_tracker()
     with (
         _inherited(_environment(threads)),
         SpecCluster(
@@ -153,6 +155,19 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
                 if nanny.pid is not None:
                     os.kill(nanny.pid, signal.SIGKILL)
             raise
+
+
+def _start_tracker() -> None:
+    """Starts the process that knows what processes share, deaf to the end of a terminal.
+
+    Python makes it deaf to other signals. It outlives all that share something: those who find it
+    gone say so in a warning and tracebacks.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment(threads: int) -> dict[str, str]:
