@@ -22,6 +22,8 @@ from metriccd.batch.journal import JOURNAL
 from metriccd.cli.options import READERS, arguments_of
 
 FAST = {"preset": "fast", "device": "cpu"}
+# Seconds after which a test that hangs is given up; no guarantee, and no machine, needs them.
+NET = 900.0
 COMMAND = (sys.executable, "-m", "metriccd")
 # What differs between two runs that find the same.
 PASSING = ("seconds", "attempts")
@@ -105,7 +107,8 @@ def kill_session(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def until(met: Callable[[], object], seconds: float = 120, pause: float = 0.02) -> None:
+def until(met: Callable[[], object], seconds: float = NET, pause: float = 0.02) -> None:
+    """Waits for something to be so."""
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end, "it did not come to that"

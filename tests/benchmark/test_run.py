@@ -35,7 +35,9 @@ from metriccd.pair.pair import read_pair
 from metriccd.stages import Stages, peak_mib, reset_peak
 from raster_files import write
 
-FILES = {".metriccd", "table.csv", "table.json", "table.md", "curves.png", "run.json", "journal"}
+# Over many runs, and of the last one.
+KEPT = {"journal", ".lock"}
+FILES = {".metriccd", "table.csv", "table.json", "table.md", "curves.png", "run.json"} | KEPT
 SIZES = {"a": (96, 96), "b": (96, 128), "c": (64, 80)}
 TIMES = ("seconds", "total_seconds", "peak_mib")
 
@@ -213,7 +215,7 @@ def test_a_grid_stands_beside_methods_and_may_not_take_their_names(tmp_path: Pat
 
 def test_the_folder_holds_the_same_figures_in_every_format(leaderboard, tmp_path: Path) -> None:
     leaderboard.write(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FILES - {"journal"}
+    assert {path.name for path in tmp_path.iterdir()} == FILES - KEPT
     rows = list(leaderboard.rows())
     content = json.loads((tmp_path / "table.json").read_text())
     assert content["rows"] == rows
@@ -270,7 +272,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_tables(root, tmp_path, co
     counted.limit(4)
     with pytest.raises(KeyboardInterrupt):
         run(root, tmp_path / "out", entries)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == KEPT
     assert kept(tmp_path / "out") == 4
     counted.limit(None)
     counted.clear()
@@ -282,11 +284,11 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_tables(root, tmp_path, co
 def test_a_second_run_runs_nothing_and_gives_the_same_bytes(root, tmp_path, counted) -> None:
     entries = choose_entries(["cva", "irmad"])
     run(root, tmp_path / "out", entries)
-    before = {name: (tmp_path / "out" / name).read_bytes() for name in FILES - {"journal"}}
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in FILES - KEPT}
     counted.clear()
     run(root, tmp_path / "out", entries)
     assert not counted
-    for name in FILES - {"journal", "run.json", ".metriccd"}:
+    for name in FILES - KEPT - {"run.json", ".metriccd"}:
         assert (tmp_path / "out" / name).read_bytes() == before[name]
 
 
@@ -384,6 +386,28 @@ def test_missing_weights_are_said_before_any_run(root, tmp_path, counted, monkey
     run(
         root, tmp_path / "out", choose_entries(["cva"]), extractor="vgg16"
     )  # which looks at no features
+
+
+def test_one_benchmark_at_a_time_writes_a_folder(root, tmp_path) -> None:
+    out, entries, refused = tmp_path / "out", choose_entries(["cva"]), []
+
+    def rival(stage: str, done: int, _total: int) -> None:
+        if (stage, done) == ("runs", 1):
+            with pytest.raises(OutputError, match="one benchmark at a time") as caught:
+                run(root, out, choose_entries(["mad"]))
+            refused.append(caught)
+
+    run(root, out, entries, progress=rival)
+    assert refused
+    assert kept(out) == 3
+    assert len(list(run(root, out, entries).runs)) == 3
+
+
+def test_a_folder_that_a_kill_left_as_it_was_made_is_new(root, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.lock").touch()
+    run(root, tmp_path / "out", choose_entries(["cva"]))
+    assert kept(tmp_path / "out") == 3
 
 
 @pytest.mark.parametrize("name", ["run.json", "holiday.jpg"])

@@ -107,6 +107,20 @@ def test_a_survey_goes_on_where_it_was(sets: Path, tmp_path: Path, monkeypatch) 
     assert (tmp_path / "out/sets.csv").read_bytes() == before
 
 
+def test_one_benchmark_at_a_time_writes_a_folder(sets: Path, tmp_path: Path) -> None:
+    entries, refused = choose_entries(["cva"]), []
+
+    def rival(stage: str, done: int, _total: int) -> None:
+        if (stage, done) == ("runs", 1):
+            # Of other sets, too.
+            with pytest.raises(OutputError, match="one benchmark at a time") as caught:
+                benchmark_sets(read_sets(sets)[:1], entries, tmp_path / "out")
+            refused.append(caught)
+
+    benchmark_sets(read_sets(sets), entries, tmp_path / "out", progress=rival)
+    assert refused
+
+
 def test_a_folder_of_something_else_is_left_alone(sets: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/notes.txt").write_text("mine")

@@ -291,7 +291,7 @@ def test_an_interrupted_benchmark_is_code_130_and_the_same_command_goes_on(capsy
     assert process.returncode == 130
     assert "2 runs are kept in out; the same command goes on" in err
     assert "Traceback" not in err
-    assert {path.name for path in Path("out").iterdir()} == {"journal"}
+    assert {path.name for path in Path("out").iterdir()} == {"journal", ".lock"}
     kept = {path: path.read_bytes() for path in Path().glob("out/journal/*/*.json")}
     assert run(*chosen, "-q", capsys=capsys)[0] == 0
     assert len(list(Path().glob("out/journal/*/*.json"))) == 4

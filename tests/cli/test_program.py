@@ -86,6 +86,7 @@ SLOW = {
     f"{DETECT} >&- 2>&- <&-; r=$?; rm -r out; exit $r": 0,
     f"{DETECT} --log-file /dev/full": 3,
     f"{DETECT} --log-file in": 3,
+    f"mkfifo log; {DETECT} --log-file log; r=$?; rm log; exit $r": 3,
     f"HOME=/proc TMPDIR=/nope {DETECT}; r=$?; rm -r out; exit $r": 0,
     f"head -c 300 /dev/urandom >matplotlibrc; {DETECT}; r=$?; rm matplotlibrc; exit $r": 3,
     f"GDAL_SKIP=COG {DETECT}": 3,

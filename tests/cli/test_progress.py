@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 import metriccd
-from metriccd.cli.progress import SENTENCES, _bar, _Lines
+from metriccd.cli.progress import SENTENCES, _bar, _Lines, show_progress
+from metriccd.errors import OutputError
 
 SOURCE = Path(metriccd.__file__).parent
 # Where a stage is named: where it begins, or in what has parts that anyone can do.
@@ -50,3 +52,15 @@ def test_one_bar_serves_all_stages(capsys) -> None:
             for done in range(4):
                 show(stage, done, 3)
     assert capsys.readouterr().err.count("\n") <= 2
+
+
+def test_a_log_that_is_a_pipe_has_a_reader_or_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "log"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="nobody reads this pipe"), show_progress(True, log=pipe):
+        pytest.fail("work began")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with show_progress(True, log=pipe) as show:
+        show("check", 0, 1)
+    assert os.read(reader, 1000).endswith(b" checking the images\n")
+    os.close(reader)

@@ -11,14 +11,23 @@ import json
 import os
 import pkgutil
 import resource
+import select
 import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
-# What a command may take: processor time, and addresses beyond those that the modules take.
+import psutil
+
+# What a command may take: seconds of a processor, as many of waiting, and addresses beyond those
+# that the modules take.
 SECONDS, ADDRESSES = 20, 6 * 2**30
+# Seconds between two looks at it.
+TICK = 0.5
+# What a thread is that works, or would if the machine let it.
+WORKS = frozenset("RDTt")
 
 
 def serve() -> None:
@@ -42,16 +51,27 @@ def _say(content: object) -> None:
 
 
 def _ended(order: dict[str, object]) -> dict[str, object]:
-    """Runs a command in a fork.
+    """Runs a command in a fork, and ends it when it has waited for too long.
+
+    However busy the machine is, that is not counted as waiting.
 
     Args:
         order: `arguments`, the folder to run in (`here`), a folder for what it says (`said`), its
-            home (`home`), the `patience`, in seconds, and more of its `environment`.
+            home (`home`), and more of its `environment`.
     """
     start = time.monotonic()
     child = os.fork()
     if not child:
         _run(order)
+    watched, waited = os.pidfd_open(child), 0.0
+    while not select.select([watched], [], [], TICK)[0]:
+        waited += TICK * _waits(child)
+        if waited > SECONDS:
+            # Says where it is.
+            os.kill(child, signal.SIGUSR1)
+            time.sleep(TICK)
+            os.kill(child, signal.SIGALRM)
+    os.close(watched)
     _, status, used = os.wait4(child, 0)
     return {
         "code": os.waitstatus_to_exitcode(status),
@@ -59,6 +79,17 @@ def _ended(order: dict[str, object]) -> dict[str, object]:
         "cpu": used.ru_utime + used.ru_stime,
         "mib": used.ru_maxrss / 1024,
     }
+
+
+def _waits(child: int) -> bool:
+    """Whether no thread of a process, and of what it has started, has anything to do."""
+    states = set()
+    with suppress(psutil.NoSuchProcess, OSError):
+        process = psutil.Process(child)
+        for each in (process, *process.children(recursive=True)):
+            for thread in Path(f"/proc/{each.pid}/task").glob("*/stat"):
+                states.add(thread.read_text().rpartition(")")[2].split()[0])
+    return not states & WORKS
 
 
 def _run(order: dict[str, object]) -> None:
@@ -70,11 +101,7 @@ def _run(order: dict[str, object]) -> None:
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
         watch = (said / "watch").open("w")
         faulthandler.enable(watch)
-        patience = int(str(order["patience"]))
-        faulthandler.dump_traceback_later(patience - 1, file=watch)
-        # The kernel ends what the interpreter cannot: code that never returns.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, patience)
+        faulthandler.register(signal.SIGUSR1, watch)
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -84,7 +111,6 @@ def _run(order: dict[str, object]) -> None:
         os.environ.update(dict(order["environment"]))  # type: ignore[call-overload]
         sys.addaudithook(_no_network)
         code = _main(order["arguments"])
-        faulthandler.cancel_dump_traceback_later()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

@@ -13,7 +13,7 @@ import pytest
 from distributed import LocalCluster
 
 from batch.pairs import crops
-from batch.runs import counts, found_in, run
+from batch.runs import counts, entries, found_in, run
 from faults.cases import Case, good_files
 from faults.good import DETECT, Good
 from faults.verdict import Runner
@@ -65,7 +65,14 @@ def undisturbed(
     folder = tmp_path_factory.mktemp("undisturbed")
     manifest = crops(data, folder / "in", "abc", side=96)
     assert counts(run(manifest, folder / "out", crew)) == (0, 3, 0, 0)
-    return {"manifest": manifest, "found": found_in(folder / "out")}
+    slowest = max(each["seconds"] for each in entries(folder / "out").values())
+    return {"manifest": manifest, "found": found_in(folder / "out"), "seconds": slowest}
+
+
+@pytest.fixture
+def patience(undisturbed: dict[str, Any]) -> float:
+    """Seconds in which this machine, as busy as it is, surely does a pair."""
+    return max(8.0, 10 * float(undisturbed["seconds"]))
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import psutil
 import pytest
 
 from batch.pairs import crops
-from batch.runs import counts, found_in, run, stamps
+from batch.runs import NET, counts, entries, found_in, run, stamps
+from faults.moments import caught
 from metriccd.batch import Cluster
 from metriccd.errors import MetricCDError
 from raster_files import FILES
@@ -34,22 +38,66 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Takes all the room there is on a disk."""
+    with contextlib.suppress(OSError), (disk / "full").open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+
+
 def require_whole(out: Path) -> None:
     for folder in out.glob("pairs/[a-z]"):
         assert {path.name for path in folder.iterdir()} >= FILES - {"cluster.tif"}
+
+
+def test_when_a_disk_gets_full_pairs_fail_in_a_line_and_are_done_when_there_is_room(
+    disk: Path, crew: Cluster, undisturbed: dict[str, Any]
+) -> None:
+    manifest, out = undisturbed["manifest"], disk / "out"
+    # A pair begins only where there is room for several times what it takes.
+    resize(disk, "256m")
+    with ThreadPoolExecutor() as pool:
+        batch = pool.submit(run, manifest, out, crew)
+        process = caught(out, "b", "writes")
+        fill(disk)
+        os.kill(process, signal.SIGCONT)
+        try:
+            standing = batch.result(timeout=NET)
+        except MetricCDError as error:
+            lines = [str(error)]
+        else:
+            assert "b" in {name for name, _ in standing.failures}
+            lines = [line for _, line in standing.failures]
+            # Another attempt might have had room.
+            assert {entries(out)[name]["attempts"] for name, _ in standing.failures} == {3}
+    for line in lines:
+        assert "\n" not in line
+        # As the system says it, SQLite, or whoever looks before.
+        assert any(word in line for word in ("No space left", "disk is full", "are free")), line
+    require_whole(out)
+    assert not (out / "pairs/b").exists()
+    before = stamps(out)
+    done = {name for name, each in entries(out).items() if each["status"] == "done"}
+    (disk / "full").unlink()
+    standing = run(manifest, out, crew)
+    assert (standing.kept, standing.failed, standing.left) == (len(done), 0, 0)
+    assert found_in(out) == undisturbed["found"]
+    assert {name: stamps(out)[name] for name in done} == {name: before[name] for name in done}
 
 
 def test_a_disk_without_any_room_ends_a_batch_in_a_line(
     disk: Path, crew: Cluster, undisturbed: dict[str, Any]
 ) -> None:
     manifest, out = undisturbed["manifest"], disk / "out"
-    with contextlib.suppress(OSError), (disk / "full").open("wb", buffering=0) as stream:
-        while True:
-            stream.write(bytes(4096))
+    fill(disk)
     with pytest.raises((MetricCDError, OSError), match="No space left"):
         run(manifest, out, crew)
     (disk / "full").unlink()
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    resize(disk, "256m")
     assert counts(run(manifest, out, crew)) == (0, 3, 0, 0)
 
 

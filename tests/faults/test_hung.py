@@ -27,12 +27,12 @@ def test_a_pipe_in_a_manifest_is_refused_and_the_others_are_done(
 
 
 def test_a_server_that_never_answers_costs_its_pair_alone(
-    data: Path, tmp_path: Path, crew: Cluster, silent: str
+    data: Path, tmp_path: Path, crew: Cluster, silent: str, patience: float
 ) -> None:
     manifest, out = crops(data, tmp_path / "in", "ab"), tmp_path / "out"
     text = manifest.read_text().replace("a-t1.tif", f"{silent}/a-t1.tif")
     manifest.write_text(text)
-    standing = run(manifest, out, crew, allow_remote=True, timeout=8.0)
+    standing = run(manifest, out, crew, allow_remote=True, timeout=patience)
     assert counts(standing) == (0, 1, 1, 0)
     name, line = standing.failures[0]
     assert name == "a"

@@ -65,12 +65,8 @@ def test_few_damaged_files_of_each_kind_end_in_a_result_or_in_one_line(runners, 
     assert not any(verdict.faults for verdict in verdicts), _shown(verdicts)
 
 
-# The other four have cases that were mended since all of theirs ran: some of them only, above.
-WHOLE = [kind for kind in KINDS if kind not in {"vrt", "gpkg", "weights", "manifest"}]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_end_in_a_result_or_in_one_line(kind: str, runners, good) -> None:
     cases = [case_of(kind, number, good) for number in range(KINDS[kind][1])]
     verdicts = _verdicts(runners, cases)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batch.runs import found_in, stamps, started, until
+from batch.runs import NET, found_in, stamps, started, until
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from batch.runs import found_in, stamps, started, until
     [
         pytest.param(signal.SIGTERM, False, id="kill"),
         pytest.param(signal.SIGTERM, True, id="job", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, True, id="terminal", marks=pytest.mark.slow),
     ],
 )
 def test_after_a_signal_the_same_command_goes_on(
@@ -27,7 +28,7 @@ def test_after_a_signal_the_same_command_goes_on(
     with started(manifest, out, "--preset", "fast") as process:
         until((out / "pairs/.a-unfinished").exists)
         (os.killpg if all_hear else os.kill)(process.pid, number)
-        told, words = process.communicate(timeout=120)
+        told, words = process.communicate(timeout=NET)
     assert process.returncode == 130, words
     assert "Traceback" not in words
     before = stamps(out)
@@ -36,7 +37,7 @@ def test_after_a_signal_the_same_command_goes_on(
         assert (json.loads(told)["done"], json.loads(told)["failed"]) == (len(before), 0)
         assert before
     with started(manifest, out, "--preset", "fast") as process:
-        told, words = process.communicate(timeout=240)
+        told, words = process.communicate(timeout=NET)
     assert process.returncode == 0, words
     assert found_in(out) == undisturbed["found"]
     known = json.loads(told)["kept"]
@@ -51,7 +52,7 @@ def test_an_interrupt_before_the_first_pair_ends_at_once(
     with started(undisturbed["manifest"], out, "--preset", "fast") as process:
         until((out / "batch.json").exists)
         os.killpg(process.pid, signal.SIGINT)
-        _, words = process.communicate(timeout=120)
+        _, words = process.communicate(timeout=NET)
     assert process.returncode == 130, words
     assert "Traceback" not in words
     assert "the same command goes on" in words

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,35 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from batch.runs import counts, entries, found_in, run, stamps, until
+from batch.runs import NET, counts, entries, found_in, run, stamps
+from faults.moments import MOMENTS, caught
 from metriccd.batch import Cluster, cluster
 from metriccd.errors import ClusterError
 from raster_files import FILES
-
-# When a worker is caught, by what is there of its pair.
-MOMENTS: dict[str, Callable[[Path], bool]] = {
-    "reads": lambda unfinished: (unfinished / "result").is_dir(),
-    "writes": lambda unfinished: any(unfinished.glob("result/*.tif")),
-    "lists": lambda unfinished: (unfinished / "result/run.json").is_file(),
-}
-
-
-def caught(out: Path, name: str, moment: str = "reads") -> int:
-    """Stops the worker of a pair at a moment; returns its process."""
-    unfinished, stopped = out / "pairs" / f".{name}-unfinished", []
-
-    def met() -> bool:
-        if not MOMENTS[moment](unfinished):
-            return False
-        process = json.loads((unfinished / ".metriccd").read_text())["process"]
-        os.kill(process, signal.SIGSTOP)
-        stopped.append(process)
-        return True
-
-    until(met, pause=0.0005)
-    # It stands, and what it makes has no name yet.
-    assert not (out / "pairs" / name).exists()
-    return stopped[0]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -52,7 +26,7 @@ def test_what_a_killed_worker_had_is_found_by_another_as_if_nothing_had_been(
     with ThreadPoolExecutor() as pool:
         batch = pool.submit(run, manifest, out, crew)
         os.kill(caught(out, "b", moment), signal.SIGKILL)
-        assert counts(batch.result(timeout=240)) == (0, 3, 0, 0)
+        assert counts(batch.result(timeout=NET)) == (0, 3, 0, 0)
     assert {name: each["attempts"] for name, each in entries(out).items()}["b"] == 2
     assert found_in(out) == undisturbed["found"]
     assert not list(out.glob("pairs/.*"))
@@ -60,13 +34,13 @@ def test_what_a_killed_worker_had_is_found_by_another_as_if_nothing_had_been(
 
 
 def test_a_worker_that_stands_still_is_ended_after_the_timeout_and_others_finish(
-    tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any]
+    tmp_path: Path, crew: Cluster, undisturbed: dict[str, Any], patience: float
 ) -> None:
     manifest, out = undisturbed["manifest"], tmp_path / "out"
     with ThreadPoolExecutor() as pool:
-        batch = pool.submit(run, manifest, out, crew, timeout=10.0)
+        batch = pool.submit(run, manifest, out, crew, timeout=patience)
         process = caught(out, "a")
-        standing = batch.result(timeout=240)
+        standing = batch.result(timeout=NET)
     assert counts(standing) == (0, 2, 1, 0)
     assert standing.failures[0][0] == "a"
     assert "--timeout" in standing.failures[0][1]

@@ -21,8 +21,6 @@ from raster_files import FILES
 
 # A command's peak, MiB: its modules take 300, a small detection 500.
 MIB, LETTERS = 1200, 600
-# How much longer a command may take beside busy programs, at most.
-BUSY = 3
 # Files that a result has whatever is compared.
 WHOLE = {
     name for name in FILES if not name.startswith(("kind", "cluster", "direction", "potential"))
@@ -118,14 +116,11 @@ class Runner:
             path.mkdir()
         case.write(here)
         before, calls = self._tree(), len(self.calls)
-        # Beside busy programs everything takes longer.
-        load = min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1), BUSY)
         order = {
             "arguments": case.arguments,
             "here": str(here),
             "said": str(said),
             "home": str(self.folder / "home"),
-            "patience": int(SECONDS * load),
             "environment": case.environment,
         }
         ended = self._ended(order)

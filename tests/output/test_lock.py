@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from folders import everything, result
 from metriccd.errors import OutputError
 from metriccd.output import RECORD, output_folder
-from metriccd.output.lock import Lock
+from metriccd.output.lock import Lock, locked
 from metriccd.output.place import unfinished_path
 
 
@@ -31,6 +32,18 @@ def test_a_lock_is_dropped_with_its_process(tmp_path: Path) -> None:
     os.waitpid(process, 0)
     assert lock.take()
     lock.close()
+
+
+def test_a_folder_is_free_again_when_its_work_has_ended_however_it_did(tmp_path: Path) -> None:
+    out = tmp_path / "new/out"
+    for _ in range(2):
+        with suppress(KeyError), locked(out, "work"):
+            with pytest.raises(OutputError, match="one work at a time"), locked(out, "work"):
+                pytest.fail("two worked")
+            raise KeyError
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="must be writable"), locked(tmp_path / "file", "work"):
+        pytest.fail("work began")
 
 
 def test_a_lock_whose_file_was_removed_is_known(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metriccd.errors import OutputError
+from metriccd.errors import BusyError, OutputError
 from metriccd.output import Marker, unfinished_folder
 from metriccd.series.kept import kept_pairs, link, pairs_kept, pairs_path
 
@@ -91,6 +91,15 @@ def test_what_is_kept_of_pairs_that_nobody_wants_any_more_goes(tmp_path: Path) -
         with pytest.raises(KeyboardInterrupt, match="is kept"):
             end(folder)
     assert not folder.exists()
+
+
+def test_what_another_process_has_just_finished_stays(tmp_path: Path) -> None:
+    with kept_pairs(tmp_path / "out") as folder:
+        pair(folder, "1_2")
+        (folder / "1_2.key").unlink()
+        with pytest.raises(BusyError), kept_pairs(tmp_path / "out"):
+            raise BusyError
+        assert (folder / "1_2/run.json").exists()
 
 
 def test_a_second_name_takes_no_room_and_outlives_the_first(tmp_path: Path) -> None:

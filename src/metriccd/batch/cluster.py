@@ -172,7 +172,7 @@ def _deaf_loop() -> Iterator[IOLoop]:
     A terminal sends it to all of them; the command alone decides what it means.
     """
     # Whichever thread starts that hears Ctrl-C again.
-    resource_tracker.ensure_running()
+    _start_tracker()
     runner = LoopRunner()
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -183,6 +183,19 @@ def _deaf_loop() -> Iterator[IOLoop]:
         yield runner.loop
     finally:
         runner.stop()
+
+
+def _start_tracker() -> None:
+    """Starts the process that knows what processes share, deaf to the end of a terminal.
+
+    Python makes it deaf to other signals. It outlives all that share something: those who find it
+    gone say so in a warning and tracebacks.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment(threads: int) -> dict[str, str]:

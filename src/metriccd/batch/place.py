@@ -10,13 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from metriccd.errors import OutputError
-from metriccd.output import Lock
+from metriccd.output import LOCK, locked
 
 # The file by which a folder is known as a batch, which may be gone on with.
 MARKER = "batch.json"
 # Bytes of a marker: one of ours has some dozens.
 LARGEST = 4096
-LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +43,7 @@ class Place:
                 f"OUT must be new, or an earlier batch to go on with: {out} is neither; "
                 "choose another folder"
             )
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            lock = Lock(out / LOCK)
-        except OSError as error:
-            raise OutputError(f"OUT must be writable: {out}: {error.strerror}") from None
-        with contextlib.closing(lock):
-            if not lock.take():
-                raise OutputError(
-                    f"one batch at a time writes a folder: another one writes {out}; wait for it, "
-                    "or choose another folder"
-                )
+        with locked(out, "batch"):
             if not known:
                 content = {"metriccd": version("metriccd")}
                 with replaced(out / MARKER) as partial:

@@ -8,7 +8,8 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from metriccd.accuracy import Confusion, Ranking, Scores
 from metriccd.benchmark.trial import Measured
 from metriccd.errors import OutputError
-from metriccd.output import RECORD, require_ours, write_together
+from metriccd.output import LOCK, RECORD, locked, require_ours, write_together
 from metriccd.scene import Histogram
 
 # Bins of a stored ranking: pooled AUC to 1e-5, AP and best F1 to 2e-4.
@@ -80,27 +81,31 @@ class Journal:
         folder: Where they are, one JSON and one NumPy archive each.
     """
 
-    def __init__(self, out: Path) -> None:
-        """Opens the journal in OUT, which is made if it is not there.
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    @contextmanager
+    def opened(cls, out: Path) -> Iterator[Journal]:
+        """Yields the journal in OUT, both made if not there, while no other benchmark writes it.
 
         Raises:
-            OutputError: OUT holds something else, or cannot be written.
+            OutputError: OUT holds something else, cannot be written, or another benchmark
+                writes it.
         """
-        self.folder = out / FOLDER
-        occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
-        if occupied and not self.folder.is_dir():
+        folder = out / FOLDER
+        if is_used(out) and not folder.is_dir():
             raise OutputError(
                 f"OUT must be new, or an earlier benchmark to go on with: {out} is neither; "
                 "choose another folder"
             )
         require_ours(out, TABLES)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise OutputError(
-                f"OUT must be writable: {out}: {reason}; choose another folder"
-            ) from None
+        with locked(out, "benchmark"):
+            try:
+                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"OUT must be writable: {out}: {error.strerror}") from None
+            yield cls(folder)
 
     def find(self, pair: str, entry: str, settings: Mapping[str, Any]) -> Run | None:
         """The run of these settings, or None if there is none, or it cannot be read."""
@@ -159,6 +164,11 @@ class Journal:
         text = json.dumps(settings, sort_keys=True, default=sorted)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self.folder / file_name(pair) / f"{file_name(entry)}-{digest}"
+
+
+def is_used(out: Path) -> bool:
+    """Whether OUT is a file, or a folder with more than what a benchmark begins with."""
+    return out.exists() and (not out.is_dir() or any(each.name != LOCK for each in out.iterdir()))
 
 
 def kept(out: Path) -> int:

@@ -12,7 +12,7 @@ from metriccd.accuracy import Known, judged_pixels, read_reference
 from metriccd.benchmark.ablation import read_grid
 from metriccd.benchmark.comparison import choose_methods, on_t1
 from metriccd.benchmark.datasets import Pair
-from metriccd.benchmark.journal import Journal, Run, file_name
+from metriccd.benchmark.journal import Journal, Run, file_name, is_used
 from metriccd.benchmark.leaderboard import Leaderboard
 from metriccd.benchmark.sets import PairSet
 from metriccd.benchmark.survey import Survey
@@ -28,7 +28,7 @@ from metriccd.methods import (
     options_of,
 )
 from metriccd.nets import load_extractor
-from metriccd.output import require_ours
+from metriccd.output import locked, require_ours
 from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
 from metriccd.result import code_digest, input_of, versions, weights_of
@@ -109,7 +109,8 @@ def benchmark(
         DataError: A pair or its reference cannot be read or compared.
         GridError: The images of a pair share no grid, or the reference does not lie on t1's.
         WeightsError: An extractor's weights are not at hand.
-        OutputError: `out` holds something else, or cannot be written.
+        OutputError: `out` holds something else, cannot be written, or another benchmark writes
+            it.
     """
     if extractor is not None:
         entries = [
@@ -131,16 +132,16 @@ def benchmark(
         }
         for pair, files in inputs.items()
     }
-    journal = Journal(out)
-    _run_missing(pairs, entries, journal, keys, stages)
-    runs = {
-        pair: {name: _kept(journal, pair, name, key) for name, key in of_pair.items()}
-        for pair, of_pair in keys.items()
-    }
-    record = {"dataset": dataset, "split": split, "grid": grid, **settings}
-    record |= {"entries": descriptions, "pairs": inputs, "warnings": _warnings(runs)}
-    leaderboard = Leaderboard(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
-    leaderboard.write(out)
+    with Journal.opened(out) as journal:
+        _run_missing(pairs, entries, journal, keys, stages)
+        runs = {
+            pair: {name: _kept(journal, pair, name, key) for name, key in of_pair.items()}
+            for pair, of_pair in keys.items()
+        }
+        record = {"dataset": dataset, "split": split, "grid": grid, **settings}
+        record |= {"entries": descriptions, "pairs": inputs, "warnings": _warnings(runs)}
+        leaderboard = Leaderboard(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
+        leaderboard.write(out)
     return leaderboard
 
 
@@ -167,31 +168,32 @@ def benchmark_sets(
 
     Raises:
         DataError: A pair or its reference cannot be read or compared.
-        OutputError: `out` holds something else, or cannot be written.
+        OutputError: `out` holds something else, cannot be written, or another benchmark writes
+            it.
     """
     folders = {each.name: out / file_name(each.name) for each in sets}
-    used = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if used and not any(folder.is_dir() for folder in folders.values()):
+    if is_used(out) and not any(folder.is_dir() for folder in folders.values()):
         raise OutputError(
             f"OUT must be new, or an earlier benchmark of these sets to go on with: {out} is "
             "neither; choose another folder"
         )
     require_ours(out, Survey.FILES)
     leaderboards = {}
-    for each in sets:
-        leaderboards[each.name] = benchmark(
-            each.pairs,
-            [one for entry in entries for one in _directed(entry, each.directions)],
-            folders[each.name],
-            dataset=each.dataset,
-            split=each.split,
-            extractor=extractor,
-            device=device,
-            seed=seed,
-            progress=progress,
-        )
-    survey = Survey(sets=leaderboards)
-    survey.write(out)
+    with locked(out, "benchmark"):
+        for each in sets:
+            leaderboards[each.name] = benchmark(
+                each.pairs,
+                [one for entry in entries for one in _directed(entry, each.directions)],
+                folders[each.name],
+                dataset=each.dataset,
+                split=each.split,
+                extractor=extractor,
+                device=device,
+                seed=seed,
+                progress=progress,
+            )
+        survey = Survey(sets=leaderboards)
+        survey.write(out)
     return survey
 
 

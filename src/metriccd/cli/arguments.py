@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from metriccd.cli.program import end, fault, require_surroundings, say
+from metriccd.cli.program import end, fault, open_log, require_surroundings, say
 from metriccd.errors import EXIT_BUG, EXIT_USAGE, Fault, one_line
 
 # Only plain libraries at the top: the command line must open at once.
@@ -131,7 +131,7 @@ def wrong_usage(error: Any) -> Fault:
 def _log_fault(path: Path, found: Fault, error: BaseException) -> None:
     """Adds to a log file why a command ended, if that can be written."""
     traced = traceback.format_exception(error) if found.code == EXIT_BUG else []
-    with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+    with suppress(OSError), open_log(path) as stream:
         stream.write(f"{time.strftime(TIME)} {found.line}\n{''.join(traced)}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from types import FrameType
     from typing import TextIO
 
@@ -174,6 +175,18 @@ def _give_up(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def open_log(path: Path) -> TextIO:
+    """A log file, to add lines to.
+
+    Raises:
+        OSError: It cannot be written, or is a pipe that nobody reads.
+    """
+    # Opened as files are, a pipe would wait for somebody to read it.
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    os.set_blocking(number, True)
+    return os.fdopen(number, "a", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
 def open_streams() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from metriccd.cli.console import duration
-from metriccd.cli.program import say
+from metriccd.cli.program import open_log, say
 from metriccd.errors import OutputError
 from metriccd.stages import RESUME
 
@@ -221,10 +222,12 @@ def _bar() -> Iterator[Show]:
 @contextmanager
 def _log_file(path: Path) -> Iterator[Callable[[str], Any]]:
     try:
-        stream = path.open("a", encoding="utf-8", buffering=1)
+        stream = open_log(path)
     except OSError as error:
+        unread = error.errno == errno.ENXIO and path.is_fifo()
+        reason = "nobody reads this pipe" if unread else error.strerror
         raise OutputError(
-            f"--log-file must be writable: {path}: {error.strerror}; choose another file"
+            f"--log-file must be writable: {path}: {reason}; choose another file"
         ) from None
     with stream:
         yield lambda line: stream.write(f"{line}\n")

@@ -14,21 +14,22 @@ from metriccd.output.folder import (
     unfinished_folder,
 )
 from metriccd.output.inputs import require_log
-from metriccd.output.lock import Lock
+from metriccd.output.lock import LOCK, locked
 from metriccd.output.marker import Marker, told_beside
 from metriccd.output.names import PAIRS, RECORD, RESULT
 from metriccd.output.place import hidden_path
 
 __all__ = [
+    "LOCK",
     "PAIRS",
     "RECORD",
     "RESULT",
-    "Lock",
     "Marker",
     "add_together",
     "additions",
     "discard",
     "hidden_path",
+    "locked",
     "named",
     "output_folder",
     "parents_of",

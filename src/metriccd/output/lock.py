@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from metriccd.errors import OutputError
@@ -14,6 +16,8 @@ from metriccd.errors import OutputError
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 # Where there are none: a file that is there while a process works.
 HOLDER = "holder"
+# The file in a folder that is written over many runs; it stays.
+LOCK = ".lock"
 
 
 class Lock:
@@ -82,3 +86,29 @@ class Lock:
         os.write(file, f"{os.getpid()} on {socket.gethostname()}\n".encode())
         os.close(file)
         self._stands_in = True
+
+
+@contextmanager
+def locked(out: Path, work: str) -> Iterator[None]:
+    """Makes OUT if it is not there, and keeps others from the same work in it meanwhile.
+
+    Args:
+        out: A folder that is known to be ours, or new.
+        work: What is done in it: "batch".
+
+    Raises:
+        OutputError: It cannot be written, or another process does the same in it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = Lock(out / LOCK)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"OUT must be writable: {out}: {reason}; choose another folder") from None
+    with closing(lock):
+        if not lock.take():
+            raise OutputError(
+                f"one {work} at a time writes a folder: another one writes {out}; wait for it, "
+                "or choose another folder"
+            )
+        yield

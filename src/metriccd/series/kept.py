@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from metriccd.errors import OutputError
+from metriccd.errors import BusyError, OutputError
 from metriccd.output import PAIRS, RECORD, Marker, discard, hidden_path, named, parents_of
 
 # What the file NAME.key holds, or as much of it as there was before a kill; and folders, beside
@@ -48,10 +48,14 @@ def kept_pairs(out: Path) -> Iterator[Path]:
             opened = opening.pop_all()
     except OSError as error:
         raise OutputError(f"OUT must be writable: {folder}: {error.strerror}") from None
+    busy = False
     with opened:
         try:
             yield folder
             _clear(folder)
+        except BusyError:
+            busy = True
+            raise
         except KeyboardInterrupt as interrupt:
             if not str(interrupt) and any(path.is_dir() for path in folder.iterdir()):
                 raise KeyboardInterrupt(
@@ -59,9 +63,9 @@ def kept_pairs(out: Path) -> Iterator[Path]:
                 ) from None
             raise
         finally:
-            # Nothing is kept where nothing was finished.
+            # Nothing is kept where nothing was finished; another process may be just about to.
             with suppress(OSError):
-                if not any(path.suffix == ".key" for path in folder.iterdir()):
+                if not busy and not any(path.suffix == ".key" for path in folder.iterdir()):
                     _clear(folder)
 
 
