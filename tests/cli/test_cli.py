@@ -198,6 +198,7 @@ def test_benchmark_writes_tables_and_prints_the_means(monkeypatch, capsys) -> No
     assert code == 0
     names = {
         ".metriccd",
+        ".lock",
         "table.csv",
         "table.json",
         "table.md",
