@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from metriccd.batch import cluster
 from metriccd.batch.cluster import Cluster, cores, gpus
 
 TRIM = "MALLOC_TRIM_THRESHOLD_"
@@ -27,9 +28,12 @@ def listening() -> set[str]:
     return {each.laddr.ip for every in found for each in every if each.status == psutil.CONN_LISTEN}
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
 def test_workers_are_reached_from_this_machine_only_and_share_its_cores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not encrypted:
+        monkeypatch.setattr(cluster, "find_spec", lambda _: None)
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setenv("GOMP_SPINCOUNT", "20000")
     before, surroundings = listening(), dict(os.environ)
@@ -37,6 +41,7 @@ def test_workers_are_reached_from_this_machine_only_and_share_its_cores(
         assert listening() - before <= {"127.0.0.1"}
         (told,) = client.run(environment).values()
         assert list(client.nthreads().values()) == [1]
+        assert client.scheduler.address.startswith("tls:" if encrypted else "tcp:")
     assert dict(os.environ) == surroundings
     threads = str(cores())
     assert (told["OMP_NUM_THREADS"], told["GDAL_NUM_THREADS"]) == (threads, threads)

@@ -122,6 +122,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
     count = workers or len(cards) or cores()
     threads = max(cores() // count, 1)
     security = Security.temporary() if find_spec("cryptography") else None
+    spoken = {} if security is None else {"protocol": "tls", "security": security}
     specs = {
         number: {
             "cls": Nanny,
@@ -132,6 +133,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
                 "host": HERE,
                 "plugins": (Warm(),),
                 "silence_logs": logging.CRITICAL,
+                **spoken,
                 **WITHOUT_PAGE,
             },
         }
@@ -139,7 +141,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": HERE, "port": 0, "allowed_failures": 0, **WITHOUT_PAGE},
+        "options": {"host": HERE, "port": 0, "allowed_failures": 0, **spoken, **WITHOUT_PAGE},
     }
     before = set(multiprocessing.active_children())
     with contextlib.ExitStack() as stack:
