@@ -199,6 +199,8 @@ def server(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         httpd.shutdown()
 
 
+# Two minutes of waiting: each opening asks a server without byte ranges again and again.
+@pytest.mark.slow
 def test_what_a_server_says_of_an_image_is_part_of_it(
     place: Place, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
