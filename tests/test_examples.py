@@ -28,8 +28,10 @@ def outputs(notebook: nbformat.NotebookNode) -> list[set[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_anywhere_and_its_file_shows_what_comes_out(
-    path: Path, tmp_path: Path
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A command that ran in this process before set it, and a kernel then shows no pictures.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     stored = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
