@@ -93,7 +93,7 @@ def posterior(
         prior: What was believed before.
     """
     mean = prior.level[0] + prior.slope[0] * scene.strength
-    if min(answers.sum(), (~answers).sum()) < prior.least:
+    if not len(asked) or min(answers.sum(), (~answers).sum()) < prior.least:
         return np.asarray(expit(prior.slope[0] * scene.strength))
     plain, told = _covariances(scene, asked, prior)
     # f tells something, or nothing: both are tried, and count as the answers speak for them.

@@ -50,7 +50,7 @@ LANDSAT = {
     "nanjing": ("LT51200382000124BJC00_Nanjing", "LT51200382002193BJC00_Nanjing"),
 }
 LANDSAT_BANDS = "blue,green,red,nir,swir1,swir2"
-COUNTS = (3, 10, 30)
+COUNTS = (0, 3, 10, 30)
 # What may be lost in a set, and what must be won in the mean, of AP.
 LOSS, GAIN = 0.01, 0.05
 # How much a loss beyond that counts when a prior is chosen.
@@ -76,9 +76,10 @@ class Review:
     asked: tuple[Int64[np.ndarray, " answer"], ...]
 
 
-# AP and F1 as they were, and with answers; F1 where one keeps what promises the best F1; AP where
-# pixels count, as it was and with answers.
-FIGURES = ("AP", "AP n", "F1", "F1 n", "F1 best n", "pixel AP", "pixel AP n")
+# Of the objects that are left: AP and F1 as they were, and with answers (F1 of what is likelier
+# change than not, and of what promises the largest F1); AP where pixels count instead of objects;
+# and of how many pairs.
+FIGURES = ("AP", "AP n", "F1", "F1 n", "F1 best n", "pixel AP", "pixel AP n", "pairs")
 Means = dict[tuple[str, int], Float[np.ndarray, " figure"]]
 
 
@@ -162,7 +163,9 @@ def measure(
                 line = figures(review, chance, rest)
                 found.setdefault((review.set, count), {}).setdefault(review.name, []).append(line)
     return {
-        key: np.mean([np.mean(lines, axis=0) for lines in pairs.values()], axis=0)
+        key: np.append(
+            np.mean([np.mean(lines, axis=0) for lines in pairs.values()], axis=0), len(pairs)
+        )
         for key, pairs in found.items()
     }
 
@@ -170,7 +173,7 @@ def measure(
 def figures(
     review: Review, chance: Float[np.ndarray, " left"], rest: Bool[np.ndarray, " object"]
 ) -> list[float]:
-    """`FIGURES` of the objects that are left."""
+    """`FIGURES` of the objects that are left, but for the number of pairs."""
     truth, pixels = review.table.truth[rest], review.table.pixels[rest]
     strength, ones = review.scene.strength[rest], np.ones(len(truth))
     return [
@@ -323,7 +326,8 @@ def rows(means: Means, sets: Sequence[str]) -> list[str]:
         there = [name for name in sets if (name, count) in means]
         values = [means[name, count] for name in there]
         for name, line in zip((*there, "mean"), (*values, np.mean(values, axis=0)), strict=True):
-            lines.append(f"| {name} | {count} | {' | '.join(f'{each:.3f}' for each in line)} |")
+            cells = [*(f"{each:.3f}" for each in line[:-1]), f"{line[-1]:.0f}"]
+            lines.append(f"| {name} | {count} | {' | '.join(cells)} |")
     return lines
 
 
