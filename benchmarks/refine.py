@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -55,6 +55,17 @@ COUNTS = (0, 3, 10, 30)
 LOSS, GAIN = 0.01, 0.05
 # How much a loss beyond that counts when a prior is chosen.
 WEIGHT = 2.0
+# Objects of a pair of which four fifths may be answered; and what is believed before.
+MANY = 40
+OPEN = Prior(
+    slope=(2.0, 0.3),
+    level=(-1.0, 1.5),
+    groups=(1.0, 1.0, 1.0),
+    place=0.0,
+    reach=0.1,
+    useful=1.0,
+    least=0,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +91,7 @@ class Review:
 # change than not, and of what promises the largest F1); AP where pixels count instead of objects;
 # and of how many pairs.
 FIGURES = ("AP", "AP n", "F1", "F1 n", "F1 best n", "pixel AP", "pixel AP n", "pairs")
-Means = dict[tuple[str, int], Float[np.ndarray, " figure"]]
+Means = dict[tuple[str, int | str], Float[np.ndarray, " figure"]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,7 +157,7 @@ def measure(
     reviews: Sequence[Review], prior: Prior, *, counts: Sequence[int] = COUNTS, wrong: bool = False
 ) -> Means:
     """Figures of each set after so many answers: means over seeds, then over pairs."""
-    found: dict[tuple[str, int], dict[str, list[list[float]]]] = {}
+    found: dict[tuple[str, int | str], dict[str, list[list[float]]]] = {}
     for review in reviews:
         truth = review.table.truth
         for seed, order in enumerate(review.asked):
@@ -167,6 +178,22 @@ def measure(
             np.mean([np.mean(lines, axis=0) for lines in pairs.values()], axis=0), len(pairs)
         )
         for key, pairs in found.items()
+    }
+
+
+def ceiling(reviews: Sequence[Review]) -> Means:
+    """The same where four fifths of the objects are answered, of pairs with at least `MANY`."""
+    found: dict[str, list[Float[np.ndarray, " figure"]]] = {}
+    for review in reviews:
+        total, seeds = len(review.table.pixels), len(review.asked)
+        if total >= MANY:
+            orders = tuple(np.random.default_rng(seed).permutation(total) for seed in range(seeds))
+            means = measure([replace(review, asked=orders)], OPEN, counts=[total * 4 // 5])
+            found.setdefault(review.set, []).extend(means.values())
+    return {
+        (name, "4 of 5"): np.append(np.mean(lines, axis=0)[:-1], len(lines))
+        for name, lines in found.items()
+        if lines
     }
 
 
@@ -316,13 +343,15 @@ def report(reviews: Sequence[Review]) -> str:
         ("control: answers to the wrong objects", control),
     ):
         lines += ["", f"## {title}", "", *rows(means, sets)]
+    lines += ["", "## ceiling: four of five objects answered, drawn by chance", ""]
+    lines += rows(ceiling(reviews), sets, counts=["4 of 5"])
     return "\n".join(lines) + "\n"
 
 
-def rows(means: Means, sets: Sequence[str]) -> list[str]:
+def rows(means: Means, sets: Sequence[str], counts: Sequence[int | str] = COUNTS) -> list[str]:
     """A table of every set, and the mean of all, for each number of answers."""
     lines = [f"| set | with n answers | {' | '.join(FIGURES)} |", "|---" * (len(FIGURES) + 2) + "|"]
-    for count in COUNTS:
+    for count in counts:
         there = [name for name in sets if (name, count) in means]
         values = [means[name, count] for name in there]
         for name, line in zip((*there, "mean"), (*values, np.mean(values, axis=0)), strict=True):
