@@ -146,8 +146,8 @@ def priors() -> list[Prior]:
             least=least,
         )
         for slope, look, witness, kind, place, useful, least in product(
-            *((1.0, 2.0), (0.0, 0.5, 1.0), (0.0, 0.5, 1.0), (0.0, 1.0), (0.0, 1.0)),
-            *((1.0, 0.5, 0.2), (0, 2)),
+            *((1.0, 2.0), (0.0, 0.7), (0.0, 0.7), (0.0, 0.7)),
+            *((0.0, 1.0), (1.0, 0.3), (0, 2)),
         )
         if look or witness or kind or place
     ]
