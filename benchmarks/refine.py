@@ -55,6 +55,7 @@ COUNTS = (0, 3, 10, 30)
 LOSS, GAIN = 0.01, 0.05
 # How much a loss beyond that counts when a prior is chosen.
 WEIGHT = 2.0
+FEW = 3
 # Objects of a pair of which four fifths may be answered; and what is believed before.
 MANY = 40
 OPEN = Prior(
@@ -252,9 +253,21 @@ def gains(means: Means, sets: Sequence[str], count: int) -> dict[str, float]:
 
 
 def worth(means: Means, sets: Sequence[str]) -> float:
-    """Mean gain at 10 answers, less what the worst set loses beyond `LOSS` after any number."""
-    worst = min(min(gains(means, sets, count).values(), default=0.0) for count in COUNTS)
-    return float(np.mean(list(gains(means, sets, 10).values())) - WEIGHT * max(-worst - LOSS, 0.0))
+    """Mean gain at 10 answers, less what the worst set loses beyond `LOSS` after any number.
+
+    Sets of fewer than `FEW` pairs do not choose: of DSIFN one pair has objects left after 10
+    answers, four of them.
+    """
+    won = {
+        count: [
+            gain
+            for name, gain in gains(means, sets, count).items()
+            if means[name, count][-1] >= FEW
+        ]
+        for count in COUNTS
+    }
+    worst = min(min(each, default=0.0) for each in won.values())
+    return float(np.mean(won[10]) - WEIGHT * max(-worst - LOSS, 0.0))
 
 
 def holds(means: Means, sets: Sequence[str]) -> bool:
