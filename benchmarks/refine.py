@@ -10,7 +10,7 @@ strength as they were before. Both orders are judged on the same objects, none o
 
 For each set, the other sets choose the prior among `priors()`. OUT/refine.md holds what comes out,
 all of it "with n answers". A control gives the same answers to the wrong objects. Tables of
-objects (OUT/tables) are made first, 20 s a megapixel; then it takes a quarter of an hour.
+objects (OUT/tables) are made first, 20 s a megapixel; then it takes some ten minutes.
 """
 
 from __future__ import annotations
