@@ -70,10 +70,15 @@ class Unfinished:
         return self.shop.result
 
     def work(self, key: str) -> Path:
-        """A folder for intermediate files; emptied where it was made for another key."""
+        """A folder for intermediate files; emptied where it was made for another key.
+
+        Raises:
+            OutputError: There is something in it that no run of ours writes.
+        """
         work = self.shop.work
         file = work / "key"
-        if not file.is_file() or file.read_text(encoding="ascii") != key:
+        self.shop.require_work()
+        if not file.is_file() or file.read_bytes() != key.encode():
             self.shop.clear_work()
             work.mkdir()
             file.write_text(key, encoding="ascii")

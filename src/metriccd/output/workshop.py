@@ -152,6 +152,17 @@ class Workshop:
         if self.work.is_dir():
             _clear(self.work, is_intermediate)
 
+    def require_work(self) -> None:
+        """Refuses intermediate files that are gone on with, among which is what is not ours.
+
+        A link would be followed, and what is foreign be found when the result is in its place.
+
+        Raises:
+            OutputError: There is something among them that no run of ours writes.
+        """
+        if self.work.is_dir():
+            _parts(self.work, is_intermediate)
+
 
 @contextmanager
 def workshop(out: Path, *, wait: float = 0.0) -> Iterator[Workshop]:
@@ -282,18 +293,30 @@ def _clear(folder: Path, known: Callable[[str], bool]) -> None:
     Raises:
         OutputError: There is something else in it.
     """
-    folders = [folder]
+    for path in reversed(_parts(folder, known)):
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _parts(folder: Path, known: Callable[[str], bool]) -> list[Path]:
+    """All that is in a folder of files that a run of ours names so, folders before their files.
+
+    Raises:
+        OutputError: There is something else in it.
+    """
+    found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         ours = name in {MARKER, f"{MARKER}-new"} or known(name)
-        if not ours or path.is_symlink() or not (path.is_file() or path.is_dir()):
+        # Another process that goes on with it may just have given a file its last name.
+        there = os.path.lexists(path)
+        if there and (not ours or path.is_symlink() or not (path.is_file() or path.is_dir())):
             raise _not_ours(folder, f"it holds {name}")
-        if path.is_dir():
-            folders.append(path)
-        else:
-            path.unlink()
-    for each in reversed(folders):
-        each.rmdir()
+        found.append(path)
+    return found
 
 
 def _is_here(folder: Path) -> bool:
