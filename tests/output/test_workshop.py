@@ -11,7 +11,7 @@ import pytest
 
 from folders import contents, dies, everything, fill, result
 from metriccd.errors import OutputError
-from metriccd.output import RECORD, output_folder, restored, unfinished_folder
+from metriccd.output import RECORD, discard, output_folder, restored, unfinished_folder
 from metriccd.output.marker import Marker
 from metriccd.output.place import unfinished_path
 
@@ -222,6 +222,27 @@ def test_what_a_kill_left_of_any_intermediate_file_goes(tmp_path: Path, key: str
         assert (made.work(key) / "fit.npz").exists() == (key == "key")
         fill(made.folder)
     assert everything(tmp_path) == OUT | {"out"}
+
+
+def test_a_kill_while_kept_files_are_removed_leaves_none_to_go_on_with(tmp_path: Path) -> None:
+    out, names = tmp_path / "out", {"fit.npz", "distance/0.f32", "kind/0.f32", "overview-6/0.f32"}
+    for at in range(200):
+        with unfinished_folder(out) as made:
+            work = made.work("key")
+            for name in names:
+                (work / name).parent.mkdir(exist_ok=True)
+                (work / name).write_text("tile")
+            made.pause()
+        killed = dies(lambda: discard(out), at)
+        with unfinished_folder(out) as made:
+            left = everything(made.work("key")) & names
+            assert left in (set(), names), at
+            made.pause()
+        discard(out)
+        assert not everything(tmp_path), at
+        if not killed:
+            break
+    assert 10 < at < 199
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of others")

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from metriccd.output.place import require_own, unfinished_path
 
 # Folders of a workshop: a result in the making, intermediate files, and what OUT held before.
 RESULT, WORK, OLD = "result", "work", "old"
+# The file among intermediate ones that says for which run they are.
+KEY = "key"
 # What the marker of a workshop says; blanks fill it to a length, so that it is replaced at once.
 KIND, LENGTH = "unfinished", 256
 # Seconds between looks at a lock that another process has.
@@ -150,7 +152,7 @@ class Workshop:
             OutputError: There is something among them that no run of ours writes.
         """
         if self.work.is_dir():
-            _clear(self.work, is_intermediate)
+            _clear(self.work, is_intermediate, first=[KEY])
 
     def require_work(self) -> None:
         """Refuses intermediate files that are gone on with, among which is what is not ours.
@@ -287,13 +289,15 @@ def _not_ours(path: Path, why: str) -> OutputError:
     )
 
 
-def _clear(folder: Path, known: Callable[[str], bool]) -> None:
+def _clear(folder: Path, known: Callable[[str], bool], first: Sequence[str] = ()) -> None:
     """Removes a folder of files that a run of ours names so; links are not followed.
+
+    Nobody goes on with what a kill leaves of them where the `first` ones are gone.
 
     Raises:
         OutputError: There is something else in it.
     """
-    for path in reversed(_parts(folder, known)):
+    for path in (*(folder / name for name in first), *reversed(_parts(folder, known))):
         if path.is_dir():
             path.rmdir()
         else:
