@@ -242,10 +242,11 @@ def _existing(address: str) -> Iterator[Client]:
         # A client looks for a scheduler that went away as long as for one that never was there.
         Client(address, timeout=ANSWERS, set_as_default=False).close()
         client = Client(address, timeout=LOST, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except Exception as error:
+        # Dask raises whatever there is at addresses of kinds that are not set up, as tls:// is.
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ClusterError(
-            f"--scheduler must answer within {ANSWERS:.0f} s: {address}: {reason}; check the "
+            f"--scheduler must answer within {ANSWERS:.0f} s: {address[:200]}: {reason}; check the "
             "address, that it runs, and that its version of distributed is near to this one's"
         ) from None
     with client:
