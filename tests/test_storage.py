@@ -91,6 +91,24 @@ def test_a_file_that_names_anything_else_is_refused(tree: object, tmp_path: Path
         restored(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"array": [1], "scalar": false}',
+        b'{"mapping": 3}',
+        b'{"tensor": "tree", "device": 7}',
+        b'{"tuple": 3}',
+        b'{"of": "known", "holds": 3}',
+    ],
+)
+def test_a_tree_that_nobody_stored_is_refused(text: bytes, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", tree=np.frombuffer(text, np.uint8))
+    with pytest.raises(ValueError, match="must be whole"):
+        restored(tmp_path / "a.npz")
+
+
 def test_a_pickle_in_its_place_does_not_run(tmp_path: Path) -> None:
     class Attack:
         def __reduce__(self) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -22,7 +23,11 @@ from torch import Tensor, nn
 
 Known = TypeVar("Known", bound=Callable[..., Any])
 TREE = "tree"
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile)
+# What comes of reading a spoiled file: RuntimeError of a tree that is too deep, or of a device.
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+    *(EOFError, BadZipFile, zlib.error),
+)
 _KNOWN: dict[str, Any] = {}
 
 

@@ -11,6 +11,7 @@ import torch
 
 from metriccd.batch import cluster
 from metriccd.batch.cluster import Cluster, cores, gpus
+from metriccd.errors import ClusterError, fault_of
 
 TRIM = "MALLOC_TRIM_THRESHOLD_"
 
@@ -58,3 +59,22 @@ def test_there_is_a_worker_for_each_gpu_that_is_shown(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5")
     assert gpus("auto") == gpus("cuda") == ["3", "GPU-5"]
     assert gpus("cpu") == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "nonsense", "foo://x", "inproc://1/2/3", "tls://127.0.0.1:1", "ucx://127.0.0.1:1"),
+        *("tcp://127.0.0.1:999999", "tcp://[::1", "tcp://a\nb:1", "tcp://\udcff:1", "x" * 5000),
+    ],
+)
+def test_what_is_no_address_of_a_scheduler_is_refused_in_one_line(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWERS", 0.2)
+    with (
+        pytest.raises(ClusterError, match=r"--scheduler must answer within 0 s: ") as refused,
+        Cluster(scheduler=address).opened(tmp_path),
+    ):
+        pass
+    assert len(fault_of(refused.value).line) < 600

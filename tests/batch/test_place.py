@@ -27,3 +27,12 @@ def test_a_batch_that_was_killed_before_it_marked_its_folder_goes_on(tmp_path: P
     for _ in range(2):
         with Place.opened(tmp_path) as place:
             assert place.out == tmp_path
+
+
+def test_a_name_that_no_summary_could_hold_is_refused_before_work(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="must have a name in UTF-8"),
+        Place.opened(tmp_path / "o\udcfft"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

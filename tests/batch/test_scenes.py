@@ -15,6 +15,7 @@ PLAN = Plan(
     request=requested("out", "1", "2")[0],
     inputs=Inputs(files=(), weights=None, elsewhere=()),
     work=Path("work"),
+    key="",
     software=(),
     name="measure",
     remaining=(),

@@ -379,6 +379,12 @@ def test_an_unwritable_out_is_code_3(out: str, capsys) -> None:
     assert rasterio.open("../in/t1.tif").shape == (128, 128)
 
 
+@pytest.mark.parametrize("group", [[], ["weights"]])
+def test_no_command_is_code_2_and_one_line_under_the_help(group: list[str], capsys) -> None:
+    assert main(group) == 2
+    assert capsys.readouterr().err.startswith("error: a command must be named; see ")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

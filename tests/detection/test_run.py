@@ -137,6 +137,17 @@ def test_a_file_of_the_fit_that_somebody_broke_or_made_is_not_used(
 
 
 @pytest.mark.usefixtures("small_tiles")
+def test_a_tile_that_one_layer_lost_is_done_again(files: tuple[Path, Path], tmp_path: Path) -> None:
+    detection = Detection.of(requested("out", *files, preset="fast")[0])
+    first = next(detection.passes(Files(tmp_path)))
+    first.run(Stages())
+    assert not first.remaining
+    (tmp_path / "distance/1.f32").write_bytes(b"")
+    (tmp_path / "overview-2/3.f32").unlink()
+    assert first.remaining == [1, 3]
+
+
+@pytest.mark.usefixtures("small_tiles")
 def test_passes_that_others_did_are_not_done_again(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from batch.runs import NET, counts, entries, found_in, kill_session, run, stamps
 from faults.moments import caught
 from metriccd.batch import Cluster
 from metriccd.batch.journal import JOURNAL
+from metriccd.errors import ClusterError
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +82,25 @@ def test_without_its_scheduler_a_batch_ends_in_one_line_and_another_one_goes_on(
     after = stamps(out)
     assert {name: after[name] for name in known} == {name: before[name] for name in known}
     assert set(after) == set("abcde")
+
+
+def test_a_scheduler_that_stands_still_ends_the_batch_in_one_line(
+    data: Path, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metriccd.batch.cluster.STILL", 10.0)
+    monkeypatch.setattr("metriccd.batch.cluster.LOST", 10.0)
+    manifest, out = crops(data, tmp_path / "in", "abc"), tmp_path / "out"
+    with ThreadPoolExecutor() as pool, crew_at(address) as scheduler:
+        batch = pool.submit(run, manifest, out, Cluster(scheduler=address))
+        os.kill(caught(out, "b"), signal.SIGCONT)
+        os.killpg(scheduler.pid, signal.SIGSTOP)
+        with pytest.raises(ClusterError, match="the scheduler must answer"):
+            batch.result(timeout=NET)
+        with pytest.raises(ClusterError, match="--scheduler must answer"):
+            run(manifest, out, Cluster(scheduler=address))
+        os.killpg(scheduler.pid, signal.SIGCONT)
+        standing = run(manifest, out, Cluster(scheduler=address))
+    assert standing.kept + standing.done == 3
 
 
 def test_a_scheduler_that_is_there_again_gets_the_rest(

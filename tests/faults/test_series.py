@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +78,33 @@ def test_a_series_that_is_killed_at_random_moments_comes_to_the_same(
         }
         if count == len(moments(out)):
             return
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_series_that_dies_ends_it_in_one_line_and_the_next_one_goes_on(
+    images: list[str], tmp_path: Path
+) -> None:
+    out, kept = tmp_path / "out", tmp_path / ".out-pairs"
+    command = ("series", *images, "-o", str(out), "--preset", "fast", "-q", "--workers", "2")
+
+    def met() -> bool:
+        for result in kept.glob(".*-unfinished/result"):
+            text = (result.parent / ".metriccd").read_text()
+            os.kill(json.loads(text)["process"], signal.SIGKILL)
+            return True
+        return False
+
+    with commanded(*command) as process:
+        until(met, pause=0.002)
+        _, words = process.communicate(timeout=NET)
+    assert process.returncode == 3, words
+    assert words.startswith("error: pair ")
+    assert "a worker must live" in words
+    assert len(words.strip().splitlines()) == 1
+    with commanded(*command) as process:
+        _, words = process.communicate(timeout=NET)
+    assert (process.returncode, words) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
 def test_of_two_series_that_begin_at_once_one_works(images: list[str], tmp_path: Path) -> None:

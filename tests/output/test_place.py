@@ -37,6 +37,8 @@ def test_odd_places_are_refused_in_one_line(tmp_path: Path, monkeypatch) -> None
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 600 or len(place) > 400
     assert contents(tmp_path) == before
+    with pytest.raises(OutputError, match="/ is the root"):
+        unfinished_path(Path("/"))
 
 
 def test_names_that_only_look_odd_are_fine(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from folders import contents, dies, everything, fill, result
 from metriccd.errors import OutputError
-from metriccd.output import RECORD, output_folder, restored, unfinished_folder
+from metriccd.output import RECORD, discard, output_folder, restored, unfinished_folder
 from metriccd.output.marker import Marker
 from metriccd.output.place import unfinished_path
 
@@ -161,6 +161,88 @@ def test_what_is_not_ours_beside_out_is_neither_followed_nor_removed(
         run()
     assert "\n" not in str(caught.value)
     assert contents(tmp_path) == before
+
+
+def file_beside_tiles(work: Path, _elsewhere: Path) -> None:
+    (work / "distance/thesis.tex").write_text("mine")
+
+
+def linked_layer(work: Path, elsewhere: Path) -> None:
+    (work / "lean").symlink_to(elsewhere)
+
+
+def linked_note(work: Path, elsewhere: Path) -> None:
+    (work / "seen t1 zeros").symlink_to(elsewhere / "score.tif")
+
+
+def linked_draft(work: Path, elsewhere: Path) -> None:
+    (work / "drafts/score.tif").symlink_to(elsewhere / "score.tif")
+
+
+def file_beside_drafts(work: Path, _elsewhere: Path) -> None:
+    (work / "drafts/notes.tif").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    "put", [file_beside_tiles, linked_layer, linked_note, linked_draft, file_beside_drafts]
+)
+@pytest.mark.parametrize("key", ["key", "other"])
+def test_what_is_not_ours_is_found_before_kept_files_are_gone_on_with_or_removed(
+    tmp_path: Path, put: Callable[[Path, Path], None], key: str
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    fill(elsewhere, "mine")
+    work = of_ours(unfinished_path(out), "work")
+    for name in ("key", "fit.npz", "distance/0.f32", "drafts/change.tif"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text("key")
+    put(work, elsewhere)
+    before = contents(tmp_path)
+    with (
+        pytest.raises(OutputError, match=r"/work is not, it holds"),
+        unfinished_folder(out) as made,
+    ):
+        made.work(key)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("key", ["key", "other"])
+def test_what_a_kill_left_of_any_intermediate_file_goes(tmp_path: Path, key: str) -> None:
+    out = tmp_path / "out"
+    work = of_ours(unfinished_path(out), "work")
+    for name in (
+        *("key", "fit.npz", ".fit.npz-x1_y", "seen t1 zeros", "distance/0.f32"),
+        *("distance/.1.f32-ab_c", "drafts/score.tif", "drafts/.draft-a_1/change.tif"),
+        "drafts/.draft-b2/.cog-c3/tiled.tif",
+    ):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text("key")
+    with unfinished_folder(out) as made:
+        assert (made.work(key) / "fit.npz").exists() == (key == "key")
+        fill(made.folder)
+    assert everything(tmp_path) == OUT | {"out"}
+
+
+def test_a_kill_while_kept_files_are_removed_leaves_none_to_go_on_with(tmp_path: Path) -> None:
+    out, names = tmp_path / "out", {"fit.npz", "distance/0.f32", "kind/0.f32", "overview-6/0.f32"}
+    for at in range(200):
+        with unfinished_folder(out) as made:
+            work = made.work("key")
+            for name in names:
+                (work / name).parent.mkdir(exist_ok=True)
+                (work / name).write_text("tile")
+            made.pause()
+        killed = dies(lambda: discard(out), at)
+        with unfinished_folder(out) as made:
+            left = everything(made.work("key")) & names
+            assert left in (set(), names), at
+            made.pause()
+        discard(out)
+        assert not everything(tmp_path), at
+        if not killed:
+            break
+    assert 10 < at < 199
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of others")

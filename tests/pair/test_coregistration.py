@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates, shift
 
 from metriccd.pair.coregistration import coregistered, read_windows, shift_of
 from metriccd.pair.pair import read_pair
+from metriccd.pair.shift import peak
 from raster_files import write
 
 # Pairs of each kind, by season, sensor and pixel size.
@@ -115,6 +116,11 @@ def test_a_pair_that_shares_nothing_is_left_and_said_to_be(mode: str) -> None:
     assert pair.registration.mode == "none"
     assert "no shift was found" in pair.notes[0]
     np.testing.assert_array_equal(pair.load().t2, noise[1].astype(np.float32))
+
+
+@pytest.mark.filterwarnings("error")
+def test_ground_without_contrast_has_no_shift_and_nothing_warns() -> None:
+    assert peak(np.zeros((64, 64), np.complex64)) == (0, 0, 0)
 
 
 def test_a_pair_in_place_is_left() -> None:

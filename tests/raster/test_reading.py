@@ -93,6 +93,15 @@ def test_values_too_large_for_float32_keep_their_differences(tmp_path: Path) -> 
     assert "too large for float32" in pair.warnings[0]
 
 
+def test_values_beyond_float32_are_missing_and_nothing_else_is_said(tmp_path: Path) -> None:
+    values = np.arange(2000.0).reshape(1, 40, 50)
+    values[0, :9] = 1e300
+    paths = [write(tmp_path / "a.tif", values), write(tmp_path / "b.tif", values[..., ::-1])]
+    valid = read_pair(*paths).load().valid
+    assert valid[9:].all()
+    assert not valid[:9].any()
+
+
 def test_pages_are_bands_and_that_is_said(tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "a.tif", image(0, bands=6))

@@ -15,7 +15,7 @@ for _name in ("distributed", "pyarrow"):
         )
 
 # ruff: noqa: E402
-from metriccd.batch.cluster import Cluster
+from metriccd.batch.cluster import Cluster, awaited
 from metriccd.batch.manifest import Grammar, Manifest, read_manifest
 from metriccd.batch.plan import Plan, plan_batch
 from metriccd.batch.run import Patience, run_batch
@@ -31,6 +31,7 @@ __all__ = [
     "Patience",
     "Plan",
     "Standing",
+    "awaited",
     "plan_batch",
     "read_manifest",
     "run_batch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -13,11 +14,22 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dask
 import torch
-from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin
+from distributed import (
+    CancelledError,
+    Client,
+    Future,
+    KilledWorker,
+    Nanny,
+    Scheduler,
+    Security,
+    SpecCluster,
+    WorkerPlugin,
+)
+from distributed.comm.core import connect
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import LoopRunner
 from tornado.ioloop import IOLoop
@@ -26,12 +38,15 @@ from metriccd.batch.content import software
 from metriccd.batch.work import warm
 from metriccd.errors import ClusterError
 
+T = TypeVar("T")
 # Seconds in which a scheduler must answer, and its first worker be there.
 ANSWERS, COMES = 10.0, 60.0
 # Seconds in which all workers must say what they run: on a busy machine imports take minutes.
 SAY = 300.0
 # Seconds without a scheduler that was there after which it is lost.
 LOST = 30.0
+# Seconds in which it says how many workers it has, however busy it is.
+STILL = 120.0
 # Rounds that a thread of OpenMP waits for another: few, as every core has other work.
 SPINS = "1000"
 # The address of this machine alone: no port is open to others.
@@ -100,6 +115,43 @@ class Warm(WorkerPlugin):
         warm()
 
 
+def awaited(future: Future[T]) -> T:
+    """What a worker returns.
+
+    Raises:
+        ClusterError: It died before. Whatever else its work raises is raised here.
+    """
+    try:
+        found: T = future.result()
+    except (KilledWorker, CancelledError):
+        raise ClusterError(
+            "a worker must live until it is done: one was ended by the system, perhaps for want "
+            "of memory; what is finished is kept, and the same command goes on; fewer --workers "
+            "leave more memory for each"
+        ) from None
+    return found
+
+
+def count_workers(client: Client) -> int:
+    """Workers that a scheduler has.
+
+    Raises:
+        ClusterError: It stands still: calls to it are taken, and wait.
+        OSError: It is gone.
+    """
+
+    def ask() -> Any:
+        return client.nthreads(asynchronous=True)
+
+    try:
+        return len(client.sync(ask, callback_timeout=STILL))
+    except TimeoutError:
+        raise ClusterError(
+            f"the scheduler must answer: it did not for {STILL:.0f} s; what is finished is kept, "
+            "and the same command goes on when it does"
+        ) from None
+
+
 def cores() -> int:
     """Cores that this process may use."""
     # Not all systems tell which; all of them then.
@@ -148,23 +200,46 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
         stack.enter_context(_inherited(_environment(threads)))
         loop = stack.enter_context(_deaf_loop())
         try:
-            cluster = SpecCluster(
-                specs,
-                scheduler=scheduler,
-                security=security,
-                silence_logs=logging.CRITICAL,
-                loop=loop,
-                # Half started, it cannot be.
-                shutdown_on_close=False,
-            )
-            stack.enter_context(cluster)
-            yield stack.enter_context(Client(cluster, set_as_default=False))
+            with _starting():
+                cluster = SpecCluster(
+                    specs,
+                    scheduler=scheduler,
+                    security=security,
+                    silence_logs=logging.CRITICAL,
+                    loop=loop,
+                    # Half started, it cannot be.
+                    shutdown_on_close=False,
+                )
+                stack.enter_context(cluster)
+                client = stack.enter_context(Client(cluster, set_as_default=False))
+            yield client
         except KeyboardInterrupt:
             # Closing would wait for what workers do, and asyncio tell of each that it is gone.
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             for each in set(multiprocessing.active_children()) - before:
                 each.kill()
             raise
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Tells in one line why workers of this machine do not start.
+
+    Raises:
+        ClusterError: They do not.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Dask says that a nanny failed, and why in what that was raised from.
+        causes = [error]
+        while isinstance(cause := causes[-1].__cause__, Exception):
+            causes.append(cause)
+        reasons = dict.fromkeys(str(each).rstrip(".") or type(each).__name__ for each in causes)
+        raise ClusterError(
+            f"workers must start on this machine: {': '.join(reasons)[:300]}; ask for fewer "
+            "--workers, or raise the limits (ulimit -n, ulimit -u, ulimit -v)"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -239,13 +314,15 @@ def _inherited(surroundings: Mapping[str, str]) -> Iterator[None]:
 def _existing(address: str) -> Iterator[Client]:
     """The workers of a scheduler that others started."""
     try:
+        _greet(address)
         # A client looks for a scheduler that went away as long as for one that never was there.
         Client(address, timeout=ANSWERS, set_as_default=False).close()
         client = Client(address, timeout=LOST, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except Exception as error:
+        # Dask raises whatever there is at addresses of kinds that are not set up, as tls:// is.
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ClusterError(
-            f"--scheduler must answer within {ANSWERS:.0f} s: {address}: {reason}; check the "
+            f"--scheduler must answer within {ANSWERS:.0f} s: {address[:200]}: {reason}; check the "
             "address, that it runs, and that its version of distributed is near to this one's"
         ) from None
     with client:
@@ -257,6 +334,22 @@ def _existing(address: str) -> Iterator[Client]:
                 "start some: dask worker ADDRESS --nthreads 1"
             ) from None
         yield client
+
+
+def _greet(address: str) -> None:
+    """Gives an address up that takes calls and does not answer: clients wait for ever.
+
+    Raises:
+        TimeoutError: It is one.
+    """
+
+    async def greeted() -> None:
+        told = Security().get_connection_args("client")
+        calls = connect(address, timeout=ANSWERS, **told)
+        comm = await asyncio.wait_for(calls, 2 * ANSWERS)
+        comm.abort()
+
+    LoopRunner().run_sync(greeted)
 
 
 def _require_alike(client: Client, address: str, out: Path) -> None:

@@ -37,6 +37,13 @@ class Place:
             OutputError: It holds something else, cannot be written, or another batch writes it.
         """
         out = out.absolute()
+        try:
+            str(out).encode()
+        except UnicodeEncodeError:
+            # Found only by who writes the summary, when all pairs are done.
+            raise OutputError(
+                f"OUT must have a name in UTF-8: got {str(out)!r}; choose another folder"
+            ) from None
         known = _is_ours(out / MARKER)
         if not known and out.exists() and not _is_new(out):
             raise OutputError(

@@ -14,7 +14,7 @@ from typing import Any
 
 from distributed import CancelledError, Client, Future, KilledWorker
 
-from metriccd.batch.cluster import LOST, Cluster
+from metriccd.batch.cluster import LOST, Cluster, count_workers
 from metriccd.batch.content import key_of, still_done
 from metriccd.batch.journal import Journal
 from metriccd.batch.manifest import Manifest, Row
@@ -224,10 +224,10 @@ class _Batch:
         return len(self.pending) < 2 * max(self.standing.workers, 1) + 2
 
     def count(self, client: Client) -> int:
-        """Workers that are there now; as many as before where nobody answers."""
+        """Workers that are there now; as many as before where the scheduler is gone."""
         try:
-            return len(client.nthreads())
-        except (OSError, TimeoutError, ValueError):
+            return count_workers(client)
+        except (OSError, ValueError):
             return self.standing.workers
 
     def submit(self, client: Client, task: Task | Part) -> None:

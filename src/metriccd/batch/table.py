@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +62,7 @@ def _cells(path: Path) -> Rows:
         rows = csv.reader(stream, delimiter=_delimiter(first), strict=True)
         try:
             header = [name.strip() for name in next(rows, [])]
-            repeated = {name for name in header if name and header.count(name) > 1}
+            repeated = {name for name, count in Counter(header).items() if name and count > 1}
             if repeated:
                 wrong(path, 1, f"two columns are called {min(repeated)!r}", "rename one")
             for cells in rows:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, TypeVar
@@ -222,7 +222,8 @@ def _opened(task: Task) -> ImagePair:
     """The pair of a task, after all that can be refused before pixels are read."""
     request, products = requested(task.folder, task.t1, task.t2, **task.arguments)
     choose_preset(request.preset, request.method, request.threshold, request.direction)
-    pair = request.opened()
+    # Clouds are found in pixels, which the detection does for itself.
+    pair = replace(request, clouds=None).opened()
     products.check(pair.grid)
     return pair
 

@@ -125,7 +125,9 @@ def say_restored(out: Path, *, quiet: bool) -> None:
 def wrong_usage(error: Any) -> Fault:
     """How a usage error ends a command: in one line, without the whole usage."""
     hint = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
-    return Fault(f"error: {one_line(error.format_message())}{hint}", EXIT_USAGE)
+    # Typer shows the help where nothing was typed, and has nothing more to say.
+    told = one_line(error.format_message()) or "a command must be named"
+    return Fault(f"error: {told}{hint}", EXIT_USAGE)
 
 
 def _log_fault(path: Path, found: Fault, error: BaseException) -> None:

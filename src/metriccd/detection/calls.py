@@ -225,8 +225,9 @@ def detect_into(
         detection = Detection.of(request)
         partial.require_apart(detection.pair.files)
         products.check(detection.pair.grid)
-        work = partial.work(detection.key())
-        result = detection.run(Files(work, guard=detection.inputs.require_unchanged))
+        key = detection.key()
+        work = partial.work(key)
+        result = detection.run(Files(work, guard=detection.inputs.require_unchanged, key=key))
         name = target.resolve().name
         summary = result.write(partial.folder, name=name, products=products, work=work)
         detection.inputs.require_unchanged()

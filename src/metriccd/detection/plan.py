@@ -30,6 +30,7 @@ class Plan:
         request: What is asked for.
         inputs: What the images held when the run began.
         work: Folder in which the run keeps what it finds.
+        key: What tells the run from others.
         software: What must be the same in all processes for the tiles to be of one result.
         name: Of what is to be done: the pass "measure", "evidence" or "kinds", or "drafts".
         remaining: Numbers of the tiles or rasters that are to be done.
@@ -38,6 +39,7 @@ class Plan:
     request: Request
     inputs: Inputs
     work: Path
+    key: str
     software: tuple[Any, ...]
     name: str
     remaining: tuple[int, ...]
@@ -87,12 +89,13 @@ def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
         if not detection.inputs.known:
             return None
         work = partial.work(key)
-        for each in _shares(detection, work):
+        for each in _shares(detection, work, key):
             if remaining := each.remaining:
                 return Plan(
                     request=replace(request, progress=None),
                     inputs=detection.inputs,
                     work=work,
+                    key=key,
                     software=software(detection.options.device),
                     name=each.name,
                     remaining=tuple(remaining),
@@ -100,9 +103,9 @@ def prepare(out: str | Path, t1: Image, t2: Image, **asked: Any) -> Plan | None:
         return None
 
 
-def _shares(detection: Detection, work: Path) -> Generator[Pass | Drafts]:
+def _shares(detection: Detection, work: Path, key: str) -> Generator[Pass | Drafts]:
     """All that can be shared out, each when what is before it is done."""
-    workspace = Files(work, guard=detection.inputs.require_unchanged)
+    workspace = Files(work, guard=detection.inputs.require_unchanged, key=key)
     result = yield from detection.passes(workspace)
     yield result.drafts(work)
 
@@ -141,6 +144,6 @@ def _opened(plan: Plan) -> tuple[Detection, Pass | Drafts]:
                 "all processes of one detection must compute alike: this one has another version, "
                 "processor or number of threads than the one that began it; set OMP_NUM_THREADS"
             )
-        shares = _shares(detection, plan.work)
+        shares = _shares(detection, plan.work, plan.key)
         _OPEN[key] = detection, next(each for each in shares if each.name == plan.name)
     return _OPEN[key]

@@ -14,7 +14,7 @@ from metriccd.output.inputs import require_apart, require_files_apart
 from metriccd.output.marker import MARKER, Marker
 from metriccd.output.names import RESULT
 from metriccd.output.place import require_own, resolved, unfinished_path, unwritable
-from metriccd.output.workshop import OLD, Workshop, is_workshop, workshop
+from metriccd.output.workshop import KEY, OLD, Workshop, is_workshop, workshop
 from metriccd.scene import left_in
 
 # Foreign files that a line names, and seconds that an addition waits for another process.
@@ -70,10 +70,15 @@ class Unfinished:
         return self.shop.result
 
     def work(self, key: str) -> Path:
-        """A folder for intermediate files; emptied where it was made for another key."""
+        """A folder for intermediate files; emptied where it was made for another key.
+
+        Raises:
+            OutputError: There is something in it that no run of ours writes.
+        """
         work = self.shop.work
-        file = work / "key"
-        if not file.is_file() or file.read_text(encoding="ascii") != key:
+        file = work / KEY
+        self.shop.require_work()
+        if not file.is_file() or file.read_bytes() != key.encode():
             self.shop.clear_work()
             work.mkdir()
             file.write_text(key, encoding="ascii")

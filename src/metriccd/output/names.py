@@ -38,9 +38,11 @@ PAIRS = "pairs"
 _PAIR = re.compile(rf"{PAIRS}(?:/[^/]+(?:/(?P<file>[^/]+))?)?")
 _LIST = re.compile(r"\.metriccd(?:-new)?")
 _TILED = re.compile(r"\.cog-\w+(?:/tiled\.tif[\w.-]*)?")
-# Intermediate files: layers, one folder each and one file a tile; the fit; what was come upon.
+# Intermediate files: layers, one folder each and one file a tile; the fit; what was come upon;
+# rasters that are written ahead of the rest, and what a kill left of one.
 _WORK = re.compile(
     r"key|seen t[12] \w+|[\w-]+(?:/(?:\d+\.f32|\.\d+\.f32-\w+))?|\.?[\w-]+\.npz(?:-\w+)?"
+    r"|drafts/(?:\.draft-\w+(?:/(?P<cut>.+))?|(?P<whole>.+))"
 )
 
 
@@ -55,4 +57,6 @@ def is_in_the_making(name: str) -> bool:
 
 def is_intermediate(name: str) -> bool:
     """Whether a run gives this name to what is kept for the next one."""
-    return bool(_WORK.fullmatch(name))
+    found = _WORK.fullmatch(name)
+    drafts = [] if found is None else [each for each in found.groups() if each]
+    return found is not None and all(map(is_in_the_making, drafts))

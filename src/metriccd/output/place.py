@@ -62,9 +62,17 @@ def unfinished_path(out: Path) -> Path:
 
 
 def hidden_path(out: Path, what: str) -> Path:
-    """Where what is kept of OUT lies, beside it."""
+    """Where what is kept of OUT lies, beside it.
+
+    Raises:
+        OutputError: Nothing is beside it.
+    """
     place = Path(os.path.realpath(out))
     name = place.name
+    if not name:
+        raise OutputError(
+            f"OUT must be a folder that can be replaced: {out} is the root; choose a folder in it"
+        )
     if len(os.fsencode(name)) > LONGEST:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
     return place.with_name(f".{name}-{what}")

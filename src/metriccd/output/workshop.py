@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from metriccd.output.place import require_own, unfinished_path
 
 # Folders of a workshop: a result in the making, intermediate files, and what OUT held before.
 RESULT, WORK, OLD = "result", "work", "old"
+# The file among intermediate ones that says for which run they are.
+KEY = "key"
 # What the marker of a workshop says; blanks fill it to a length, so that it is replaced at once.
 KIND, LENGTH = "unfinished", 256
 # Seconds between looks at a lock that another process has.
@@ -150,7 +152,18 @@ class Workshop:
             OutputError: There is something among them that no run of ours writes.
         """
         if self.work.is_dir():
-            _clear(self.work, is_intermediate)
+            _clear(self.work, is_intermediate, first=[KEY])
+
+    def require_work(self) -> None:
+        """Refuses intermediate files that are gone on with, among which is what is not ours.
+
+        A link would be followed, and what is foreign be found when the result is in its place.
+
+        Raises:
+            OutputError: There is something among them that no run of ours writes.
+        """
+        if self.work.is_dir():
+            _parts(self.work, is_intermediate)
 
 
 @contextmanager
@@ -276,24 +289,38 @@ def _not_ours(path: Path, why: str) -> OutputError:
     )
 
 
-def _clear(folder: Path, known: Callable[[str], bool]) -> None:
+def _clear(folder: Path, known: Callable[[str], bool], first: Sequence[str] = ()) -> None:
     """Removes a folder of files that a run of ours names so; links are not followed.
+
+    Nobody goes on with what a kill leaves of them where the `first` ones are gone.
 
     Raises:
         OutputError: There is something else in it.
     """
-    folders = [folder]
+    for path in (*(folder / name for name in first), *reversed(_parts(folder, known))):
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _parts(folder: Path, known: Callable[[str], bool]) -> list[Path]:
+    """All that is in a folder of files that a run of ours names so, folders before their files.
+
+    Raises:
+        OutputError: There is something else in it.
+    """
+    found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         ours = name in {MARKER, f"{MARKER}-new"} or known(name)
-        if not ours or path.is_symlink() or not (path.is_file() or path.is_dir()):
+        # Another process that goes on with it may just have given a file its last name.
+        there = os.path.lexists(path)
+        if there and (not ours or path.is_symlink() or not (path.is_file() or path.is_dir())):
             raise _not_ours(folder, f"it holds {name}")
-        if path.is_dir():
-            folders.append(path)
-        else:
-            path.unlink()
-    for each in reversed(folders):
-        each.rmdir()
+        found.append(path)
+    return found
 
 
 def _is_here(folder: Path) -> bool:

@@ -161,6 +161,9 @@ def _whitened(
 
 def peak(spectrum: Spectrum) -> tuple[float, float, float]:
     """Rows, columns and sharpness of the highest peak of a spectrum's correlation."""
+    if not spectrum.any():
+        # Images without contrast have no peak, of which scikit-image would warn.
+        return 0.0, 0.0, 0.0
     surface = ifft2(spectrum).real
     place, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         spectrum,

@@ -91,7 +91,8 @@ def bands_of(path: str, item: str | None = None) -> File:
         maybe_vrt = admit_named(name, item, folder)
     try:
         with opened(path, maybe_vrt=maybe_vrt) as dataset:
-            if dataset.driver != "VRT":
+            # GDAL asks a server for three dozen names to tell what else is there.
+            if dataset.driver != "VRT" and not is_remote(name):
                 admit_parts(name, [*dataset.files, *_overviews(dataset)])
             if dataset.count == 0:
                 raise container(path, dataset.subdatasets)

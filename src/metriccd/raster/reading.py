@@ -252,7 +252,9 @@ def _read(
         # False for NaN too.
         valid &= (np.abs(raw) < IMPOSSIBLE).all(axis=0)
     if categorical or all(band.scale == 1 and band.offset == 0 for band in bands):
-        data = raw.astype(np.float32, copy=False)
+        # What float32 cannot hold is no more valid than infinity.
+        with np.errstate(over="ignore"):
+            data = raw.astype(np.float32, copy=False)
     else:
         data = _measured(raw, bands)
         # A scale of 1e308 is one that a header has, but no sensor.

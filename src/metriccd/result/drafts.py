@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,9 @@ class Drafts:
                 with cog_writer(Path(made) / name, self.grid, file.layer) as write:
                     for window in self.grid.windows(BLOCK):
                         write(window, file.pixels(self.part(window)))
+                with (Path(made) / name).open("rb") as stream:
+                    # A name that a loss of power left without its content would be taken for it.
+                    os.fsync(stream.fileno())
                 (Path(made) / name).replace(self.folder / name)
         except UNWRITABLE as error:
             raise unwritable(error) from error

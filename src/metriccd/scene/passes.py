@@ -31,7 +31,7 @@ class Pass:
         source: The pair.
         tiles: All of them, row by row.
         measure: A tile and its pixels, with context → values for each layer.
-        layers: Where they go; the last one tells which tiles are done.
+        layers: Where they go; a tile is done that all of them hold.
         workspace: That the layers are of.
     """
 
@@ -45,7 +45,12 @@ class Pass:
     @property
     def remaining(self) -> list[int]:
         """Numbers of the tiles that are to be done."""
-        return [number for number in range(len(self.tiles)) if not self.layers[-1].holds(number)]
+        # After a loss of power one may lack what the others have.
+        return [
+            number
+            for number in range(len(self.tiles))
+            if not all(layer.holds(number) for layer in self.layers)
+        ]
 
     def run(self, stages: Stages, numbers: Collection[int] | None = None) -> None:
         """Does what remains.

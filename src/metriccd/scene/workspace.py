@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from torch import nn
@@ -80,10 +80,12 @@ class Files:
     Attributes:
         folder: An existing folder; what an interrupted run left in it is used.
         guard: Called before anything is kept; raises where what was read is no longer what it was.
+        key: What tells the run from others, whose values are made anew.
     """
 
     folder: Path
     guard: Callable[[], None] = lambda: None
+    key: str = ""
 
     @property
     def seen(self) -> frozenset[str]:
@@ -101,14 +103,14 @@ class Files:
 
         What was made is read back, so that a run that goes on has the very same.
         """
-        path = self._value(name)
+        own = [self.key, name]
         try:
-            found: Made = restored(path, network)
+            found: Made = self._kept(name, own, network)
         except ValueError:
             made = make()
             self.guard()
-            store(made, path)
-            found = restored(path, network)
+            store([own, made], self._value(name))
+            found = self._kept(name, own, network)
         return found
 
     def layer(self, name: str, shape: tuple[int, int], side: int) -> FileLayer:
@@ -122,6 +124,13 @@ class Files:
         self.guard()
         for what in seen:
             (self.folder / f"{SEEN}{what}").touch()
+
+    def _kept(self, name: str, own: list[str], network: Callable[[], nn.Module] | None) -> Any:
+        """What is kept under a name; raises ValueError where it is not this run's."""
+        told = restored(self._value(name), network)
+        if not isinstance(told, list) or told[:1] != [own]:
+            raise ValueError(f"a kept value must be of the run that goes on: {name} is not")
+        return told[1]
 
     def _value(self, name: str) -> Path:
         return self.folder / f"{name}.npz"

@@ -117,7 +117,7 @@ def _sent(
 ) -> list[Callable[[], str]]:
     """The same works, done by processes of this machine from now on."""
     # Dask is installed with the extra `batch`.
-    from metriccd.batch import Cluster  # noqa: PLC0415
+    from metriccd.batch import Cluster, awaited  # noqa: PLC0415
 
     client = stack.enter_context(Cluster(workers=workers).opened(folder))
-    return [client.submit(work, pure=False).result for work in works]
+    return [partial(awaited, client.submit(work, pure=False)) for work in works]
