@@ -23,7 +23,13 @@ PAGES = sorted(DOCS.rglob("*.md"))
 # Pages of the repository that tell to type something, too.
 BESIDE = [
     REPOSITORY / name
-    for name in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "qgis/README.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CODE_OF_CONDUCT.md",
+        "SECURITY.md",
+        "qgis/README.md",
+    )
 ]
 # Decisions are records: what they name may be gone since.
 LIVING = [page for page in (*PAGES, *BESIDE) if page.parent.name != "decisions"]
