@@ -13,7 +13,8 @@ export function firstLook(scene, base) {
   const side = scale * TILE * 2 ** (scene.finest - z);
   const corner = 2 ** (z - 2);
   const [left, top] = [(width - scale * scene.cols) / 2, (height - scale * scene.rows) / 2];
-  const seen = [];
+  const planes = [];
+  const tiles = [];
   for (const date of ["t2", "t1"]) {
     const plane = document.createElement("div");
     plane.className = date;
@@ -24,17 +25,19 @@ export function firstLook(scene, base) {
         const ends = [left + x * side, top + y * side, left + (x + 1) * side, top + (y + 1) * side].map(Math.round);
         Object.assign(tile.style, { left: `${ends[0]}px`, top: `${ends[1]}px`, width: `${ends[2] - ends[0]}px`, height: `${ends[3] - ends[1]}px` });
         tile.src = datesOf(base, scene, date).replace("{z}/{x}/{y}", `${z}/${corner + x}/${corner + y}`);
-        seen.push(tile.decode().catch(() => {}));
+        tiles.push(tile.decode().catch(() => {}));
         plane.append(tile);
       }
     }
-    stage.append(plane);
+    planes.push(plane);
   }
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   return {
     divide: (at) => stage.style.setProperty("--at", `${100 * (1 - at)}%`),
     seen: async () => {
-      await Promise.all(seen);
+      await Promise.all(tiles);
+      // All at once: without a graphics card each frame takes a while.
+      stage.append(...planes);
       await frame();
       await frame();
     },
