@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
 RECIPE = yaml.safe_load((REPOSITORY / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
 # What conda-forge calls otherwise than PyPI.
 CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
@@ -38,6 +39,9 @@ def test_the_recipe_asks_for_what_the_package_does() -> None:
     parsed = [Requirement(line) for line in PROJECT["dependencies"]]
     package = {asked(CONDA.get(each.name, each.name), str(each.specifier)) for each in parsed}
     assert recipe == package | {asked("python", PROJECT["requires-python"])}
+    tools = {asked(*line.partition(" ")[::2]) for line in RECIPE["requirements"]["host"]}
+    for line in BUILD["requires"]:
+        assert asked(Requirement(line).name, str(Requirement(line).specifier)) in tools
     (command,) = RECIPE["build"]["python"]["entry_points"]
     name, _, where = command.partition(" = ")
     assert PROJECT["scripts"] == {name: where}
