@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="+", metavar="OUT")
     told = parser.parse_args()
     sheet = rows(told.results) if len(told.results) > 1 else titled(told.results[0])
-    for quality in range(86, 40, -4):
+    for quality in range(86, 20, -4):
         packed = BytesIO()
         sheet.save(packed, "jpeg", quality=quality, optimize=True)
         if packed.tell() < MOST:
