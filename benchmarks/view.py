@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def first_paint(address: str) -> int:
-    """Milliseconds from the request of the page until both dates are seen, and the reader can act.
+    """Milliseconds from the request of the page until both dates are seen, and can be parted.
 
     The browser is started anew: nothing is kept from the time before.
     """

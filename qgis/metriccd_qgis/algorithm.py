@@ -1,11 +1,11 @@
-"""What both algorithms do: call the command, tell how far it is, and load what it wrote."""
+"""What all algorithms do: call the command, tell how far it is, and load what it wrote."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from processing.core.ProcessingConfig import ProcessingConfig
 from qgis.core import (
@@ -27,9 +27,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QThread
 from qgis.PyQt.QtGui import QIcon
 
-from . import progress
 from .choices import KINDS
 from .command import CommandError, Value, find, run, words_of
+from .progress import Run
 from .results import held, load, refresh
 
 # The setting that tells where the command is.
@@ -48,9 +48,16 @@ class Algorithm(QgsProcessingAlgorithm):
     Attributes:
         title: In the toolbox.
         about: Beside the parameters: paragraphs, and HTML within them.
+        files: Outputs that are files of OUT.
     """
 
     title = about = ""
+    files: ClassVar[Mapping[str, str]] = {
+        "POLYGONS": "change.gpkg",
+        "CHANGE": "change.tif",
+        "SCORE": "score.tif",
+        "REPORT": "report.html",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,6 +156,10 @@ class Algorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterBoolean("LOAD", "Load the result", defaultValue=True),
             "Into the project, with styles, as a group. Layers of it that are there are refreshed.",
         )
+        self.add_outputs()
+
+    def add_outputs(self) -> None:
+        """Says what comes out, beside the folder."""
         for output in (
             QgsProcessingOutputVectorLayer("POLYGONS", "Change objects"),
             QgsProcessingOutputRasterLayer("CHANGE", "Change map"),
@@ -254,21 +265,23 @@ class Algorithm(QgsProcessingAlgorithm):
         out = self._out
         if context.project() is not None and self.parameterAsBool(parameters, "LOAD", context):
             load(out, set(self._held.values()), context)
-        files = {
-            "POLYGONS": "change.gpkg",
-            "CHANGE": "change.tif",
-            "SCORE": "score.tif",
-            "REPORT": "report.html",
+        return {
+            "OUTPUT": str(out),
+            **{key: str(out / name) for key, name in self.files.items()},
+            **self.numbers(told),
         }
-        numbers = {
+
+    def numbers(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs that are numbers.
+
+        Args:
+            told: What the command says that it found.
+        """
+        return {
             "OBJECTS": told.get("objects"),
             "CHANGED_PERCENT": round(100 * told.get("changed_share", 0), 4),
             "THRESHOLD_FOUND": told.get("threshold"),
         }
-        return {
-            "OUTPUT": str(out),
-            **{key: str(out / name) for key, name in files.items()},
-        } | numbers
 
     def postProcessAlgorithm(
         self,
@@ -285,11 +298,11 @@ class _Told:
     """Tells QGIS what the command says."""
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
-        self._feedback, self._percent = feedback, 0.0
+        self._feedback, self._run, self._percent = feedback, Run(), 0.0
 
     def __call__(self, line: str) -> None:
         """Takes a line."""
-        step = progress.read(line)
+        step = self._run.read(line)
         if step is None:
             self._feedback.pushInfo(line)
             return

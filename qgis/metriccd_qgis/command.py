@@ -68,7 +68,10 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """What people want to know first."""
         told = self.told
-        if "objects" not in told:
+        if "sentence" in told:
+            # Of a series.
+            yield str(told["sentence"])
+        if "area_m2" not in told:
             return
         area = "" if told["area_m2"] is None else f" ({told['area_m2'] / 1e4:,.1f} ha)"
         yield (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qgis.core import (
     QgsProcessing,
@@ -30,8 +30,13 @@ from .layers import KNOWN, WRITTEN, mask_file, raster_file
 
 
 class Detect(Algorithm):
-    """Two raster layers → a folder with rasters, polygons and a report."""
+    """Two raster layers → a folder with rasters, polygons and a report.
 
+    Attributes:
+        inputs: Parameters that are images.
+    """
+
+    inputs: ClassVar[Sequence[str]] = ("BEFORE", "AFTER")
     title = "Detect change between two images"
     about = """
         Finds what changed between two images of one place, without labels: a change map, a score,
@@ -49,7 +54,8 @@ class Detect(Algorithm):
 
     def initAlgorithm(self, configuration: Any = None) -> None:  # noqa: ARG002
         """Says what is asked for."""
-        self._add_images()
+        self.add_images()
+        self._add_bands()
         self._add_method()
         self._add_parts()
         self.add_objects()
@@ -66,7 +72,8 @@ class Detect(Algorithm):
         )
         self.add_rest()
 
-    def _add_images(self) -> None:
+    def add_images(self) -> None:
+        """Asks for the images."""
         self.add(
             QgsProcessingParameterRasterLayer("BEFORE", "First image, before"),
             "A raster layer from a file. Its grid is that of the result.",
@@ -75,6 +82,8 @@ class Detect(Algorithm):
             QgsProcessingParameterRasterLayer("AFTER", "Second image, after"),
             "It may have another CRS, grid or pixel size.",
         )
+
+    def _add_bands(self) -> None:
         self.add(
             QgsProcessingParameterString("BANDS", "Bands to compare", optional=True),
             "Numbers, names or colors: 4,3,2 or B04,B03 or red,nir, or all. Empty: what suits the "
@@ -190,17 +199,16 @@ class Detect(Algorithm):
         self, parameters: Mapping[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Whether there are two images: a dialog begins with the same one twice."""
-        before, after = self._images(parameters, context)
+        before, after = self.images(parameters, context)
         if before is not None and after is not None and before.source() == after.source():
             return False, f"choose two images: both are {before.name()}"
         return super().checkParameterValues(parameters, context)
 
-    def _images(
+    def images(
         self, parameters: Mapping[str, Any], context: QgsProcessingContext
     ) -> list[QgsRasterLayer | None]:
-        return [
-            self.parameterAsRasterLayer(parameters, name, context) for name in ("BEFORE", "AFTER")
-        ]
+        """The layers to compare."""
+        return [self.parameterAsRasterLayer(parameters, name, context) for name in self.inputs]
 
     def processAlgorithm(
         self,
@@ -209,8 +217,8 @@ class Detect(Algorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Detects."""
-        layers = self._images(parameters, context)
-        for name, layer in zip(("BEFORE", "AFTER"), layers):
+        layers = self.images(parameters, context)
+        for name, layer in zip(self.inputs, layers):
             if layer is None:
                 raise QgsProcessingException(self.invalidRasterError(parameters, name))
         move = MOVES[self.parameterAsEnumString(parameters, "COREGISTER", context)]

@@ -31,11 +31,16 @@ SHARES = {
     "grouping changes": (72, 75),
     "telling kinds of change": (75, 87),
     "deciding again": (0, 87),
+    "following each pixel through time": (0, 87),
     "outlining change objects": (87, 91),
     "writing some of the rasters": (91, 97),
     "writing rasters": (91, 97),
     "writing the report": (97, 100),
 }
+# Percent of a series in which its pairs are compared, one as large as the other.
+PAIRS = 95
+PAIR = re.compile(r"pair (?P<number>\d+) of (?P<count>\d+): .+")
+FOLLOWING = "following each pixel through time"
 LINE = re.compile(r"(?P<stage>.+?)(?P<rest>: (?P<done>\d+) of (?P<total>\d+)|: done in [\d.]+ s)?")
 
 
@@ -63,3 +68,24 @@ def read(line: str) -> Step | None:
     if found["done"]:
         part = int(found["done"]) / max(int(found["total"]), 1)
     return Step(found["stage"], begin + (end - begin) * part, begins=not found["rest"])
+
+
+class Run:
+    """A run of the command, line by line."""
+
+    def __init__(self) -> None:
+        self._begin, self._share = 0.0, 1.0
+
+    def read(self, line: str) -> Step | None:
+        """As `read`, and within a series the same of all of it."""
+        pair = PAIR.fullmatch(line)
+        if pair is not None:
+            self._share = PAIRS / 100 / int(pair["count"])
+            self._begin = 100 * self._share * (int(pair["number"]) - 1)
+            return Step(line, self._begin, begins=True)
+        step = read(line)
+        if step is None:
+            return None
+        if step.stage == FOLLOWING and self._share < 1:
+            self._begin, self._share = PAIRS, 1 - PAIRS / 100
+        return step._replace(percent=self._begin + self._share * step.percent)

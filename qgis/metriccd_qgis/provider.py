@@ -11,6 +11,7 @@ from qgis.PyQt.QtGui import QIcon
 from .algorithm import COMMAND
 from .command import NAME
 from .detect import Detect
+from .series import Series
 from .threshold import Threshold
 
 ICON = Path(__file__).with_name("icon.svg")
@@ -56,5 +57,5 @@ class Provider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Makes the algorithms."""
-        for each in (Detect(), Threshold()):
+        for each in (Detect(), Series(), Threshold()):
             self.addAlgorithm(each)

@@ -48,6 +48,11 @@ LAYERS = (
     Layer("cluster.tif", "clusters of change"),
     Layer("direction.tif", "direction of change"),
     Layer("score.tif", "change score"),
+    # Of a series.
+    Layer("series.gpkg", "objects of a series", shown=True, table="series"),
+    Layer("persistence.tif", "what lasted", shown=True),
+    Layer("first_change.tif", "when it changed first"),
+    Layer("changes.tif", "how often it changed"),
 )
 
 

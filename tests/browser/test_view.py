@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metriccd.gis import SCORE_STOPS
+from metriccd.kinds import KINDS
 from viewed import copied, viewer
 
 pytest.importorskip("playwright")
@@ -183,6 +186,86 @@ def test_kinds_are_switched_in_list_and_map(view) -> None:
     until(view, "#count", lambda text: text == every)
 
 
+def test_both_dates_are_seen_and_parted_before_the_map_is_there(address: str, page) -> None:
+    page.route("**/map.mjs", lambda route: route.abort())
+    page.goto(address)
+    until(page, "#notice", lambda text: "map.mjs" in text)
+    page.wrong.clear()
+    page.focus("#divider")
+    page.keyboard.press("Home")
+    settle(page)
+    after = pixels(page, "#stage")
+    page.keyboard.press("End")
+    settle(page)
+    before = pixels(page, "#stage")
+    page.unroute("**/map.mjs")
+    shown(page, address)
+    page.uncheck("#outlines")
+    for key, first in (("End", before), ("Home", after)):
+        page.focus("#divider")
+        page.keyboard.press(key)
+        settle(page)
+        # Where the map draws them, but for half a pixel; labels lie at the edges.
+        inner = (slice(140, -90), slice(60, -60))
+        assert np.abs(pixels(page, "#stage")[inner] - first[inner]).mean() < 6
+
+
+def test_the_score_has_the_colors_of_the_report(view, out: Path) -> None:
+    view.uncheck("#outlines")
+    view.check("[name=overlay][value=score]", force=True)
+    view.fill("#opacity", "100")
+    settle(view)
+    covered = pixels(view)
+    # Where the score is highest nearly nothing is seen but its last color.
+    red, green, blue, _ = SCORE_STOPS[1.0]
+    assert (np.abs(covered - (red, green, blue)).max(axis=-1) < 25).sum() > 200
+    assert f"{json.loads((out / 'run.json').read_text())['display']['score']:.3g}" in str(
+        view.locator("#limit").text_content()
+    )
+
+
+def test_on_paper_the_map_stands_with_title_and_legend(view) -> None:
+    pdfium = pytest.importorskip("pypdfium2", reason="needs pypdfium2: pip install '.[dev]'")
+    view.check("[name=overlay][value=kind]", force=True)
+    view.fill("#opacity", "100")
+    settle(view)
+    kind = view.locator("#kinds label").first
+    name = kind.locator("span").last.inner_text()
+    (color,) = (each.color for word, each in KINDS.items() if word == name)
+
+    def of_kind(drawn: np.ndarray) -> int:
+        return int((np.abs(drawn - color).max(axis=-1) < 30).sum())
+
+    # What is printed is what is seen: the page draws classes a while after they came.
+    for _ in range(100):
+        if of_kind(pixels(view)) > 2000:
+            break
+        view.wait_for_timeout(100)
+    for landscape in (False, True):
+        document = pdfium.PdfDocument(view.pdf(format="A4", landscape=landscape))
+        assert len(document) == 1
+        first = document[0]
+        text = first.get_textpage().get_text_bounded()
+        for words in (
+            "300 × 560 pixels",
+            "2020-04-01",
+            "2020-09-01",
+            "outlined:",
+            "above 0.5",
+            name,
+        ):
+            assert words in text, words
+        for control in ("Look", "Order", "Copy", "Zoom", "Keys"):
+            assert control not in text, control
+        # The map takes most of the page, and holds what it shows on the screen.
+        drawn = np.asarray(first.render(scale=2).to_pil().convert("RGB")).astype(int)
+        assert of_kind(drawn) > 2000
+        rows, cols = np.nonzero(np.abs(drawn - 255).max(axis=-1) > 20)
+        assert np.ptp(rows) * np.ptp(cols) > 0.4 * drawn.shape[0] * drawn.shape[1]
+        assert magenta(drawn) > 2000
+        document.close()
+
+
 def test_the_score_lies_over_the_images_without_darkening_them(view) -> None:
     view.uncheck("#outlines")
     settle(view)
@@ -191,9 +274,13 @@ def test_the_score_lies_over_the_images_without_darkening_them(view) -> None:
     settle(view)
     covered = pixels(view)
     assert np.abs(covered - plain).mean() > 1
-    # Red and green only grow; blue gives way to yellow.
-    darker = (covered[..., :2] - plain[..., :2]).min(axis=-1) < -24
-    assert darker.mean() < 0.02
+    # Dark ground gets lighter; on light ground the lighter half of viridis takes little away.
+    light = (0.21, 0.72, 0.07) @ np.stack(
+        [np.moveaxis(each, -1, 0).reshape(3, -1) for each in (plain, covered)]
+    )
+    dark = light[0] < 100
+    assert (light[1] - light[0])[dark].min() > -24
+    assert np.percentile(light[1] - light[0], 5) > -48
 
 
 def test_answers_survive_a_kill_of_the_server(page, out: Path) -> None:

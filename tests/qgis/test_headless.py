@@ -200,6 +200,48 @@ def test_layers_that_are_in_no_file_serve_as_area_and_mask_but_not_as_image(
     assert "choose two images" in same["errors"][0]
 
 
+def test_a_series_is_compared_followed_and_loaded(
+    session: Steps, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    names = []
+    for date, source in zip(
+        ("2019-06-01", "2020-06-01", "2021-06-01"), (*pair, pair[1]), strict=True
+    ):
+        with rasterio.open(source) as file:
+            part = Window(80, 100, 96, 96)
+            pixels = file.read(window=part) + np.uint16(len(names))
+            profile = file.profile | {"width": 96, "height": 96, "driver": "GTiff"}
+            profile["transform"] = file.window_transform(part)
+        names.append(str(tmp_path / f"{date}.tif"))
+        with rasterio.open(names[-1], "w", **profile) as file:
+            file.write(pixels)
+    asked = {"OUTPUT": str(tmp_path / "followed"), "METHOD": "cva", "LOAD": True}
+    twice, done = session(
+        ("run", "metriccd:series", {"IMAGES": [names[0], names[0]], **asked}),
+        ("run", "metriccd:series", {"IMAGES": names[::-1], **asked}),
+    )
+    assert twice["errors"] == ["choose each image once: 2019-06-01 is there twice"]
+    assert done["well"], done["errors"]
+    assert [line for line in done["stages"] if line.startswith("pair ")] == [
+        "pair 1 of 3: 2019-06-01_2020-06-01",
+        "pair 2 of 3: 2020-06-01_2021-06-01",
+        "pair 3 of 3: 2019-06-01_2021-06-01",
+    ]
+    assert done["percents"] == sorted(done["percents"])
+    layers = done["tree"]["followed"]
+    assert [each["title"] for each in layers] == [
+        "objects of a series",
+        "what lasted",
+        "when it changed first",
+        "how often it changed",
+    ]
+    assert all(each["valid"] for each in layers)
+    assert [each["renderer"] for each in layers[1:3]] == ["paletted", "paletted"]
+    assert done["results"]["OBJECTS"] == layers[0]["features"]
+    assert Path(done["results"]["PERSISTENCE"]).is_file()
+    assert any(line.startswith("3 images: ") for line in done["info"])
+
+
 @pytest.mark.slow
 def test_the_zip_serves_qgis_process_and_says_what_it_misses(
     around_qgis: dict[str, str], command: Path, pair: tuple[str, str], tmp_path: Path

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from metriccd_qgis.progress import SHARES, Step, read
+from metriccd_qgis.progress import SHARES, Run, Step, read
 
 from metriccd.cli.progress import SENTENCES, _Lines
 
 # Stages of other commands than those that the plugin calls.
-OTHERS = {"series", "scene", "inputs", "runs"}
+OTHERS = {"scene", "inputs", "runs"}
 
 
 def test_every_stage_of_the_command_has_its_share() -> None:
@@ -44,3 +44,21 @@ def test_stages_in_their_order_never_lead_back() -> None:
     percents = [SHARES[SENTENCES[name]][0] for name in order]
     assert percents == sorted(percents)
     assert not any(re.search(r"\d", stage) for stage in SHARES)
+
+
+def test_pairs_of_a_series_share_the_bar_and_what_follows_ends_it() -> None:
+    lines = ["pair 1 of 2: a_b", "measuring change", "writing the report: done in 0.1 s"]
+    lines += ["pair 2 of 2: b_c", "measuring change", "writing the report: done in 0.1 s"]
+    lines += ["following each pixel through time", "writing the report: done in 0.1 s"]
+    run = Run()
+    percents = [step.percent for line in lines if (step := run.read(line)) is not None]
+    assert len(percents) == len(lines)
+    assert percents == sorted(percents)
+    assert percents[3] == 47.5
+    assert percents[6:] == [95, 100]
+
+
+def test_without_pairs_a_line_is_as_far_as_its_stage() -> None:
+    run = Run()
+    assert run.read("measuring change") == read("measuring change")
+    assert run.read("warning: x") is None

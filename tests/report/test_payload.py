@@ -19,7 +19,8 @@ from metriccd.report.payload import (
     payload,
     stretches,
 )
-from metriccd.report.pictures import CHANGE_RGB, limits, ring
+from metriccd.report.pictures import CHANGE_RGB, ring
+from metriccd.report.stretch import limits
 from report_scenes import Page, report, with_kinds
 
 

@@ -73,42 +73,6 @@ def test_colorblind_palette_stays_apart_for_color_blind_readers(kind: str) -> No
     assert least_difference("colorblind") > 10
 
 
-def test_two_dates_share_a_stretch_so_that_what_is_alike_looks_alike() -> None:
-    rng = np.random.default_rng(5)
-    before = 1000 + 300 * rng.random((3, 80, 80)).astype(np.float32)
-    after = before.copy()
-    after[:, :40, :40] = 2500
-    one, other, shared = pictures.stretched(before, after)
-    assert shared
-    np.testing.assert_array_equal(one[:, 40:], other[:, 40:])
-    assert one.min() == 0
-    assert other.max() == 1
-    low, high = pictures.limits(one)
-    # What each date would have on a stretch of its own is within the common one.
-    assert (low >= 0).all()
-    assert (high <= 1).all()
-
-
-def test_dates_in_different_units_are_stretched_each_for_itself() -> None:
-    rng = np.random.default_rng(5)
-    before = 255 * rng.random((3, 80, 80)).astype(np.float32)
-    after = 40 * before
-    one, other, shared = pictures.stretched(before, after)
-    assert not shared
-    np.testing.assert_allclose(one, other, atol=1e-5)
-    assert one.mean() > 0.3
-
-
-def test_dates_without_contrast_or_without_data_are_no_fault() -> None:
-    flat, none = np.full((3, 9, 9), 7.0, np.float32), np.full((3, 9, 9), np.nan, np.float32)
-    rng = np.random.default_rng(5).random((3, 9, 9)).astype(np.float32)
-    assert np.isfinite(pictures.stretched(flat, flat)[0]).all()
-    assert pictures.stretched(flat, 7 + rng)[2]
-    one, other, _ = pictures.stretched(none, none)
-    assert np.isnan(one).all()
-    assert np.isnan(other).all()
-
-
 def lightness(colors: np.ndarray) -> np.ndarray:
     return rgb2lab(np.clip(colors, 0, 1))[..., 0]
 

@@ -6,17 +6,17 @@ import json
 import os
 import shutil
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 import metriccd as mcd
 from metriccd.demo.synthetic import land_scene
 from metriccd.output import RECORD
 from metriccd.raster import Grid, Window, open_raster
-from metriccd.view.originals import Originals, Stretch, find_originals
+from metriccd.view.originals import Originals, find_originals
 from raster_files import write
 from viewed import moved
 
@@ -122,7 +122,7 @@ def test_a_small_copy_is_the_mean_of_what_is_valid(tmp_path: Path) -> None:
     image[:, :8, :8] = 0
     raster = open_raster(write(tmp_path / "a.tif", image, nodata=0))
     found = Originals(rasters=(raster, raster), grids=(raster.grid, raster.grid), step=4).copied(
-        Event()
+        lambda: True
     )
     blocks = np.where(image == 0, np.nan, image).reshape(3, 725, 4, 10, 4)
     with np.errstate(invalid="ignore"):
@@ -137,17 +137,20 @@ def test_a_small_copy_is_the_mean_of_what_is_valid(tmp_path: Path) -> None:
     assert np.allclose(pixels[:, 1:362], whole, atol=0.01)
 
 
-def test_a_stretch_is_between_percentiles_of_what_is_a_number() -> None:
-    image = np.arange(300, dtype=np.float32).reshape(3, 10, 10)
-    image[:, 0, 0] = np.nan
-    found = Stretch.of(image, image + 1000)
-    values = np.concatenate([image.reshape(3, -1)[:, 1:], 1000 + image.reshape(3, -1)[:, 1:]], 1)
-    assert np.allclose(found.low, np.percentile(values, 2, axis=1))
-    assert np.allclose(found.high, np.percentile(values, 98, axis=1))
-    nothing = Stretch.of(np.full((3, 2, 2), np.nan, np.float32))
-    assert np.isfinite(nothing.applied(np.zeros((3, 1, 1), np.float32))).all()
-    flat = Stretch.of(np.ones((3, 4, 4), np.float32))
-    assert np.isfinite(flat.applied(np.ones((3, 1, 1), np.float32))).all()
+def test_they_are_stretched_as_the_pictures_of_the_result(made) -> None:
+    folder, record, grid = made
+    found = find_originals(record, grid)
+    assert isinstance(found, Originals)
+    for number, (date, name) in enumerate((("t1", "before"), ("t2", "after"))):
+        with found.reader(date) as read:
+            pixels, _ = read(Window.whole(grid.shape), 1)
+        with rasterio.open(folder / "out" / f"{name}-view.tif") as source:
+            view = source.read()[:3]
+        shown = np.rint(255 * found.stretch.applied(pixels, number))
+        assert np.abs(shown - view).max() <= 1
+    # Records of old do not tell: then of the small copies.
+    del record["display"]
+    assert find_originals(record, grid).stretch.shared
 
 
 def test_a_link_counts_by_where_it_leads(made) -> None:

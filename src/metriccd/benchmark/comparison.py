@@ -197,7 +197,7 @@ def compare(
             told = options_of(entry.preset, pair, extractor, device=device, seed=seed)
         measured[entry.name] = judge.measure(entry, block, told, stages)
     rules = tuple(dict.fromkeys(thresholds))
-    t1_rgb, t2_rgb, _ = stretched(
+    t1_rgb, t2_rgb = stretched(
         *(
             np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan))
             for image in (block.t1, block.t2)

@@ -38,7 +38,7 @@ from metriccd.methods import (
 )
 from metriccd.pair import Block, ImagePair, Registration, colors_of, coregistered
 from metriccd.raster import Window
-from metriccd.report import stretched
+from metriccd.report import Stretch
 from metriccd.result import (
     Result,
     decision_record,
@@ -278,7 +278,7 @@ class Detection:
 
         said = {"score": scale.words, "certainty": verdict.certainty}
         cleaned, least = self.request.cleaning.clean(read, self.pair.grid, workspace=workspace)
-        t1_rgb, t2_rgb, shared = stretched(*overviews)
+        stretch = Stretch.of(*overviews)
         return Result(
             read=cleaned,
             threshold=threshold,
@@ -287,8 +287,8 @@ class Detection:
             kinds=kinds.read,
             clusters=None if kinds.clusters is None else kinds.read_members,
             lean=lean,
-            t1_rgb=t1_rgb,
-            t2_rgb=t2_rgb,
+            t1_rgb=stretch.applied(overviews[0], 0),
+            t2_rgb=stretch.applied(overviews[1], 1),
             history=history,
             record={
                 **self.inputs.record(self.pair),
@@ -298,7 +298,7 @@ class Detection:
                 "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},
                 "check": self.checked.as_dict() | self.pair.moved,
-                "display": {"stretch": "one" if shared else "each"},
+                "display": stretch.record(),
                 "warnings": [*self.checked.left(self.pair), *self.pair.warnings, *notes],
                 "versions": versions(),
             },

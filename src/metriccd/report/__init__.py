@@ -17,15 +17,16 @@ from metriccd.report.pictures import (
     NODATA_RGB,
     chip,
     color_limit,
+    color_table,
     encode,
     error_map,
     overlay,
     reduce,
     shrunk,
-    stretched,
     thumbnail,
     to_uint8,
 )
+from metriccd.report.stretch import Stretch, stretched
 
 __all__ = [
     "CHANGE_RGB",
@@ -37,8 +38,10 @@ __all__ = [
     "TOP_LEVEL",
     "Objects",
     "ReportData",
+    "Stretch",
     "chip",
     "color_limit",
+    "color_table",
     "draw_preview",
     "encode",
     "error_map",

@@ -17,6 +17,7 @@ from metriccd.report import pictures
 from metriccd.report.data import ReportData
 from metriccd.report.levels import Positions
 from metriccd.report.pictures import CHANGE_RGB, NODATA_RGB
+from metriccd.report.stretch import limits
 from metriccd.scene import LONG_SIDE
 
 # Characters of the whole page, before an evaluation adds its map: 4 MB with it.
@@ -142,7 +143,7 @@ def stretches(
             (1 / span, -low / span)
             for low, span in ((low, max(high - low, 1 / 255)) for low, high in ends.T.tolist())
         ]
-        for ends in (pictures.limits(t1), pictures.limits(t2))
+        for ends in (limits(t1), limits(t2))
     ]
 
 

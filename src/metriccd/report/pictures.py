@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from PIL import Image
 from scipy.ndimage import binary_erosion, maximum_filter
 from skimage.measure import block_reduce
@@ -20,10 +20,6 @@ from metriccd.scene import LONG_SIDE, factor_of
 
 # Of a score that hides what is below it.
 COLOR_MAP = "viridis"
-# Dates are stretched between these percentiles for display.
-DISPLAY_PERCENTILES = (2, 98)
-# Of a stretch for both dates, what each must keep.
-LEAST_SPAN = 0.15
 CHANGE_RGB = COLORS[CHANGE][:3]
 NODATA_RGB = (158, 158, 158)
 # A thumbnail is as large as the first of these that keeps it small enough.
@@ -112,56 +108,6 @@ def to_uint8(image: Float[np.ndarray, "3 row col"]) -> UInt8[np.ndarray, "3 row 
     rgb = np.rint(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     rgb[:, missing] = np.array(NODATA_RGB, np.uint8)[:, None]
     return rgb
-
-
-def stretched(
-    t1: Float[np.ndarray, "3 row col"], t2: Float[np.ndarray, "3 row col"]
-) -> tuple[Float32[np.ndarray, "3 row col"], Float32[np.ndarray, "3 row col"], bool]:
-    """Two dates in any unit for display in [0, 1], on one stretch, so that an eye may compare them.
-
-    Each band is stretched from the lower of both dates' lower percentiles to the higher of their
-    higher ones. Where one date would keep less than `LEAST_SPAN` of that in every band, as dates
-    in different units do, each is stretched for itself.
-
-    Args:
-        t1: First date, NaN where invalid.
-        t2: Second date.
-
-    Returns:
-        Both dates, NaN where they were, and whether they share a stretch.
-    """
-    low, high = np.moveaxis(np.stack([limits(t1), limits(t2)]), 1, 0)
-    floor, top = low.min(axis=0), high.max(axis=0)
-    share = (high - low) / np.where(top > floor, top - floor, 1)
-    # A date without any contrast has none on a stretch of its own either.
-    plain = (high <= low).all(axis=1)
-    shared = bool(((share >= LEAST_SPAN).any(axis=1) | plain).all())
-    if shared:
-        low, high = np.broadcast_to(floor, low.shape), np.broadcast_to(top, high.shape)
-    one, other = (_between(image, *ends) for image, *ends in zip((t1, t2), low, high, strict=True))
-    return one, other, shared
-
-
-def limits(image: Float[np.ndarray, "3 row col"]) -> Float64[np.ndarray, "end band=3"]:
-    """Lower and higher percentile of each band over the valid pixels; 0 and 1 without any."""
-    values = image[:, ~np.isnan(image).any(axis=0)]
-    if not values.size:
-        return np.array([[0.0] * 3, [1.0] * 3])
-    found: Float64[np.ndarray, "end band=3"]
-    found = np.percentile(values, DISPLAY_PERCENTILES, axis=1).astype(np.float64)
-    return found
-
-
-def _between(
-    image: Float[np.ndarray, "3 row col"],
-    low: Float64[np.ndarray, " band"],
-    high: Float64[np.ndarray, " band"],
-) -> Float32[np.ndarray, "3 row col"]:
-    """An image whose bands reach from 0 at `low` to 1 at `high`."""
-    span = np.where(high > low, high - low, 1)[:, None, None]
-    scaled: Float32[np.ndarray, "3 row col"]
-    scaled = np.clip((image - low[:, None, None]) / span, 0, 1).astype(np.float32)
-    return scaled
 
 
 def error_map(

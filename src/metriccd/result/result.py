@@ -21,6 +21,7 @@ from metriccd.report import (
     Objects,
     ReportData,
     chip,
+    color_limit,
     draw_preview,
     encode,
     render,
@@ -213,6 +214,10 @@ class Result:
         summary = self.summary(accounts.tally)
         record = dict(self.record) | {
             "products": products.record(),
+            "display": {
+                **self.record.get("display", {}),
+                "score": color_limit(accounts.tally.overview.array, self.threshold),
+            },
             "valid_pixels": summary["valid_pixels"],
             "changed_pixels": summary["changed_pixels"],
             "kinds": dict(kinds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +70,13 @@ class Objects:
 KIND_NAMES = {kind.value: name for name, kind in KINDS.items()}
 
 
-def read_objects(folder: Path, grid: Grid) -> Objects:
-    """The objects of a result, a part at a time: other threads have their turn in between.
+def read_objects(folder: Path, grid: Grid, turn: Callable[[], object] = lambda: None) -> Objects:
+    """The objects of a result, a part at a time.
 
     Args:
         folder: Of the result.
         grid: Its grid.
+        turn: Called before each part: others have their turn.
 
     Raises:
         DataError: Its `change.gpkg` cannot be read, or lacks a column.
@@ -90,6 +92,7 @@ def read_objects(folder: Path, grid: Grid) -> Objects:
     with readable(POLYGONS, str(path)):
         count = pyogrio.read_info(path, layer=LAYER)["features"]
         for first in range(0, max(count, 1), AT_ONCE):
+            turn()
             meta, _, wkb, columns = pyogrio.raw.read(
                 path, layer=LAYER, skip_features=first, max_features=AT_ONCE
             )

@@ -29,8 +29,10 @@ STATIC = {
     "page.css": "text/css",
     "page.mjs": "text/javascript",
     "common.mjs": "text/javascript",
+    "first.mjs": "text/javascript",
     "map.mjs": "text/javascript",
     "look.mjs": "text/javascript",
+    "print.mjs": "text/javascript",
     "review.mjs": "text/javascript",
     "list.mjs": "text/javascript",
     "icon.svg": "image/svg+xml",
@@ -129,6 +131,7 @@ class App:
     async def facts(self, request: Request) -> Response:
         """What the page must know of it."""
         desk = await self._desk(request)
+        desk.asked()
         return _json(desk.scene.facts() | desk.state() | {"several": len(self._entries) > 1})
 
     async def state(self, request: Request) -> Response:

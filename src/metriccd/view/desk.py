@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from threading import Lock, Thread, get_native_id
+from threading import Event, Lock, Thread, get_native_id
 from typing import Any
 
 import numpy as np
@@ -49,14 +48,18 @@ class AskError(Exception):
 class Contents:
     """The objects of a result, in order and with answers."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, turn: Callable[[], object]) -> None:
         """Of a result; it takes a second or two for 100,000 objects.
+
+        Args:
+            scene: The result.
+            turn: Called between parts of them: others have their turn.
 
         Raises:
             DataError: They cannot be read, or the answers.
         """
         pixel = math.sqrt(abs(scene.grid.transform.determinant))
-        self.objects = read_objects(scene.folder, scene.grid)
+        self.objects = read_objects(scene.folder, scene.grid, turn)
         self.answers = Answers(scene.folder, self.objects, pixel=pixel)
         self.queue = Queue.of(self.objects)
         told = scene.record.get("kinds") or ()
@@ -94,31 +97,38 @@ class Desk:
         self.tiles = Tiles(scene)
         self._lock = Lock()
         self._contents: Contents | None = None
-        self._asked = 0.0
+        self._wanted = Event()
         self._thread = Thread(target=self._study, daemon=True)
         self._thread.start()
 
     def _study(self) -> None:
-        if sys.platform == "linux":
-            # There, this is of a thread: the page and its tiles come first.
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
         # Whoever asks is told what is wrong. Files may go at any moment.
         with suppress(MetricCDError, OSError):
-            _ = self.contents
+            self._read()
+        calm = self.scene.calm
         # The first picture comes first.
-        while not self.scene.closed.wait(CALM / 4):
-            if self._asked and time.monotonic() - self._asked > CALM:
-                with suppress(MetricCDError, OSError):
-                    self.scene.study()
-                return
+        if not (calm.begun() and calm.wait(CALM)):
+            return
+        if sys.platform == "linux":
+            # There, this is of a thread.
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+        with suppress(MetricCDError, OSError):
+            self.scene.study()
+
+    def _read(self) -> Contents:
+        with self._lock:
+            if self._contents is None:
+                calm = self.scene.calm
+                self._contents = Contents(self.scene, lambda: calm.wait(unless=self._wanted))
+            return self._contents
 
     def asked(self) -> None:
         """Notes that somebody looks at it."""
-        self._asked = time.monotonic()
+        self.scene.calm.asked()
 
     def close(self) -> None:
         """Ends what goes on beside the requests."""
-        self.scene.closed.set()
+        self.scene.calm.close()
         self._thread.join(PATIENCE)
 
     @property
@@ -128,16 +138,14 @@ class Desk:
         Raises:
             DataError: They cannot be read.
         """
-        with self._lock:
-            if self._contents is None:
-                self._contents = Contents(self.scene)
-            return self._contents
+        # Who asks for them does not wait for calm.
+        self._wanted.set()
+        return self._read()
 
     def state(self) -> dict[str, Any]:
         """What may change while the page is open."""
-        # Who asks for it again and again waits for what takes long.
-        self._asked = self._asked or time.monotonic()
         scene = self.scene
+        scene.calm.came()
         why = scene.originals if isinstance(scene.originals, str) else None
         return {
             "stamp": scene.stamp,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from jaxtyping import Bool, Float32
 from metriccd.errors import MetricCDError
 from metriccd.pair import read_pair
 from metriccd.raster import Grid, Raster, Window
+from metriccd.report import Stretch
 from metriccd.result import sha256_of
 from metriccd.scene import LONG_SIDE, block_means, factor_of
 
@@ -28,36 +28,6 @@ Colors = tuple[Float32[np.ndarray, "3 row col"], Bool[np.ndarray, "row col"]]
 DATES = ("t1", "t2")
 # Rows of a small copy that are read at once.
 ROWS = 64
-# Of all values of both dates: what is black, and what is white.
-PERCENTILES = (2, 98)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """Which values of red, green and blue are black and white.
-
-    Attributes:
-        low: Black, of each.
-        high: White, of each.
-    """
-
-    low: Float32[np.ndarray, " color"]
-    high: Float32[np.ndarray, " color"]
-
-    @classmethod
-    def of(cls, *images: Float32[np.ndarray, "3 _row _col"]) -> Stretch:
-        """Between percentiles of images; NaN is no value."""
-        values = np.concatenate([image.reshape(3, -1) for image in images], axis=1)
-        values = values[:, ~np.isnan(values).any(axis=0)]
-        if not values.shape[1]:
-            return cls(low=np.zeros(3, np.float32), high=np.ones(3, np.float32))
-        low, high = np.percentile(values, PERCENTILES, axis=1).astype(np.float32)
-        return cls(low=low, high=np.where(high > low, high, low + 1).astype(np.float32))
-
-    def applied(self, image: Float32[np.ndarray, "3 row col"]) -> Float32[np.ndarray, "3 row col"]:
-        """An image in [0, 1]."""
-        low, high = self.low[:, None, None], self.high[:, None, None]
-        return np.asarray(np.clip((image - low) / (high - low), 0, 1), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +39,14 @@ class Originals:
         grids: On which each is read: the result's, moved where t2 was.
         step: How many pixels along a side make one of the small copies.
         small: Small copies, NaN where not valid: few files hold such of their own.
-        stretches: "one" for both dates alike, "each" for each by itself; of t1 and t2.
+        stretch: As in the report; of the small copies, where the record does not tell.
     """
 
     rasters: tuple[Raster, Raster]
     grids: tuple[Grid, Grid]
     step: int
     small: tuple[Float32[np.ndarray, "3 row col"], ...] = field(default=(), repr=False)
-    stretches: Mapping[str, tuple[Stretch, Stretch]] = field(default_factory=dict, repr=False)
+    stretch: Stretch | None = field(default=None, repr=False)
 
     @contextmanager
     def reader(self, date: str) -> Iterator[Callable[[Window, int], Colors]]:
@@ -95,26 +65,24 @@ class Originals:
 
             yield colors
 
-    def copied(self, stop: Event) -> Originals:
-        """With small copies, and how both dates are shown; not whole where it is to stop."""
+    def copied(self, go_on: Callable[[], bool]) -> Originals:
+        """With small copies, and a stretch; not whole where it is not to go on."""
         grid = self.grids[0].coarser(self.step)
         small = np.full((2, 3, *grid.shape), np.nan, np.float32)
         for copy, date in zip(small, DATES, strict=True):
             with self.reader(date) as read:
                 for row in range(0, grid.height, ROWS):
-                    if stop.is_set():
+                    if not go_on():
                         break
                     height = min(ROWS, grid.height - row)
                     window = Window(row=row, col=0, height=height, width=grid.width)
                     pixels, valid = read(window, self.step)
                     copy[:, *window.slices] = np.where(valid, pixels, np.nan)
-        one, other, both = Stretch.of(small[0]), Stretch.of(small[1]), Stretch.of(*small)
-        stretches = {"one": (both, both), "each": (one, other)}
-        return replace(self, small=tuple(small), stretches=stretches)
+        return replace(self, small=tuple(small), stretch=self.stretch or Stretch.of(*small))
 
 
 def find_originals(
-    record: Mapping[str, Any], grid: Grid, stop: Event | None = None
+    record: Mapping[str, Any], grid: Grid, go_on: Callable[[], bool] = lambda: True
 ) -> Originals | str:
     """The images of a result, or why they cannot be shown.
 
@@ -123,11 +91,15 @@ def find_originals(
     Args:
         record: As in `run.json`.
         grid: The result's.
-        stop: Set when nobody wants to know any more.
+        go_on: Asked now and then: waits while others have their turn, and is false when nobody
+            wants to know any more.
     """
     try:
         inputs = [record["inputs"][date] for date in DATES]
-        return _changed(inputs) or _opened(inputs, record["settings"], grid).copied(stop or Event())
+        found = _changed(inputs) or _opened(inputs, record["settings"], grid)
+        if isinstance(found, str):
+            return found
+        return replace(found, stretch=Stretch.of_record(record)).copied(go_on)
     except (AttributeError, KeyError, TypeError, ValueError, OSError, MetricCDError):
         return "the images cannot be opened as the record says"
 

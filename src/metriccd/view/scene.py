@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,9 @@ from metriccd.errors import DataError
 from metriccd.kinds import KINDS
 from metriccd.output import RECORD
 from metriccd.raster import Grid, Raster, open_raster
+from metriccd.report import CHANGE_RGB, color_table
 from metriccd.result import read_record
+from metriccd.view.calm import Calm
 from metriccd.view.originals import Originals, find_originals
 from metriccd.view.pyramid import Pyramid
 from metriccd.view.views import View
@@ -25,6 +26,10 @@ from metriccd.view.views import View
 CLASSES = ("change", "kind")
 VIEWS = {"t1": "before-view.tif", "t2": "after-view.tif"}
 LEVELS, BLOCK = 1000, 1024
+# Of the colors of the score, each of so many is told.
+TABLE = 15
+# Score below which its colors never end: each of them takes a number of its own.
+LEAST = 0.001
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,7 +43,7 @@ class Scene:
         rasters: Its rasters by layer.
         originals: The images it was made of; why they are not shown; None while they are looked at.
         levels: Pixels with a score above each of `LEVELS` steps, once they are counted.
-        closed: Whether nobody looks at it any more.
+        calm: When there is time for what takes long.
     """
 
     folder: Path
@@ -47,7 +52,7 @@ class Scene:
     rasters: Mapping[str, Raster] = field(repr=False)
     originals: Originals | str | None = None
     levels: Int64[np.ndarray, " level"] | None = field(default=None, repr=False)
-    closed: Event = field(default_factory=Event, repr=False)
+    calm: Calm = field(default_factory=Calm, repr=False)
 
     @classmethod
     def opened(cls, folder: Path) -> Scene:
@@ -91,14 +96,14 @@ class Scene:
 
     def study(self) -> None:
         """Looks for the original images, and counts the score; it takes seconds for gigabytes."""
-        self.originals = find_originals(self.record, self.grid, self.closed)
+        self.originals = find_originals(self.record, self.grid, self.calm.wait)
         self._count()
 
     def _count(self) -> None:
         counts = np.zeros(LEVELS + 1, np.int64)
         with self.rasters["score"].reader(self.grid, categorical=True) as read:
             for window in self.grid.windows(BLOCK):
-                if self.closed.is_set():
+                if not self.calm.wait():
                     return
                 values, valid = read(window)
                 steps = np.ceil(np.clip(values[0][valid], 0, 1) * LEVELS).astype(np.int64)
@@ -138,6 +143,12 @@ class Scene:
                 {"name": name, "value": kind.value, "color": kind.color, "meaning": kind.meaning}
                 for name, kind in KINDS.items()
             ],
+            "colors": {
+                "change": CHANGE_RGB,
+                "score": color_table()[::TABLE].tolist(),
+                "limit": _limit(_display(record)),
+            },
+            "oneStretch": _display(record).get("stretch") != "each",
             "layers": [layer for layer in ("score", "change", "kind") if layer in self.rasters],
         }
 
@@ -183,6 +194,18 @@ def crs_name(grid: Grid) -> str:
 def _day(record: Mapping[str, Any], date: str) -> str | None:
     told = (record.get("dates") or {}).get(date)
     return str(told["time"])[:10] if isinstance(told, dict) and "time" in told else None
+
+
+def _display(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a record says of how its pictures were made; nothing in those of old."""
+    told = record.get("display")
+    return told if isinstance(told, dict) else {}
+
+
+def _limit(display: Mapping[str, Any]) -> float:
+    """Score at which its colors end, as in the report."""
+    told = display.get("score")
+    return max(told, LEAST) if isinstance(told, float) and 0 < told <= 1 else 1.0
 
 
 def _input(record: Mapping[str, Any], date: str) -> str:

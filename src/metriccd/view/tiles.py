@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from jaxtyping import Bool, Float32
 
@@ -22,7 +24,9 @@ class Tiles:
         """Of a scene."""
         self._scene = scene
 
-    def picture(self, layer: str, z: int, x: int, y: int, stretch: str = "one") -> bytes:
+    def picture(
+        self, layer: str, z: int, x: int, y: int, stretch: Literal["one", "each"] = "one"
+    ) -> bytes:
         """A tile as PNG; where the scene is not, it is transparent, or no data.
 
         Args:
@@ -46,13 +50,16 @@ class Tiles:
             return encode_score(values[0], valid)
         return encode_classes(np.where(valid, values[0], NODATA).astype(np.uint8))
 
-    def _date(self, date: str, tile: Tile, window: Window, stretch: str) -> bytes:
+    def _date(
+        self, date: str, tile: Tile, window: Window, stretch: Literal["one", "each"]
+    ) -> bytes:
         found = self._scene.originals
         if not isinstance(found, Originals):
             return self._scene.views[date].tile(tile, window)
         reader = kept((*self._key, date), lambda: found.reader(date))
         values, valid = reader(window, tile.step)
-        image = found.stretches[stretch][DATES.index(date)].applied(values)
+        assert found.stretch is not None
+        image = found.stretch.applied(values, 1 if date == "t2" else 0, stretch)
         return encode_colors(np.rint(255 * image).astype(np.uint8), valid)
 
     def read(self, layer: str, window: Window, step: int) -> Pixels:

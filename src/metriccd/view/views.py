@@ -17,7 +17,7 @@ class View:
     """A picture of a scene, held in memory: it has no more than 1400 pixels a side.
 
     Attributes:
-        picture: Red, green, blue and opacity.
+        picture: Red, green and blue, times opacity: so parts are resized without the whole.
         scale: Columns and rows of the scene in one of its pixels.
     """
 
@@ -42,7 +42,7 @@ class View:
         image[..., :3] = np.moveaxis(np.clip(pixels[:3], 0, 255), 0, -1)
         image[..., 3] = 255 * valid
         scale = own.pixel_size[0] / grid.pixel_size[0], own.pixel_size[1] / grid.pixel_size[1]
-        return cls(picture=Image.fromarray(image), scale=scale)
+        return cls(picture=Image.fromarray(image).convert("RGBa"), scale=scale)
 
     def tile(self, tile: Tile, window: Window) -> bytes:
         """A tile as PNG.
@@ -61,7 +61,7 @@ class View:
             (window.width, window.height),
             Image.Resampling.BILINEAR,
             box=(left, top, right, bottom),
-        )
+        ).convert("RGBA")
         whole = Image.new("RGBA", (TILE, TILE))
         whole.paste(part, (0, 0))
         return png(whole)

@@ -35,7 +35,14 @@ export const kindOf = (scene, value) => scene.kinds.find((kind) => kind.value ==
 export function swatch(scene, value) {
   const box = document.createElement("span");
   box.className = "swatch";
-  const color = kindOf(scene, value)?.color;
-  if (color) box.style.background = `rgb(${color.join(" ")})`;
+  const color = value === "change" ? scene.colors.change : kindOf(scene, value)?.color;
+  if (color) box.style.background = css(color);
   return box;
 }
+
+// A color of the server, whose parts are bytes, opacity too.
+export const css = ([r, g, b, a = 255]) => `rgba(${r}, ${g}, ${b}, ${a / 255})`;
+
+// Pixels of a side of a tile, and where tiles of a date are: the address tells what they show.
+export const TILE = 256;
+export const datesOf = (at, scene, date, stretch = "one") => `${at}tiles/${date}/{z}/{x}/{y}?v=${scene.stamp}-${scene.shown}&stretch=${stretch}`;

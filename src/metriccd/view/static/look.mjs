@@ -1,6 +1,5 @@
 // Looking: overlays, threshold, kinds, and the list of objects.
-import { $, alarm, ask, element, grouped, kindOf, sized, swatch } from "/static/common.mjs";
-import { ramp } from "/static/map.mjs";
+import { $, alarm, ask, css, element, grouped, kindOf, sized, swatch } from "/static/common.mjs";
 
 const PARTS = 1000;
 const MARKS = { accepted: "✓", rejected: "✕", relabeled: "✎" };
@@ -13,7 +12,9 @@ export function makeLook(scene, view, choose) {
   let timer = 0;
   const boxes = new Map();
 
-  $("ramp").firstElementChild.style.background = ramp;
+  const { score, limit } = scene.colors;
+  $("ramp").firstElementChild.style.background = `linear-gradient(90deg, ${score.map(css).join(", ")})`;
+  $("limit").textContent = limit < 1 ? `${+limit.toPrecision(3)} and above` : "1";
   $("reset").firstElementChild.textContent = String(+scene.threshold.toPrecision(4));
   for (const input of document.querySelectorAll("[name=overlay]")) {
     if (input.value === "kind" && !scene.layers.includes("kind")) input.closest("label").remove();
@@ -125,7 +126,7 @@ export function makeLook(scene, view, choose) {
   setThreshold(own, false);
 
   function known(state) {
-    $("stretch-row").hidden = state.shown !== "originals";
+    $("stretch-row").hidden = state.shown !== "originals" || !scene.oneStretch;
   }
 
   return {

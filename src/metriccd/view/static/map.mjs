@@ -1,16 +1,14 @@
 // The map: both dates with a divider, what lies over them, and outlines. The scene lies on MapLibre's
 // world pixel by pixel, so that a scene needs no CRS and nothing is warped.
 import * as maplibre from "/static/vendor/maplibre-gl.mjs";
+import { css, datesOf, TILE } from "/static/common.mjs";
+import { MARGIN } from "/static/first.mjs";
 
-const TILE = 256;
 const SHIFT = 32768;
 const TOP = 65534;
 const PARTS = 1000;
-// Begins transparent and grows lighter: nothing below it is darkened, and no outline is yellow.
-const RAMP = [[0, [255, 190, 0, 0]], [0.25, [255, 176, 0, 0.12]], [0.5, [255, 196, 0, 0.55]], [0.75, [255, 224, 60, 0.85]], [1, [255, 252, 214, 1]]];
-const COLORS = { open: "#ff1e9c", accepted: "#00d5c0", relabeled: "#00d5c0", rejected: "#ffffff", change: [240, 0, 140] };
-const css = ([r, g, b, a = 1]) => `rgba(${r}, ${g}, ${b}, ${a})`;
-export const ramp = `linear-gradient(90deg, ${RAMP.map(([at, color]) => `${css(color)} ${100 * at}%`).join(", ")})`;
+// Of outlines that were answered; the rest are as in the report.
+const ANSWERED = { accepted: "#00d5c0", relabeled: "#00d5c0", rejected: "#ffffff" };
 
 // Where a pixel of the scene lies on the world, and back.
 function plane(scene) {
@@ -43,7 +41,10 @@ function relief(stops) {
   return ["interpolate", ["linear"], ["elevation"], ...stops.flat()];
 }
 
-const step = (score) => 1 + Math.ceil(score * TOP) - SHIFT;
+// The colors of the score, at its numbers; all beyond the limit are the last.
+function ramp({ score, limit }) {
+  return score.map((color, k) => [1 + Math.ceil((limit * k * TOP) / (score.length - 1)) - SHIFT, css(color)]);
+}
 
 export function makeMap(scene, base) {
   const divider = { at: 0.5 };
@@ -51,7 +52,7 @@ export function makeMap(scene, base) {
   const bounds = place.box([0, 0, scene.cols, scene.rows]);
   let current = scene;
   let stretch = "one";
-  const date = (name) => `${base}tiles/${name}/{z}/{x}/{y}?v=${current.stamp}-${current.shown}&stretch=${stretch}`;
+  const date = (name) => datesOf(base, current, name, stretch);
   const layer = (name) => `${base}tiles/${name}/{z}/{x}/{y}?v=${scene.stamp}`;
   const tiles = { tileSize: TILE, minzoom: 2, maxzoom: scene.finest, bounds };
   const numbers = (name) => ({ type: "raster-dem", encoding: "terrarium", tiles: [layer(name)], ...tiles });
@@ -61,9 +62,9 @@ export function makeMap(scene, base) {
   const layers = [
     { id: "t2", type: "raster", source: "t2", paint: { "raster-fade-duration": 0 } },
     { id: "t1", type: "raster", source: "t1", paint: { "raster-fade-duration": 0 } },
-    over("score", "score", [[-SHIFT, "rgba(0,0,0,0)"], ...RAMP.map(([at, color]) => [step(at), css(color)])]),
+    over("score", "score", [[-SHIFT, "rgba(0,0,0,0)"], ...ramp(scene.colors)]),
     over("above", "score", [[-SHIFT, "rgba(0,0,0,0)"], [0, "rgba(0,0,0,0)"]]),
-    over("change", "change", [[0, "rgba(0,0,0,0)"], [1, css(COLORS.change)], [2, "rgba(0,0,0,0)"], [255, "rgba(0,0,0,0)"]]),
+    over("change", "change", [[0, "rgba(0,0,0,0)"], [1, css(scene.colors.change)], [2, "rgba(0,0,0,0)"], [255, "rgba(0,0,0,0)"]]),
   ];
   const sources = {
     t1: raster("t1"),
@@ -79,7 +80,7 @@ export function makeMap(scene, base) {
     container: "map",
     style: { version: 8, sources, layers, transition: { duration: 0 } },
     bounds,
-    fitBoundsOptions: { padding: 24 },
+    fitBoundsOptions: { padding: MARGIN },
     minZoom: 1,
     maxZoom: scene.finest + 4,
     renderWorldCopies: false,
@@ -118,7 +119,7 @@ export function makeMap(scene, base) {
       { id: "inside", type: "fill", source: "objects", "source-layer": "objects", paint: { "fill-opacity": 0 } },
       outline("casing", { "line-color": "rgba(0,0,0,.55)", "line-width": wide(0.6, 3.4) }),
       outline("line", {
-        "line-color": ["case", answer("accepted"), COLORS.accepted, answer("relabeled"), COLORS.relabeled, answer("rejected"), COLORS.rejected, COLORS.open],
+        "line-color": ["case", answer("accepted"), ANSWERED.accepted, answer("relabeled"), ANSWERED.relabeled, answer("rejected"), ANSWERED.rejected, css(scene.colors.change)],
         "line-width": wide(1, 1.8),
         "line-opacity": ["case", answer("rejected"), 0.55, 1],
       }),
@@ -138,7 +139,7 @@ export function makeMap(scene, base) {
     map,
     place,
     showObjects,
-    fit: () => map.fitBounds(bounds, { padding: 24, duration: 300 }),
+    fit: () => map.fitBounds(bounds, { padding: MARGIN, duration: 300 }),
     divide(at) {
       divider.at = Math.min(Math.max(at, 0), 1);
       map.triggerRepaint();
@@ -153,7 +154,7 @@ export function makeMap(scene, base) {
     // Score above k / PARTS; moved: this is not the threshold of the map.
     threshold(k, moved) {
       const edge = Math.floor((k / PARTS) * TOP) + 1 - SHIFT;
-      map.setPaintProperty("above", "color-relief-color", relief([[-SHIFT, "rgba(0,0,0,0)"], [edge, "rgba(0,0,0,0)"], [edge + 1, css(COLORS.change)]]));
+      map.setPaintProperty("above", "color-relief-color", relief([[-SHIFT, "rgba(0,0,0,0)"], [edge, "rgba(0,0,0,0)"], [edge + 1, css(scene.colors.change)]]));
       state.moved = moved;
       showOverlay();
     },

@@ -1,7 +1,8 @@
 // The page of one result: what is known of it, the divider, the read-out, keys and tabs.
 import { $, alarm, ask, base, grouped, sized } from "/static/common.mjs";
-import { makeMap } from "/static/map.mjs";
+import { firstLook } from "/static/first.mjs";
 import { makeLook } from "/static/look.mjs";
+import { printable } from "/static/print.mjs";
 import { makeReview } from "/static/review.mjs";
 
 const POLL = 1500;
@@ -18,11 +19,12 @@ function head(scene) {
   $("summary").textContent = `${objects}${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}`;
 }
 
-function swipe(map) {
+function swipe(picture) {
   const divider = $("divider");
   const stage = $("stage");
   let at = 0.5;
   let blink = null;
+  let shows = picture;
   function show() {
     const shown = blink ?? at;
     // At the edges it can still be taken.
@@ -30,7 +32,7 @@ function swipe(map) {
     divider.setAttribute("aria-valuenow", Math.round(100 * shown));
     document.querySelector(".tag.before").hidden = shown < 0.02;
     document.querySelector(".tag.after").hidden = shown > 0.98;
-    map.divide(shown);
+    shows.divide(shown);
   }
   const set = (to) => {
     blink = null;
@@ -52,7 +54,7 @@ function swipe(map) {
     event.preventDefault();
   });
   show();
-  return { by: (step) => set(at + step), middle: () => set(0.5), blink: () => { blink = blink === 1 ? 0 : 1; show(); } };
+  return { by: (step) => set(at + step), middle: () => set(0.5), blink: () => { blink = blink === 1 ? 0 : 1; show(); }, of(other) { shows = other; show(); } };
 }
 
 // Coordinates under the pointer, and in the middle when the map was moved with keys.
@@ -98,10 +100,12 @@ function scale(scene, map) {
     const power = 10 ** Math.floor(Math.log10(most));
     const length = [5, 2, 1].map((n) => n * power).find((n) => n <= most);
     const bar = $("scale").firstElementChild;
-    bar.style.width = `${length / meters}px`;
+    // In parts of the stage, whose width is another one on paper.
+    bar.style.width = `${(100 * length) / meters / $("stage").clientWidth}cqw`;
     bar.textContent = length >= 1000 ? `${grouped(length / 1000)} km` : length >= 1 ? `${grouped(length)} m` : `${grouped(100 * length)} cm`;
   };
   map.on("zoom", show);
+  map.on("resize", show);
   show();
 }
 
@@ -179,16 +183,24 @@ async function start() {
   const facts = await ask("facts");
   head(facts);
   notice(facts);
+  const at = new URL(base, location.href).href;
+  const first = firstLook(facts, at);
+  const divider = swipe(first);
+  await first.seen();
+  performance.mark("painted");
+  // What draws the map is large, and takes as long to start as all that was before.
+  const { makeMap } = await import("/static/map.mjs");
+  const view = makeMap(facts, at);
   const contents = ask("contents");
-  const view = makeMap(facts, new URL(base, location.href).href);
-  const divider = swipe(view);
   scale(facts, view.map);
   reading(facts, view);
   $("closer").addEventListener("click", () => view.map.zoomIn());
   $("farther").addEventListener("click", () => view.map.zoomOut());
   $("fit").addEventListener("click", view.fit);
   await new Promise((done) => view.map.once("load", done));
-  performance.mark("painted");
+  divider.of(view);
+  await new Promise((done) => view.map.once("render", done));
+  first.end();
   const scene = { ...facts, ...(await contents) };
   head(scene);
   view.showObjects();
@@ -202,6 +214,7 @@ async function start() {
   });
   view.map.on("mouseenter", "inside", () => { view.map.getCanvas().style.cursor = "pointer"; });
   view.map.on("mouseleave", "inside", () => { view.map.getCanvas().style.cursor = ""; });
+  printable(scene, view);
   choose(location.hash === "#review" ? "review" : "look");
   document.body.dataset.ready = "";
   watch(scene, view, look);
