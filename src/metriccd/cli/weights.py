@@ -14,6 +14,10 @@ from metriccd.cli.arguments import Json, Quiet, guarded, usage
 from metriccd.cli.console import print_json
 from metriccd.cli.progress import show_progress
 
+# The encoder of seco_pre, which no extractor is: it comes as a pickle, and has no fetch.
+SECO = "seco"
+SECO_SOURCE = "https://zenodo.org/record/4728033 (seco_resnet18_1m.ckpt)"
+
 # torch takes seconds to import: a command imports what it needs, so that --help is at once.
 
 
@@ -21,12 +25,15 @@ from metriccd.cli.progress import show_progress
 def list_weights(as_json: Json = False) -> None:
     """Lists the weights that can be used, and which are at hand."""
     from metriccd.nets import WEIGHTS, installed
+    from metriccd.supervised import installed_seco
 
+    seco = installed_seco() is not None
     if as_json:
         rows = [
             {"name": name, "installed": installed(name) is not None, **asdict(entry)}
             for name, entry in WEIGHTS.items()
         ]
+        rows.append({"name": SECO, "installed": seco, "url": SECO_SOURCE, "levels": ()})
         print_json({"weights": rows})
         return
     table = Table("name", "installed", "levels", "licence", "source")
@@ -35,6 +42,7 @@ def list_weights(as_json: Json = False) -> None:
         there = "no" if installed(name) is None else "yes"
         levels = ", ".join(str(level) for level in entry.levels)
         table.add_row(name, there, levels, entry.licence, entry.url)
+    table.add_row(SECO, "yes" if seco else "no", "", "see there; import only", SECO_SOURCE)
     Console().print(table)
 
 
@@ -52,12 +60,19 @@ def fetch_weights(
 
 @guarded
 def import_weights(
-    name: Annotated[str, typer.Argument(help="Name in the list.")],
-    file: Annotated[Path, typer.Argument(help="A .safetensors or .npz file; never a pickle.")],
+    name: Annotated[str, typer.Argument(help="Name in the list, or seco.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A .safetensors or .npz file, never a pickle; of seco the published checkpoint, "
+            "of which nothing but numbers is read."
+        ),
+    ],
 ) -> None:
     """Takes weights from a file."""
     from metriccd.nets import import_file
+    from metriccd.supervised import import_seco
 
     with usage():
-        path = import_file(name, file)
+        path = import_seco(file) if name == SECO else import_file(name, file)
     typer.echo(f"{name}: {path}")
