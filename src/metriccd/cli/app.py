@@ -20,9 +20,8 @@ from metriccd.cli.methods import methods
 from metriccd.cli.program import end
 from metriccd.cli.series import series
 from metriccd.cli.threshold import threshold
-from metriccd.cli.train import train
 from metriccd.cli.view import view
-from metriccd.cli.weights import fetch_weights, import_weights, list_weights
+from metriccd.cli.weights import fetch_weights, import_weights, list_weights, train
 
 
 def show_version(asked: bool) -> bool:

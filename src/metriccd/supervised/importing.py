@@ -34,7 +34,7 @@ METADATA = "metriccd seco"
 CHILDREN = {0: "conv1", 1: "bn1", 4: "layer1", 5: "layer2", 6: "layer3", 7: "layer4"}
 ENCODER = re.compile(r"^encoder_q\.(\d+)\.(.+)$")
 # Storage as torch names it → what its bytes are.
-STORAGES = {
+STORAGES: Mapping[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),
@@ -137,7 +137,7 @@ class _Unpickler(pickle.Unpickler):
             return _Inert
         raise RefusedError(f"{module}.{name}")
 
-    def persistent_load(self, pid: Any) -> _Stored:
+    def persistent_load(self, pid: Any) -> Any:
         """A storage, by its name in the archive."""
         kind, storage, key, *_ = pid
         if kind != "storage" or not str(key).isalnum():

@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Sample:
-    """A place as a network sees it, or a part of one.
+    """A place as a network sees it, a part of one, or a batch of parts.
 
     Attributes:
         t1: Scaled first image.
@@ -61,10 +61,10 @@ class Sample:
         weight: 1 where the reference counts, else 0.
     """
 
-    t1: Float[Tensor, "band row col"]
-    t2: Float[Tensor, "band row col"]
-    target: Float[Tensor, "row col"]
-    weight: Float[Tensor, "row col"]
+    t1: Float[Tensor, "*batch band row col"]
+    t2: Float[Tensor, "*batch band row col"]
+    target: Float[Tensor, "*batch row col"]
+    weight: Float[Tensor, "*batch row col"]
 
     def cut(self, rows: slice, cols: slice = slice(None)) -> Sample:
         """A part of it."""

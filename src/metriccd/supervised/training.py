@@ -231,7 +231,7 @@ def _sample(place: Place, about: About) -> Sample:
     target, weight = (
         torch.from_numpy(each.astype(np.float32)) for each in (place.changed, place.judged)
     )
-    return Sample(*dates, target, weight)
+    return Sample(dates[0], dates[1], target, weight)
 
 
 def _class_weights(samples: Sequence[Sample], training: Training) -> tuple[float, float]:
