@@ -20,6 +20,8 @@ from metriccd.pair.blocks import ArrayPair, Block
 from metriccd.storage import restored, storable, store
 
 NAMES = sorted(name for name, method in METHODS.items() if isinstance(method, WindowedMethod))
+# It is seco_rand with other numbers.
+NAMES.remove("seco_pre")
 
 
 @storable

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from lessons import SMALL, lesson
 from metriccd.errors import DataError, WeightsError
 from metriccd.methods import METHODS, Options
+from metriccd.nets import autocast
 from metriccd.supervised.checkpoint import card_of, load_checkpoint
+from metriccd.supervised.samples import Sample
 from metriccd.supervised.siamese import ResNet18
-from metriccd.supervised.training import Training, train
+from metriccd.supervised.training import Training, _held_out, train
+from metriccd.supervised.unet import UNet
 
 
 class StopError(Exception):
@@ -32,12 +35,12 @@ def test_what_it_learned_it_finds_elsewhere(tmp_path: Path) -> None:
     found = METHODS["unet"](other.t1, other.t2, options=Options(checkpoint=str(path)))
     assert found.probability
     assert roc_auc_score(other.changed.ravel(), found.image.ravel()) > 0.9
-    assert about.figures["F1 at 0.5"] == max(round(each.f1, 4) for each in told)
+    assert about.figures["AP"] == max(round(each.ap, 4) for each in told)
     assert [each.epoch for each in told] == list(range(1, len(told) + 1))
     assert all(each.seconds_left >= 0 for each in told)
     card = card_of(path).read_text()
     assert "**Supervised.**" in card
-    for word in ("place 1", "place 2", about.data, "learning_rate", "F1 at 0.5"):
+    for word in ("place 1", "place 2", about.data, "learning_rate", "held out: AP"):
         assert word in card
 
 
@@ -87,6 +90,27 @@ def test_the_held_out_part_teaches_nothing(tmp_path: Path) -> None:
     first, second = (load_file(tmp_path / f"{name}.safetensors") for name in "ab")
     for name, value in first.items():
         assert torch.allclose(value, second[name], atol=1e-5), name
+
+
+def test_the_held_out_figures_are_those_of_scikit_learn() -> None:
+    torch.manual_seed(0)
+    network = UNet(3).eval()
+    samples = [
+        Sample(
+            *torch.randn(2, 3, 40, 30),
+            (torch.rand(40, 30) > 0.8).float(),
+            (torch.rand(40, 30) > 0.3).float(),
+        )
+        for _ in range(2)
+    ]
+    found = _held_out(network, samples, "cpu")
+    with torch.no_grad(), autocast("cpu"):
+        scores = [network(each.t1[None], each.t2[None])[0][each.weight > 0] for each in samples]
+    truth = torch.cat([each.target[each.weight > 0] for each in samples]).numpy()
+    score = torch.cat(scores).numpy()
+    expected = average_precision_score(truth, score), f1_score(truth, score > 0)
+    # Ties of bfloat16 are counted one by one.
+    assert found == pytest.approx(expected, abs=2e-3)
 
 
 def test_time_and_patience_end_it(tmp_path: Path) -> None:

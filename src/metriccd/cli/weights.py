@@ -137,7 +137,7 @@ def train(
         float | None, typer.Option(min=0, help="Begin no epoch after so many minutes.")
     ] = None,
     patience: Annotated[
-        int, typer.Option(min=1, help="Stop after so many epochs without a better held-out F1.")
+        int, typer.Option(min=1, help="Stop after so many epochs without a better held-out AP.")
     ] = 10,
     stride: Annotated[
         int | None,
@@ -200,7 +200,7 @@ def train(
         print_json({"checkpoint": str(out), "card": str(card_of(out)), **told})
     elif not quiet:
         typer.echo(
-            f"{about.method}, supervised: held-out F1 {about.figures['F1 at 0.5']:.3f} in epoch "
+            f"{about.method}, supervised: held-out AP {about.figures['AP']:.3f} in epoch "
             f"{about.figures['epoch kept']} of {about.figures['epochs']}"
         )
         typer.echo(
@@ -227,8 +227,8 @@ def _told() -> Callable[[Any], None]:
             return
         last = now
         say(
-            f"epoch {standing.epoch} of {standing.epochs}: loss {standing.loss:.3f}, held-out F1 "
-            f"{standing.f1:.3f}, best {standing.best:.3f}; at most "
+            f"epoch {standing.epoch} of {standing.epochs}: loss {standing.loss:.3f}, held-out AP "
+            f"{standing.ap:.3f}, best {standing.best:.3f}; at most "
             f"{duration(standing.seconds_left)} left"
         )
 

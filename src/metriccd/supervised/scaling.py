@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from metriccd.errors import DataError
 from metriccd.storage import storable
 
 # Reflectance times 10,000 between which SeCo's authors scale the bands of OSCD (their quantiles).
@@ -104,12 +105,12 @@ def ranges_of(names: list[str], largest: float) -> list[tuple[float, float]]:
         largest: Value of all pixels.
 
     Raises:
-        ValueError: Values are no picture's, and bands not the ones that quantiles are known of.
+        DataError: Values are no picture's, and bands not the ones that quantiles are known of.
     """
     if largest <= PICTURE[1]:
         return [PICTURE] * len(names)
     if not set(names) <= REFLECTANCE.keys():
-        raise ValueError(
+        raise DataError(
             f"values up to {largest:g} are scaled by quantiles, known of {', '.join(REFLECTANCE)}: "
             f"got {', '.join(names)}; choose --bands B04,B03,B02, or pictures of 8 bits"
         )

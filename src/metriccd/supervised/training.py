@@ -27,7 +27,7 @@ from metriccd.supervised.samples import Place, Sample, patches, share_of_change
 from metriccd.supervised.scaling import Ranges, Standard, ranges_of
 from metriccd.supervised.siamese import Siamese
 
-CURVES = ("loss", "held-out F1")
+CURVES = ("loss", "held-out AP", "held-out F1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Training:
         method: "unet", "seco_rand" or "seco_pre".
         epochs: At most.
         minutes: No epoch begins later; None: as long as epochs last.
-        patience: Epochs without a better held-out F1 after which training stops.
+        patience: Epochs without a better held-out AP after which training stops.
         side: Of a patch, in pixels.
         stride: From one patch to the next.
         batch: Patches a step.
@@ -79,7 +79,7 @@ class Standing:
         epoch: Epochs done.
         epochs: Epochs at most.
         loss: Mean of the last one's batches.
-        f1: On the held-out parts, at 0.5.
+        ap: Average precision on the held-out parts.
         best: The best of them so far.
         seconds_left: At most, by the pace so far.
     """
@@ -87,7 +87,7 @@ class Standing:
     epoch: int
     epochs: int
     loss: float
-    f1: float
+    ap: float
     best: float
     seconds_left: float
 
@@ -98,7 +98,7 @@ class _State:
 
     net: dict[str, Tensor]
     optimizer: dict[str, Any]
-    best: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     seconds: float = 0.0
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
@@ -108,10 +108,9 @@ class _State:
         """Epochs done."""
         return len(self.curves[CURVES[0]])
 
-    @property
-    def best_f1(self) -> float:
-        """On the held-out parts, in the best epoch; −1 before the first."""
-        return self.curves[CURVES[1]][self.best_epoch - 1] if self.best_epoch else -1.0
+    def best(self, curve: str) -> float:
+        """A curve in the epoch that is kept."""
+        return self.curves[curve][self.best_epoch - 1]
 
 
 def train(
@@ -126,8 +125,8 @@ def train(
 ) -> About:
     """Teaches a network change by references, and writes its checkpoint and card.
 
-    The lowest fifth of the rows of each place is never learned from: its F1 at 0.5 chooses the
-    epoch that is kept. After an interrupt the same call goes on with the last whole epoch; the
+    The lowest fifth of the rows of each place is never learned from: its average precision chooses
+    the epoch that is kept. After an interrupt the same call goes on with the last whole epoch; the
     result is that of a training that was not interrupted, unless `minutes` ended it.
 
     Args:
@@ -165,19 +164,20 @@ def train(
     while _goes_on(state, training):
         start = time.monotonic()
         loss = _epoch(network, optimizer, learned, training, weights, state.epoch, device)
-        f1 = _held_out_f1(network, held_out, device)
-        state.curves["loss"].append(loss)
-        state.curves["held-out F1"].append(f1)
-        if not state.best_epoch or f1 > state.best_f1:
+        figures = (loss, *_held_out(network, held_out, device))
+        for name, figure in zip(CURVES, figures, strict=True):
+            state.curves[name].append(figure)
+        if not state.best_epoch or figures[1] > state.best("held-out AP"):
             state.best_epoch = state.epoch
-            state.best = {name: value.clone() for name, value in network.state_dict().items()}
+            state.kept = {name: value.clone() for name, value in network.state_dict().items()}
         state.net, state.optimizer = network.state_dict(), optimizer.state_dict()
         state.seconds += time.monotonic() - start
         store(_stored(state, key.hexdigest()), kept)
         tell(_standing(state, training))
-    network.load_state_dict(state.best)
+    network.load_state_dict(state.kept)
     figures = {
-        "F1 at 0.5": round(state.best_f1, 4),
+        "AP": round(state.best("held-out AP"), 4),
+        "F1 at 0.5": round(state.best("held-out F1"), 4),
         "epoch kept": state.best_epoch,
         "epochs": state.epoch,
         "seconds": round(state.seconds),
@@ -322,17 +322,23 @@ def _loss(
     return total / weight.sum().clamp(min=1e-6)
 
 
-def _held_out_f1(network: nn.Module, samples: Sequence[Sample], device: str) -> float:
-    """F1 at 0.5 of the pixels of all held-out parts together; 0 where nothing is right."""
-    hits = wrong = 0.0
+def _held_out(network: nn.Module, samples: Sequence[Sample], device: str) -> tuple[float, float]:
+    """Average precision, and F1 at 0.5, of the pixels of all held-out parts together."""
+    scores, truths = [], []
     with torch.inference_mode():
         for each in samples:
             with autocast(device):
                 logit = network(each.t1[None].to(device), each.t2[None].to(device))
-            found, weight = (logit[0] > 0).float().cpu(), each.weight
-            hits += float((weight * found * each.target).sum())
-            wrong += float((weight * (found - each.target).abs()).sum())
-    return 2 * hits / (2 * hits + wrong) if hits else 0.0
+            counts = each.weight > 0
+            scores.append(logit[0].cpu()[counts])
+            truths.append(each.target[counts])
+    score, truth = torch.cat(scores), torch.cat(truths)
+    found = (score > 0).float()
+    both = float(found.sum() + truth.sum())
+    hits = truth[score.argsort(descending=True, stable=True)].double().cumsum(0)
+    precision = hits / torch.arange(1, len(hits) + 1)
+    gained = hits.diff(prepend=hits.new_zeros(1)) / hits[-1:].clamp(min=1)
+    return float((precision * gained).sum()), 2 * float((found * truth).sum()) / max(both, 1.0)
 
 
 def _standing(state: _State, training: Training) -> Standing:
@@ -347,8 +353,8 @@ def _standing(state: _State, training: Training) -> Standing:
         epoch=state.epoch,
         epochs=training.epochs,
         loss=state.curves["loss"][-1],
-        f1=state.curves["held-out F1"][-1],
-        best=state.best_f1,
+        ap=state.curves["held-out AP"][-1],
+        best=state.best("held-out AP"),
         seconds_left=left,
     )
 
