@@ -139,7 +139,7 @@ def test_seco_pre_has_the_imported_encoder_and_cannot_do_without(
     save_file(encoder.state_dict(), tmp_path / "seco.safetensors")
     train([lesson(1)], tmp_path / "a.safetensors", training, dataset="made")
     learned = load_checkpoint(tmp_path / "a.safetensors", "seco_pre").network
-    for name, value in encoder.state_dict().items():
+    for name, value in encoder.named_parameters():
         assert torch.equal(value, learned.encoder.state_dict()[name]), name
 
 

@@ -75,7 +75,8 @@ class Siamese(nn.Module):
     """Differences of features at five depths, decoded from the deepest on to logits of change.
 
     Attributes:
-        encoder: Frozen: it does not learn, and its normalization keeps its statistics.
+        encoder: Frozen: its weights do not learn. In training its normalization follows the
+            images, as in the released code; of random weights it would scale nothing otherwise.
         stride: As of a `UNet`.
         halo: Likewise.
     """
@@ -100,12 +101,6 @@ class Siamese(nn.Module):
             for fine, _ in steps
         )
         self.head = nn.Conv2d(WIDTHS[0], 1, 1)
-
-    def train(self, mode: bool = True) -> Siamese:
-        """Of the decoder only: the encoder stays in evaluation mode."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
     def forward(
         self, t1: Float[Tensor, "batch 3 row col"], t2: Float[Tensor, "batch 3 row col"]
