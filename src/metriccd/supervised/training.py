@@ -164,10 +164,10 @@ def train(
     while _goes_on(state, training):
         start = time.monotonic()
         loss = _epoch(network, optimizer, learned, training, weights, state.epoch, device)
-        figures = (loss, *_held_out(network, held_out, device))
-        for name, figure in zip(CURVES, figures, strict=True):
+        point = (loss, *_held_out(network, held_out, device))
+        for name, figure in zip(CURVES, point, strict=True):
             state.curves[name].append(figure)
-        if not state.best_epoch or figures[1] > state.best("held-out AP"):
+        if not state.best_epoch or point[1] > state.best("held-out AP"):
             state.best_epoch = state.epoch
             state.kept = {name: value.clone() for name, value in network.state_dict().items()}
         state.net, state.optimizer = network.state_dict(), optimizer.state_dict()
