@@ -42,6 +42,8 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
     assert "plain: a |" in (root / "unet.md").read_text()
     files = "set/t1/b.tif", "set/t2/b.tif"
     learned = ("--method", "unet", "--checkpoint", "unet.safetensors")
+    assert main(["detect", *files, "-o", "out", *learned, "--dry-run"]) == 0
+    assert "unet (supervised: 1 places of plain)" in capsys.readouterr().out
     assert main(["detect", *files, "-o", "out", *learned]) == 0
     out, err = capsys.readouterr()
     assert "(supervised)" in out

@@ -54,7 +54,7 @@ class Inputs:
 
     files: tuple[tuple[Path, ...], ...]
     weights: Path | None
-    checkpoint: Path | None
+    checkpoint: Path | None = None
     elsewhere: tuple[str, ...]
     digests: dict[Path, str] = field(default_factory=dict, repr=False)
     contents: dict[Path, str] = field(default_factory=dict, repr=False)
