@@ -41,6 +41,36 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str | None]:
+    """A checkpoint of three bands for a supervised method, untrained; None for all others."""
+    from metriccd.supervised.checkpoint import TAUGHT, About, Checkpoint, network_for
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def made(method: str) -> str | None:
+        import torch
+
+        if method not in TAUGHT:
+            return None
+        path = folder / f"{method}.safetensors"
+        if not path.exists():
+            torch.manual_seed(0)
+            about = About(
+                method=method,
+                bands=("1", "2", "3"),
+                ranges=() if method == "unet" else ((0.0, 10_000.0),) * 3,
+                dataset="made",
+                places=("a", "b"),
+                data="0",
+            )
+            network = network_for(method, 3)
+            Checkpoint(about=about, network=network.eval()).save(path)
+        return str(path)
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def gpu() -> str:
     """A device of CUDA."""
     import torch

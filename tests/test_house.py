@@ -20,7 +20,7 @@ LAYERS = [
     {"raster", "nets", "difference"},
     {"pair", "scene", "gis", "output"},
     {"decision", "kinds"},
-    {"recipe", "paper", "methods"},
+    {"recipe", "paper", "supervised", "methods"},
     {"report", "result", "check", "detection"},
     {
         *("accuracy", "batch", "benchmark", "demo", "figures"),
@@ -37,7 +37,7 @@ OWNERS = {
     "typer": {"cli"},
     "rich": {"cli"},
     "jinja2": {"report", "series"},
-    "safetensors": {"nets"},
+    "safetensors": {"nets", "supervised"},
     "starlette": {"view"},
     "uvicorn": {"view"},
 }

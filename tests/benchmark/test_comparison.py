@@ -21,6 +21,7 @@ from metriccd.decision.cleaning import beyond_chance
 from metriccd.decision.clusters import kmeans_score, vector_kmeans
 from metriccd.demo.synthetic import Scene, land_scene
 from metriccd.errors import GridError
+from metriccd.methods import SUPERVISED
 from metriccd.raster.arrays import from_array
 from metriccd.report.panels import error_panel
 from metriccd.report.pictures import ERROR_RGB
@@ -104,12 +105,12 @@ def test_kmeans_takes_the_bands_before_they_are_merged(comparison, scene, exclud
     )
 
 
-def test_all_is_every_method_but_the_fitted_one() -> None:
+def test_all_is_every_method_but_the_fitted_and_the_supervised_ones() -> None:
     names, rules = choose_methods(["all"], ["otsu", "otsu"])
-    assert set(names) == set(METHODS) - {"metric"}
+    assert set(names) == set(METHODS) - {"metric"} - SUPERVISED
     assert rules == ("otsu",)
     assert choose_methods(["cva", "all", "metric"], ["rosin"])[0][0] == "cva"
-    assert set(choose_methods(["all", "metric"], ["rosin"])[0]) == set(METHODS)
+    assert set(choose_methods(["all", "metric"], ["rosin"])[0]) == set(METHODS) - SUPERVISED
 
 
 @pytest.mark.parametrize(

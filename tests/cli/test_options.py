@@ -43,9 +43,12 @@ WRITTEN = {
     "vector": "geojson",
     "zones": "zones.gpkg",
     "extractor": "vgg16",
+    "checkpoint": "unet.safetensors",
     "device": "cpu",
     "seed": "5",
 }
+# What an option cannot be said without.
+ALONG = {"checkpoint": {"method": "unet"}}
 FLAGS = ("stac", "coregister", "coregister_local")
 
 
@@ -78,12 +81,12 @@ def test_what_is_not_said_is_what_detect_into_takes_by_default() -> None:
 @pytest.mark.parametrize("name", READERS)
 def test_a_cell_means_what_the_same_text_means_on_the_command_line(name: str) -> None:
     texts = WRITTEN[name].split(";") if name == "mask" else [WRITTEN[name]]
-    option = f"--{name.replace('_', '-')}"
+    option, along = f"--{name.replace('_', '-')}", ALONG.get(name, {})
     typed = [option] if name in FLAGS else [part for text in texts for part in (option, text)]
     command = typer.main.get_command(app).commands["detect"]
     with command.make_context("detect", ["a.tif", "b.tif", "-o", "out", *typed]) as context:
-        assert arguments_of({name: READERS[name](WRITTEN[name])}) == arguments_of(
-            {name: context.params[name]}
+        assert arguments_of({name: READERS[name](WRITTEN[name])} | along) == arguments_of(
+            {name: context.params[name]} | along
         )
 
 

@@ -37,9 +37,9 @@ def change(scene: Scene) -> mcd.Change:
     return mcd.detect(scene.t1, scene.t2)
 
 
-def small_fit() -> Options:
+def small_fit(checkpoint: str | None = None) -> Options:
     fit = replace(PAPER, generator="resnet4", steps=3, learning_rate=1e-3)
-    return Options(fit=fit)
+    return Options(fit=fit, checkpoint=checkpoint)
 
 
 def test_the_result_is_what_the_contract_says(scene: Scene, change: mcd.Change) -> None:
@@ -61,10 +61,11 @@ def test_known_changes_rank_above_the_rest(scene: Scene, change: mcd.Change) -> 
 
 
 @pytest.mark.parametrize("method", sorted(mcd.METHODS))
-def test_every_method_is_the_same_call(scene: Scene, method: str) -> None:
+def test_every_method_is_the_same_call(scene: Scene, method: str, checkpoint_of) -> None:
     valid = np.ones(scene.reference.shape, bool)
     valid[:20, :30] = False
-    found = mcd.METHODS[method](scene.t1, scene.t2, valid, options=small_fit())
+    options = small_fit(checkpoint_of(method))
+    found = mcd.METHODS[method](scene.t1, scene.t2, valid, options=options)
     assert found.image.shape == valid.shape
     np.testing.assert_array_equal(np.isfinite(found.image), valid)
     if not found.probability:
@@ -72,13 +73,14 @@ def test_every_method_is_the_same_call(scene: Scene, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", sorted(set(mcd.METHODS) - {"metric"}))
-def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str) -> None:
+def test_invalid_pixels_do_not_change_the_rest(scene: Scene, method: str, checkpoint_of) -> None:
     valid = np.ones(scene.reference.shape, bool)
     valid[60:70, 80:95] = False
     poisoned = scene.t2.copy()
     poisoned[:, ~valid] = 60_000
-    expected = mcd.METHODS[method](scene.t1, scene.t2, valid)
-    found = mcd.METHODS[method](scene.t1, poisoned, valid)
+    options = Options(checkpoint=checkpoint_of(method))
+    expected = mcd.METHODS[method](scene.t1, scene.t2, valid, options=options)
+    found = mcd.METHODS[method](scene.t1, poisoned, valid, options=options)
     np.testing.assert_allclose(found.image, expected.image, rtol=1e-4, atol=1e-5)
 
 

@@ -29,7 +29,7 @@ def program(path: Path, text: str = "#!/bin/sh\n") -> Path:
 
 def test_the_choices_are_those_of_the_command() -> None:
     assert set(PRESETS) == set(methods.PRESETS)
-    assert set(METHODS) == set(methods.METHODS)
+    assert set(METHODS) == set(methods.METHODS) - methods.SUPERVISED
     assert set(KINDS) == set(LEGEND)
     assert list(DIRECTIONS) == [each.value for each in Way]
     assert {option for option in MOVES.values() if option} <= READERS.keys()

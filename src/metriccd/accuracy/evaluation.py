@@ -38,19 +38,22 @@ class Evaluation:
         intervals: Figure → both ends of its 95 % interval.
         objects: Of its objects, at each level of overlap.
         by_hand: Whether the threshold was set by hand: nobody knows what it was chosen with.
+        supervised: Whether references of other places have taught the method.
     """
 
     scores: Scores
     intervals: Mapping[str, tuple[float, float]]
     objects: tuple[ObjectScores, ...]
     by_hand: bool = False
+    supervised: bool = False
 
     @property
     def basis(self) -> dict[str, str]:
         """What the reference was used for, figure by figure."""
+        free = "set by hand" if self.by_hand else "label-free"
+        free = "supervised" if self.supervised else free
         return {
-            name: "set by hand" if self.by_hand and basis == "label-free" else basis
-            for name, basis in Scores.BASIS.items()
+            name: free if basis == "label-free" else basis for name, basis in Scores.BASIS.items()
         }
 
     def figures(self) -> dict[str, tuple[float, str]]:
@@ -169,6 +172,7 @@ def evaluated(
         intervals=block_intervals(values, change, changed, judged),
         objects=score_objects(change, changed, judged),
         by_hand=_threshold(out)["rule"] == "fixed",
+        supervised=bool(read_record(out).get("settings", {}).get("supervised")),
     )
     called = name or out.resolve().name
     content = {

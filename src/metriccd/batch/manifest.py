@@ -21,7 +21,13 @@ COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
 PAIR = ("id", "t1", "t2")
 # Options that name files → what `detect_into` calls them. All others may be alike in many rows.
-FILES = {"mask": "masks", "aoi": "aoi", "zones": "zones", "extractor": "extractor"}
+FILES = {
+    "mask": "masks",
+    "aoi": "aoi",
+    "zones": "zones",
+    "extractor": "extractor",
+    "checkpoint": "checkpoint",
+}
 # Characters of an id, which is the name of a folder on any system; and its bytes.
 UNSAFE, LONGEST = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]'), 120
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)

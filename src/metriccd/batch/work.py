@@ -29,7 +29,7 @@ from metriccd.errors import (
     fault_of,
     one_line,
 )
-from metriccd.methods import choose_preset
+from metriccd.methods import choose_preset, with_checkpoint
 from metriccd.pair import ImagePair
 
 T = TypeVar("T")
@@ -221,7 +221,8 @@ def _tell(task: Task | Part, limit: float) -> None:
 def _opened(task: Task) -> ImagePair:
     """The pair of a task, after all that can be refused before pixels are read."""
     request, products = requested(task.folder, task.t1, task.t2, **task.arguments)
-    choose_preset(request.preset, request.method, request.threshold, request.direction)
+    preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
+    with_checkpoint(preset, request.checkpoint)
     # Clouds are found in pixels, which the detection does for itself.
     pair = replace(request, clouds=None).opened()
     products.check(pair.grid)
@@ -230,7 +231,7 @@ def _opened(task: Task) -> ImagePair:
 
 def _files(task: Task, pair: ImagePair) -> list[str]:
     """All files that a pair is made of: those that are named, and those that these name."""
-    others = (task.arguments.get(name) for name in ("aoi", "zones", "extractor"))
+    others = (task.arguments.get(name) for name in ("aoi", "zones", "extractor", "checkpoint"))
     known = set(map(str, pair.files))
     known |= {
         name

@@ -14,19 +14,27 @@ from jaxtyping import Bool, Float
 from torch import nn
 
 from metriccd.accuracy import draw_curves, read_reference
-from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_table
-from metriccd.benchmark.trial import Entry, Judge, Measured
+from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_table, marked
+from metriccd.benchmark.trial import Entry, Judge, Measured, with_checkpoints
 from metriccd.decision import THRESHOLDS
-from metriccd.methods import METHODS, PRESETS, Options, choose_preset, options_of
+from metriccd.methods import (
+    METHODS,
+    PRESETS,
+    SUPERVISED,
+    Options,
+    choose_preset,
+    options_of,
+)
 from metriccd.output import RECORD, output_folder
 from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
 from metriccd.raster import Image, Nodata, as_raster
 from metriccd.report import error_panel, stretched
-from metriccd.result import input_of, versions
+from metriccd.result import input_of, sha256_of, versions
 from metriccd.stages import Progress, Stages
 
 # Fitted to the pair in minutes, not seconds: compared only where it is asked for by name.
 FITTED = frozenset({"metric"})
+_LABEL_FREE = [name for name in METHODS if name not in FITTED | SUPERVISED]
 # The rule that a method decides by in `detect`.
 OWN = "own"
 
@@ -37,6 +45,7 @@ class Comparison:
 
     Attributes:
         methods: Name → what the method measured, in the order they ran.
+        supervised: Those of them that references of other places have taught.
         rules: The threshold rules asked for, "own" being each method's own; the maps of the first
             one are drawn.
         changed: Reference, True = change.
@@ -53,6 +62,7 @@ class Comparison:
     t1_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
     t2_rgb: Float[np.ndarray, "3 row col"] = field(repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    supervised: frozenset[str] = frozenset()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The table: a row for each method and rule, best F1 first; undefined figures are None."""
@@ -62,6 +72,7 @@ class Comparison:
                 "rule": rule,
                 **measured.scores(rule).as_dict(),
                 "threshold": decided.level,
+                "supervised": name in self.supervised,
                 "seconds": round(measured.seconds, 3),
                 "peak_mib": round(measured.peak_mib, 1),
             }
@@ -109,7 +120,9 @@ class Comparison:
         (folder / "table.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
         best_first = dict.fromkeys(row["method"] for row in rows)
-        rankings = {name: self.methods[name].ranking for name in best_first}
+        rankings = {
+            marked(name, name in self.supervised): self.methods[name].ranking for name in best_first
+        }
         (folder / "curves.png").write_bytes(draw_curves(rankings))
         (folder / "panel.png").write_bytes(self._panel(palette))
         record = dict(self.record) | {"created": datetime.now(UTC).isoformat()}
@@ -121,12 +134,14 @@ class Comparison:
         for name, measured in self.methods.items():
             rule, decided = next(iter(measured.rules.items()))
             scores = measured.scores(rule)
-            title = f"{name} ({rule})  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"
+            shown = marked(name, name in self.supervised)
+            title = f"{shown} ({rule})  F1 {scores.f1:.3f}  AUC {scores.auc:.3f}"
             drawn.append((scores.f1, title, decided.change))
         maps = {title: change for _, title, change in sorted(drawn, key=lambda each: -each[0])}
         images = {"t1": self.t1_rgb, "t2": self.t2_rgb}
         said = "each method's own rule" if self.rules[0] == OWN else self.rules[0]
-        caption = f"change maps by {said}, label-free; best F1 first"
+        free = "label-free but where marked" if self.supervised else "label-free"
+        caption = f"change maps by {said}, {free}; best F1 first"
         return error_panel(
             images, self.changed, self.judged, maps, palette=palette, caption=caption
         )
@@ -147,6 +162,7 @@ def compare(
     seed: int = 0,
     device: str = "auto",
     extractor: str | nn.Module | None = None,
+    checkpoints: Sequence[str | Path] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs methods on one pair and compares all of them with a reference.
@@ -172,6 +188,7 @@ def compare(
         seed: Same seed, same machine: same result.
         device: "auto", "cpu", "cuda" or "mps".
         extractor: "embedded", "vgg16", a weights file, or a module, instead of the method's own.
+        checkpoints: Of the supervised methods among them, each of which needs one.
         progress: Called with (stage, done, total) as work goes on.
 
     Raises:
@@ -180,7 +197,7 @@ def compare(
         WeightsError: The extractor's weights are not at hand.
         ValueError: No such method, preset or rule.
     """
-    entries = choose_rows(methods, thresholds)
+    entries = with_checkpoints(choose_rows(methods, thresholds), checkpoints)
     stages = Stages(progress)
     pair = read_pair(
         t1, t2, bands=bands, rgb=rgb, masks=masks, nodata=nodata, band_names=band_names
@@ -193,10 +210,17 @@ def compare(
     measured = {}
     for entry in entries:
         told = options
-        if entry.name in PRESETS:
+        if entry.name in PRESETS or entry.preset.method in SUPERVISED:
             told = options_of(entry.preset, pair, extractor, device=device, seed=seed)
         measured[entry.name] = judge.measure(entry, block, told, stages)
     rules = tuple(dict.fromkeys(thresholds))
+    learned = {
+        "checkpoints": {
+            entry.name: {"path": path, "sha256": sha256_of(Path(path))}
+            for entry in entries
+            if (path := entry.preset.checkpoint) is not None
+        }
+    }
     t1_rgb, t2_rgb = stretched(
         *(
             np.where(block.valid, colors_of(image, pair.rgb), np.float32(np.nan))
@@ -210,7 +234,8 @@ def compare(
         judged=judge.judged,
         t1_rgb=t1_rgb,
         t2_rgb=t2_rgb,
-        record=_record(pair, reference, options, rules, judge, measured, stages),
+        record=_record(pair, reference, options, rules, judge, measured, stages) | learned,
+        supervised=frozenset(entry.name for entry in entries if entry.preset.method in SUPERVISED),
     )
 
 
@@ -256,7 +281,7 @@ def choose_methods(
     for name in methods:
         if name != "all" and name not in METHODS:
             raise ValueError(f"no method {name!r}: choose all, or from {', '.join(METHODS)}")
-        names |= dict.fromkeys([name] if name != "all" else [m for m in METHODS if m not in FITTED])
+        names |= dict.fromkeys([name] if name != "all" else _LABEL_FREE)
     rules = (*THRESHOLDS, "adaptive")
     for rule in thresholds:
         if rule not in rules:
@@ -268,7 +293,8 @@ def choose_methods(
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of `Comparison.rows` in Markdown, with a line on what the reference was used for."""
-    return f"{markdown_table(rows)}\n\nBest F1 first. {basis_line()}\n"
+    basis = basis_line(any(row["supervised"] for row in rows))
+    return f"{markdown_table(rows)}\n\nBest F1 first. {basis}\n"
 
 
 def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tuple[Image, Image]:

@@ -12,7 +12,15 @@ from typing import Any
 from metriccd.accuracy import Confusion, Ranking, Scores, draw_curves, mean_scores
 from metriccd.benchmark.journal import Run
 from metriccd.benchmark.published import MEASURES, NOTES, published
-from metriccd.benchmark.tables import BASIS, COLUMNS, Column, basis_line, csv_table, markdown_table
+from metriccd.benchmark.tables import (
+    BASIS,
+    COLUMNS,
+    Column,
+    basis_line,
+    csv_table,
+    markdown_table,
+    marked,
+)
 from metriccd.output import RECORD, add_together
 
 COSTS = {
@@ -39,6 +47,7 @@ class Leaderboard:
         grid: The ablation, if one was asked for.
         runs: Name of a pair → name of an entry → what it gave.
         record: Inputs, settings and versions, as written to `run.json`.
+        supervised: Entries that references of other places have taught.
     """
 
     dataset: str
@@ -46,6 +55,7 @@ class Leaderboard:
     grid: str | None
     runs: Mapping[str, Mapping[str, Run]] = field(repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    supervised: frozenset[str] = frozenset()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each entry and rule: of each pair, mean over pairs, and pooled."""
@@ -53,7 +63,7 @@ class Leaderboard:
             for name, run in runs.items():
                 for rule, outcome in run.rules.items():
                     costs = _costs([run], [outcome.seconds])
-                    head = {"scope": "pair", "pair": pair, "method": name, "rule": rule}
+                    head = self._head("pair", pair, name, rule)
                     yield _row(head, outcome.scores, outcome.threshold, costs)
         yield from self.mean()
         yield from self.pooled()
@@ -63,7 +73,7 @@ class Leaderboard:
         for name, rule, runs in self.columns():
             outcomes = [run.rules[rule] for run in runs]
             costs = _costs(runs, [outcome.seconds for outcome in outcomes], share=len(runs))
-            head = {"scope": "mean", "pair": None, "method": name, "rule": rule}
+            head = self._head("mean", None, name, rule)
             yield _row(head, mean_scores([outcome.scores for outcome in outcomes]), None, costs)
 
     def pooled(self) -> Iterator[dict[str, Any]]:
@@ -73,8 +83,17 @@ class Leaderboard:
             outcomes = [run.rules[rule] for run in runs]
             confusion = sum((outcome.confusion for outcome in outcomes), Confusion())
             costs = _costs(runs, [outcome.seconds for outcome in outcomes])
-            head = {"scope": "pooled", "pair": None, "method": name, "rule": rule}
+            head = self._head("pooled", None, name, rule)
             yield _row(head, Scores.of(confusion, rankings[name]), None, costs)
+
+    def _head(self, scope: str, pair: str | None, method: str, rule: str) -> dict[str, Any]:
+        return {
+            "scope": scope,
+            "pair": pair,
+            "method": method,
+            "rule": rule,
+            "supervised": method in self.supervised,
+        }
 
     def rankings(self) -> dict[str, Ranking]:
         """Name of an entry → its ranking, pooled over pairs."""
@@ -102,7 +121,7 @@ class Leaderboard:
             markdown_table(means, COLUMNS | COSTS | paper_columns),
             "## Pooled pixels",
             markdown_table(list(self.pooled()), COLUMNS | COSTS),
-            basis_line(),
+            basis_line(bool(self.supervised)),
             *EXPLAINED,
             *(NOTES[self.dataset] if paper_columns else ()),
         ]
@@ -116,6 +135,10 @@ class Leaderboard:
         """
         rows = list(self.rows())
         record = dict(self.record) | {"created": datetime.now(UTC).isoformat()}
+        curves = {
+            marked(name, name in self.supervised): ranking
+            for name, ranking in self.rankings().items()
+        }
         title = f"{self.dataset}, split {self.split}: {len(self.runs)} pairs, pixels pooled"
         add_together(
             out,
@@ -123,7 +146,7 @@ class Leaderboard:
                 "table.csv": csv_table(rows).encode(),
                 "table.json": json.dumps({"rows": rows, "basis": BASIS}, indent=2).encode(),
                 "table.md": self.markdown().encode(),
-                "curves.png": draw_curves(self.rankings(), title=title),
+                "curves.png": draw_curves(curves, title=title),
                 RECORD: json.dumps(record, indent=2, default=sorted).encode(),
             },
         )

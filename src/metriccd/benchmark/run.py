@@ -22,6 +22,7 @@ from metriccd.methods import (
     DEEP,
     DIRECTED,
     PRESETS,
+    SUPERVISED,
     Direction,
     choose_device,
     choose_preset,
@@ -31,7 +32,7 @@ from metriccd.nets import load_extractor
 from metriccd.output import locked, require_ours
 from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
-from metriccd.result import code_digest, input_of, versions, weights_of
+from metriccd.result import code_digest, input_of, sha256_of, versions, weights_of
 from metriccd.stages import Progress, Stages
 
 # Name of a pair → name of an entry → all that decides what it gives.
@@ -140,7 +141,16 @@ def benchmark(
         }
         record = {"dataset": dataset, "split": split, "grid": grid, **settings}
         record |= {"entries": descriptions, "pairs": inputs, "warnings": _warnings(runs)}
-        leaderboard = Leaderboard(dataset=dataset, split=split, grid=grid, runs=runs, record=record)
+        leaderboard = Leaderboard(
+            dataset=dataset,
+            split=split,
+            grid=grid,
+            runs=runs,
+            record=record,
+            supervised=frozenset(
+                entry.name for entry in entries if entry.preset.method in SUPERVISED
+            ),
+        )
         leaderboard.write(out)
     return leaderboard
 
@@ -271,6 +281,9 @@ def _described(entry: Entry) -> dict[str, Any]:
     if preset.method in DEEP:
         load_extractor(preset.extractor, levels=preset.fit.levels)
         description["weights"] = weights_of(preset.extractor)
+    if preset.checkpoint is not None:
+        # Its path does not matter, what it holds does.
+        description["checkpoint"] = sha256_of(Path(preset.checkpoint))
     return description
 
 

@@ -61,10 +61,12 @@ class Survey:
         yield from rows
         if len(self.sets) < 2:
             return
-        for method, rule in dict.fromkeys((row["method"], row["rule"]) for row in rows):
+        entries = {(row["method"], row["rule"]): row["supervised"] for row in rows}
+        for (method, rule), supervised in entries.items():
             own = [row for row in rows if (row["method"], row["rule"]) == (method, rule)]
             for scope, summary in (("mean of sets", _mean), ("worst set", _worst)):
-                yield {"set": scope, "method": method, "rule": rule} | {
+                head = {"set": scope, "method": method, "rule": rule, "supervised": supervised}
+                yield head | {
                     name: summary(name, _defined(row[name] for row in own))
                     for name in SURVEY_COLUMNS
                 }
@@ -86,7 +88,7 @@ class Survey:
             name: f"{name} ({column.basis})" if column.basis else name
             for name, column in SURVEY_COLUMNS.items()
         }
-        names = {"set": "set", "method": "method", "rule": "rule"} | titles
+        names = {name: name for name in ("set", "method", "rule", "supervised")} | titles
         writer = csv.DictWriter(text, list(names.values()), lineterminator="\n")
         writer.writeheader()
         writer.writerows({names[key]: value for key, value in row.items()} for row in rows)
@@ -113,7 +115,12 @@ def _rows(name: str, leaderboard: Leaderboard) -> Iterator[dict[str, Any]]:
         alarms = [_shares(each.confusion)[0] for each in outcomes if not each.scores.n_changed]
         f1, best = figures["f1"], figures["best_f1"]
         yield (
-            {"set": name, "method": method, "rule": rule}
+            {
+                "set": name,
+                "method": method,
+                "rule": rule,
+                "supervised": method in leaderboard.supervised,
+            }
             | figures
             | {
                 "pairs": len(outcomes),

@@ -45,13 +45,26 @@ MEANING = {
 }
 
 
-def basis_line() -> str:
-    """Which columns are label-free, threshold-free or oracle, in a sentence."""
+def marked(method: str, supervised: bool) -> str:
+    """A method as tables name it, so that nobody takes a supervised one for label-free."""
+    return f"{method} (supervised)" if supervised else method
+
+
+def basis_line(supervised: bool = False) -> str:
+    """Which columns are label-free, threshold-free or oracle, in a sentence.
+
+    Args:
+        supervised: Whether there are rows that are.
+    """
     groups: dict[str, list[str]] = {}
     for column in COLUMNS.values():
         groups.setdefault(column.basis, []).append(column.title)
     parts = [f"{', '.join(titles)}: {basis} ({MEANING[basis]})" for basis, titles in groups.items()]
-    return "; ".join(parts) + "."
+    learned = (
+        " A row that is marked supervised has learned from references of other places: nothing in "
+        "it is label-free."
+    )
+    return "; ".join(parts) + "." + (learned if supervised else "")
 
 
 def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -80,7 +93,8 @@ def markdown_table(
     ]
     for row in rows:
         figures = (cell(row.get(name), column.digits) for name, column in columns.items())
-        lines.append(_line(row["method"], row["rule"], *figures))
+        name = marked(row["method"], row.get("supervised", False))
+        lines.append(_line(name, row["rule"], *figures))
     return "\n".join(lines)
 
 

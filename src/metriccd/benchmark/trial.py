@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
 
 from metriccd.accuracy import Confusion, Ranking, Scores
 from metriccd.decision import Cleaning, decide
-from metriccd.methods import METHODS, Options, Preset
+from metriccd.methods import METHODS, SUPERVISED, Options, Preset, with_checkpoint
 from metriccd.pair import Block
 from metriccd.raster import Grid, Window
 from metriccd.scene import Difference
 from metriccd.stages import Stages, reset_peak
+from metriccd.supervised import about_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,3 +152,32 @@ class Judge:
 def rule_name(rule: str | float) -> str:
     """What tables call a rule; a fixed score by its value."""
     return rule if isinstance(rule, str) else f"{rule:g}"
+
+
+def with_checkpoints(entries: Sequence[Entry], checkpoints: Sequence[str | Path]) -> list[Entry]:
+    """Entries of which each supervised one has the checkpoint that was trained as it.
+
+    Args:
+        entries: Methods and presets.
+        checkpoints: Files of `metriccd train`, at most one a method.
+
+    Raises:
+        WeightsError: One is not there, or is no checkpoint.
+        ValueError: A supervised method has none, or one has no method that was asked for.
+    """
+    files: dict[str, str] = {}
+    for path in checkpoints:
+        method = about_checkpoint(Path(path)).method
+        if method in files:
+            raise ValueError(f"a method has one checkpoint: got two of {method}; leave one out")
+        files[method] = str(path)
+    asked = {entry.preset.method for entry in entries}
+    for method, path in files.items():
+        if method not in asked:
+            raise ValueError(f"{path} is a checkpoint of {method}: name it among the methods, too")
+    return [
+        replace(entry, preset=with_checkpoint(entry.preset, files.get(entry.preset.method)))
+        if entry.preset.method in SUPERVISED
+        else entry
+        for entry in entries
+    ]

@@ -11,6 +11,7 @@ from metriccd.cli.arguments import (
     AllowRemote,
     BandNamesOf,
     Bands,
+    Checkpoints,
     Device,
     Extractor,
     First,
@@ -107,6 +108,7 @@ def compare(
     band_names: BandNamesOf = None,
     palette: PaletteOf = Palette.COLORBLIND,
     extractor: Extractor = None,
+    checkpoint: Checkpoints = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
     allow_remote: AllowRemote = False,
@@ -116,7 +118,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compares methods with a reference: one table, best F1 first, curves and maps in OUT."""
-    from metriccd.benchmark import choose_rows
+    from metriccd.benchmark import choose_rows, with_checkpoints
     from metriccd.benchmark import compare as run_methods
     from metriccd.methods import choose_device
     from metriccd.output import output_folder
@@ -124,11 +126,12 @@ def compare(
 
     with usage():
         names, rules = listed(methods) or [], listed(thresholds) or []
-        choose_rows(names, rules)
+        with_checkpoints(choose_rows(names, rules), checkpoint or ())
         choose_device(device.value)
         truth = one_or_two(reference)
         missing = missing_value(nodata)
     inputs = [t1, t2, *reference, *map(file_of_mask, mask or ()), *filter(None, [extractor])]
+    inputs += map(str, checkpoint or ())
     say_restored(out, quiet=quiet)
     with (
         Trust(allow_remote=allow_remote, max_pixels=max_pixels).applied(),
@@ -147,6 +150,7 @@ def compare(
             nodata=missing,
             band_names=listed(band_names),
             extractor=extractor or "embedded",
+            checkpoints=checkpoint or (),
             device=device.value,
             seed=seed,
             progress=progress,
@@ -196,6 +200,7 @@ def benchmark(
     ] = None,
     bands: Bands = None,
     extractor: Extractor = None,
+    checkpoint: Checkpoints = None,
     device: OnDevice = Device.AUTO,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -203,12 +208,20 @@ def benchmark(
 ) -> None:
     """Runs methods, presets and ablations on a data set: tables and curves in OUT; resumable."""
     from metriccd.benchmark import benchmark as run_all
-    from metriccd.benchmark import benchmark_sets, choose_entries, find_pairs, kept, read_sets
+    from metriccd.benchmark import (
+        benchmark_sets,
+        choose_entries,
+        find_pairs,
+        kept,
+        read_sets,
+        with_checkpoints,
+    )
     from metriccd.methods import choose_device
 
     asked = methods if methods is not None or grid is not None else "all"
     with usage():
         entries = choose_entries(listed(asked) or (), listed(thresholds) or (), grid)
+        entries = with_checkpoints(entries, checkpoint or ())
         choose_device(device.value)
         several = dataset.endswith(".toml")
         if several == (root is not None):

@@ -21,7 +21,7 @@ from metriccd.cli.program import end
 from metriccd.cli.series import series
 from metriccd.cli.threshold import threshold
 from metriccd.cli.view import view
-from metriccd.cli.weights import fetch_weights, import_weights, list_weights
+from metriccd.cli.weights import fetch_weights, import_weights, list_weights, train
 
 
 def show_version(asked: bool) -> bool:
@@ -99,6 +99,7 @@ command(
 )(benchmark)
 command(epilog="Example: metriccd demo -o demo")(demo)
 command(epilog="Example: metriccd methods")(methods)
+command(epilog="Example: metriccd train unet --dataset oscd --root oscd -o unet.safetensors")(train)
 of_weights("list", epilog="Example: metriccd weights list")(list_weights)
 of_weights("fetch", epilog="Example: metriccd weights fetch vgg16")(fetch_weights)
 of_weights("import", epilog="Example: metriccd weights import vgg16 vgg16.safetensors")(

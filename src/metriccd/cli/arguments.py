@@ -25,7 +25,8 @@ UsageError: Any = typer.BadParameter.__base__
 TIME = "%Y-%m-%d %H:%M:%S"
 # Options that name a file, or anything else that is read; masks may name an image of a series
 # before, and classes after it.
-READ, MASKS = ("t1", "t2", "aoi", "zones", "extractor"), ("mask", "mask_of")
+READ = ("t1", "t2", "aoi", "zones", "extractor", "checkpoint")
+MASKS = ("mask", "mask_of")
 OF_IMAGE = re.compile(r"^\d+=")
 Nodata = float | Literal["none"] | None
 P = ParamSpec("P")
@@ -226,6 +227,16 @@ AllowRemote = Annotated[
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse to compare more pixels than these.")]
 Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
+CheckpointOf = Annotated[
+    str | None,
+    typer.Option("--checkpoint", help="What train wrote, for methods unet, seco_rand, seco_pre."),
+]
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint", help="What train wrote, for a supervised method: one for each of them."
+    ),
+]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
 OBJECTS = "Objects and polygons"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -116,6 +117,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
     from metriccd.kinds import require_kinds
     from metriccd.methods import DEEP, METHODS, WindowedMethod
     from metriccd.nets import load_extractor
+    from metriccd.supervised import load_checkpoint
 
     request, products = requested("", t1, t2, **asked)
     detection = Detection.of(request)
@@ -125,6 +127,10 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
     require_kinds(pair, asked["kinds"], seed=asked["seed"])
     if preset.method in DEEP:
         load_extractor(detection.options.extractor, levels=preset.fit.levels)
+    learned = ""
+    if preset.checkpoint is not None:
+        about = load_checkpoint(Path(preset.checkpoint), preset.method).about
+        learned = f" (supervised: {len(about.places)} places of {about.dataset})"
     crs = pair.grid.crs
     windowed = isinstance(METHODS[preset.method], WindowedMethod)
     plan = {
@@ -135,7 +141,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
         "bands": ", ".join(band.name for band in pair.t1.bands),
         "red, green, blue": ", ".join(pair.t1.bands[band].name for band in pair.rgb),
         "masks": ", ".join(mask.source.label for mask in pair.masks) or "none",
-        "method": preset.method,
+        "method": f"{preset.method}{learned}",
         "threshold": str(asked["threshold"])
         + (f" ({preset.threshold})" if asked["threshold"] == "auto" else ""),
         "memory": "tile by tile" if windowed else "the whole pair at once",

@@ -27,7 +27,7 @@ def summarize(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_json: bo
         area = "" if summary["area_m2"] is None else f" ({summary['area_m2'] / 1e4:,.1f} ha)"
         typer.echo(
             f"{summary['changed_share']:.2%} changed{area} in {summary['objects']:,} objects; "
-            f"threshold {summary['threshold']:.3g} ({_chosen(summary['rule'])})"
+            f"threshold {summary['threshold']:.3g} ({_chosen(summary)})"
         )
         if summary["certainty"] is not None:
             typer.echo(f"{summary['certainty'][0].upper()}{summary['certainty'][1:]}.")
@@ -49,9 +49,13 @@ def summarize_series(out: Path, summary: Mapping[str, Any], *, quiet: bool, as_j
         )
 
 
-def _chosen(rule: str) -> str:
+def _chosen(summary: Mapping[str, Any]) -> str:
     """What chose a threshold: only a rule is known to have seen no reference."""
-    return "set by hand" if rule == "fixed" else f"{rule}, label-free"
+    rule = summary["rule"]
+    basis = "supervised" if summary["supervised"] else "label-free"
+    if rule == "fixed":
+        return "supervised" if summary["supervised"] else "set by hand"
+    return f"{rule}, {basis}"
 
 
 def print_checkup(found: Any, costs: Sequence[Any], *, quiet: bool, as_json: bool) -> None:
@@ -198,7 +202,7 @@ def print_comparison(out: Path, comparison: Any, *, quiet: bool, as_json: bool) 
         print_json({"out": str(out), "rows": rows, "basis": BASIS})
     elif not quiet:
         _print_rows(rows)
-        typer.echo(basis_line())
+        typer.echo(basis_line(bool(comparison.supervised)))
         typer.echo(f"Open {out / 'panel.png'}, {out / 'curves.png'} and {out / 'table.md'}.")
 
 
@@ -212,13 +216,14 @@ def print_leaderboard(out: Path, leaderboard: Any, *, quiet: bool, as_json: bool
         for warning in leaderboard.record["warnings"]:
             say(f"warning: {warning}")
         _print_rows(list(leaderboard.mean()))
-        typer.echo(f"Means over {len(leaderboard.runs)} pairs. {basis_line()}")
+        basis = basis_line(bool(leaderboard.supervised))
+        typer.echo(f"Means over {len(leaderboard.runs)} pairs. {basis}")
         typer.echo(f"Open {out / 'table.md'}, which pools pixels too, and {out / 'curves.png'}.")
 
 
 def print_survey(out: Path, survey: Any, *, quiet: bool, as_json: bool) -> None:
     """Shows how entries fare on sets of different kinds."""
-    from metriccd.benchmark import SURVEY_COLUMNS, cell
+    from metriccd.benchmark import SURVEY_COLUMNS, cell, marked
 
     rows = list(survey.rows())
     if as_json:
@@ -231,13 +236,14 @@ def print_survey(out: Path, survey: Any, *, quiet: bool, as_json: bool) -> None:
             table.add_column(column.title, justify="right")
         for row in rows:
             figures = (cell(row[name], column.digits) for name, column in SURVEY_COLUMNS.items())
-            table.add_row(row["set"], row["method"], row["rule"], *figures)
+            name = marked(row["method"], row["supervised"])
+            table.add_row(row["set"], name, row["rule"], *figures)
         Console().print(table)
         typer.echo(f"Open {out / 'sets.md'}.")
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    from metriccd.benchmark import COLUMNS, cell
+    from metriccd.benchmark import COLUMNS, cell, marked
 
     # Without lines between the columns, and zeros before points, it fits 80 characters.
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -247,7 +253,8 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(title, justify="right")
     for row in rows:
         figures = (cell(row[name]).removeprefix("0") for name in COLUMNS)
-        table.add_row(row["method"], row["rule"], *figures, f"{row['seconds']:.1f}")
+        name = marked(row["method"], row["supervised"])
+        table.add_row(name, row["rule"], *figures, f"{row['seconds']:.1f}")
     Console().print(table)
 
 

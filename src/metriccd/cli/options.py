@@ -66,7 +66,7 @@ def _several(text: str) -> list[str]:
 READERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("preset", "method", "assets", "bands", "rgb", "band_names", "nodata"), str),
     **dict.fromkeys(("bbox", "bbox_crs", "aoi", "offset", "dates", "threshold", "kinds"), str),
-    **dict.fromkeys(("simplify", "vector", "zones", "extractor"), str),
+    **dict.fromkeys(("simplify", "vector", "zones", "extractor", "checkpoint"), str),
     **dict.fromkeys(("stac", "coregister", "coregister_local"), _flag),
     **dict.fromkeys(("mask_dilate", "min_pixels", "fill_holes", "seed"), _whole),
     "min_area": _size,
@@ -92,7 +92,7 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """
     from metriccd.decision import Cleaning
     from metriccd.kinds import wanted_kinds
-    from metriccd.methods import choose_device, choose_preset
+    from metriccd.methods import choose_device, choose_preset, with_checkpoint
     from metriccd.pair import bounds_of
     from metriccd.result import Products
 
@@ -123,12 +123,14 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
         "connectivity": 8 if known.get("connectivity") == Neighbors.EIGHT else 4,
         "kinds": listed(known.get("kinds")) or (),
         "extractor": known.get("extractor"),
+        "checkpoint": known.get("checkpoint"),
         "device": str(known.get("device", "auto")),
         "seed": known.get("seed", 0),
         "allow_remote": known.get("allow_remote", False),
         "max_pixels": known.get("max_pixels", MAX_PIXELS),
     }
-    choose_preset(asked["preset"], asked["method"], asked["threshold"], asked["direction"])
+    preset = choose_preset(asked["preset"], asked["method"], asked["threshold"], asked["direction"])
+    with_checkpoint(preset, asked["checkpoint"])
     choose_device(asked["device"])
     wanted_kinds(asked["kinds"])
     if asked["bbox"] is not None:

@@ -95,7 +95,7 @@ def decide(
     warnings: tuple[str, ...] = ()
     if found.probability and wanted != "adaptive":
         score = found.image.astype(np.float32, copy=False)
-        scale = Scale(kind="probability", rule="", words="probability of change")
+        scale = Scale.of_probability()
     elif takes_all(rule, components):
         score, scale = _ranked(found, valid, rule, seed)
         warnings = _ranks_anew(rule, automatic)

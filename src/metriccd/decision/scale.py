@@ -82,6 +82,11 @@ class Scale:
         return scale, warnings
 
     @classmethod
+    def of_probability(cls) -> Scale:
+        """The scale of what is a score already."""
+        return cls(kind="probability", rule="", words="probability of change")
+
+    @classmethod
     def of(cls, record: Mapping[str, Any]) -> Scale:
         """The scale that a record holds, see `record`."""
         return cls(**record)

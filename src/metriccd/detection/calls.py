@@ -52,6 +52,7 @@ def detect(
     connectivity: Connectivity = 4,
     kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
+    checkpoint: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
     allow_remote: bool = False,
@@ -96,6 +97,7 @@ def detect(
         kinds: Kinds of change that count, such as "water-gained,built", or "!seasonal" for all
             but one; see docs/kinds.md.
         extractor: "embedded", "vgg16", a weights file, or a module.
+        checkpoint: What `metriccd train` wrote, for the supervised methods, which need one.
         device: "auto", "cpu", "cuda" or "mps".
         seed: Same seed, same machine: same result.
         allow_remote: What VRTs and STAC items name may lie out of their folders, and on other
@@ -148,6 +150,7 @@ def detect_into(
     connectivity: Connectivity = 4,
     kinds: str | Sequence[str] = (),
     extractor: str | nn.Module | None = None,
+    checkpoint: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
     allow_remote: bool = False,
@@ -197,6 +200,7 @@ def detect_into(
         connectivity: Of objects: 4 or 8.
         kinds: Kinds of change that count.
         extractor: Feature extractor.
+        checkpoint: Of a supervised method.
         device: Where to compute.
         seed: Of everything random.
         allow_remote: Names in files may lead elsewhere.

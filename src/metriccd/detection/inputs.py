@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from metriccd.errors import DataError
+from metriccd.errors import DataError, WeightsError
 from metriccd.output import told_beside
 from metriccd.pair import ImagePair
 from metriccd.raster import Band, Raster, Shapes
@@ -45,6 +45,7 @@ class Inputs:
     Attributes:
         files: Of t1, of t2, and of each mask.
         weights: File of the extractor, if it has one of its own.
+        checkpoint: File of a supervised method.
         elsewhere: What else they are made of, that is not on this machine.
         digests: SHA-256 of each file, once it was read.
         contents: What pixels depend on of each, then.
@@ -53,24 +54,35 @@ class Inputs:
 
     files: tuple[tuple[Path, ...], ...]
     weights: Path | None
+    checkpoint: Path | None = None
     elsewhere: tuple[str, ...]
     digests: dict[Path, str] = field(default_factory=dict, repr=False)
     contents: dict[Path, str] = field(default_factory=dict, repr=False)
     stamps: dict[Path, Stamp | None] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, pair: ImagePair, extractor: str | nn.Module) -> Inputs:
-        """Finds the files."""
+    def of(
+        cls, pair: ImagePair, extractor: str | nn.Module, checkpoint: str | None = None
+    ) -> Inputs:
+        """Finds the files.
+
+        Raises:
+            WeightsError: There is no such checkpoint.
+        """
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise WeightsError(f"a checkpoint must exist: got {checkpoint}; check the path")
         found = [each.parts for each in _sources(pair)]
         return cls(
             files=tuple(files for files, _ in found),
             weights=weights_file(extractor) if isinstance(extractor, str) else None,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
             elsewhere=tuple(name for _, names in found for name in names),
         )
 
     def read(self, stages: Stages) -> None:
         """Makes the checksums, where they are not made yet: before pixels of the files are read."""
-        every = [*self.files, () if self.weights is None else (self.weights,)]
+        learned = [(each,) for each in (self.weights, self.checkpoint) if each is not None]
+        every = [*self.files, *learned]
         if self.digests.keys() >= {path for files in every for path in files}:
             return
         with stages.stage("checksums", len(every)) as advance:
@@ -114,11 +126,16 @@ class Inputs:
             input_of(source, [(path, self.digests[path]) for path in files])
             for source, files in zip(_sources(pair), self.files, strict=True)
         ]
+        learned = {}
+        if self.checkpoint is not None:
+            digest = self.digests[self.checkpoint]
+            learned = {"checkpoint": {"path": str(self.checkpoint), "sha256": digest}}
         dates = [None if date is None else date.as_record() for date in pair.dates]
         return {
             "inputs": {"t1": inputs[0], "t2": inputs[1]},
             "masks": inputs[2:],
             "dates": {"t1": dates[0], "t2": dates[1]},
+            **learned,
         }
 
     def content(self, pair: ImagePair, extractor: str | nn.Module) -> list[Any]:
@@ -137,6 +154,8 @@ class Inputs:
             found.append(_state_of(extractor))
         elif self.weights is not None:
             found.append(self.digests[self.weights])
+        if self.checkpoint is not None:
+            found.append(self.digests[self.checkpoint])
         return found
 
 

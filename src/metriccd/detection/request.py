@@ -44,6 +44,7 @@ class Request:
     min_area: float = 0.0
     kinds: str | Sequence[str] = ()
     extractor: str | nn.Module | None
+    checkpoint: str | Path | None = None
     device: str
     seed: int
     progress: Progress | None
@@ -81,7 +82,8 @@ class Request:
     @property
     def files(self) -> list[str | Path]:
         """The images, masks, polygons and weights that are files or folders, or may be."""
-        read = (self.t1, self.t2, *map(file_of_mask, several(self.masks)), self.aoi, self.extractor)
+        read = (self.t1, self.t2, *map(file_of_mask, several(self.masks)), self.aoi)
+        read = (*read, self.extractor, self.checkpoint)
         return [each for each in read if isinstance(each, str | Path)]
 
     @property

@@ -29,12 +29,14 @@ from metriccd.detection.request import Request
 from metriccd.kinds import BY_EVIDENCE, KindMap, map_pair, wanted_kinds
 from metriccd.methods import (
     METHODS,
+    SUPERVISED,
     Options,
     Preset,
     WindowedMethod,
     choose_preset,
     options_of,
     settings_of,
+    with_checkpoint,
 )
 from metriccd.pair import Block, ImagePair, Registration, colors_of, coregistered
 from metriccd.raster import Window
@@ -94,7 +96,10 @@ class Detection:
         stages = Stages(request.progress)
         pair = request.opened(stages)
         checked = check_up(pair, stages)
-        preset = choose_preset(request.preset, request.method, request.threshold, request.direction)
+        preset = with_checkpoint(
+            choose_preset(request.preset, request.method, request.threshold, request.direction),
+            request.checkpoint,
+        )
         wanted_kinds(request.kinds)
         request.cleaning.require(pair.grid)
         options = options_of(
@@ -111,7 +116,7 @@ class Detection:
             preset=preset,
             options=options,
             checked=checked,
-            inputs=Inputs.of(pair, options.extractor),
+            inputs=Inputs.of(pair, options.extractor, options.checkpoint),
         )
 
     def key(self) -> str:
@@ -199,6 +204,8 @@ class Detection:
     def _decision(self, scan: Scan, fitted: Fitted) -> tuple[Scale, Verdict, tuple[str, ...]]:
         """What a distance is as a score, the threshold on it, and what to say of both."""
         wanted, rule = rules(self.request.threshold, self.preset.threshold, fitted.components)
+        if fitted.probability:
+            return self._of_probability(scan, wanted)
         histogram = scan.histogram(self.options.stages, squared=rule == "chi2")
         scale, warnings = Scale.by(
             rule,
@@ -213,6 +220,14 @@ class Detection:
 
         verdict = judge(scale, wanted, score, self.pair.grid.windows(BLOCK))
         return scale, verdict, warnings
+
+    def _of_probability(
+        self, scan: Scan, wanted: str | float
+    ) -> tuple[Scale, Verdict, tuple[str, ...]]:
+        """The same where it is a probability: it is its own score."""
+        scale = Scale.of_probability()
+        windows = self.pair.grid.windows(BLOCK)
+        return scale, judge(scale, wanted, scan.distance.read, windows), ()
 
     def _whole(
         self, measure: Callable[[Block], Difference], workspace: Workspace
@@ -279,6 +294,7 @@ class Detection:
         said = {"score": scale.words, "certainty": verdict.certainty}
         cleaned, least = self.request.cleaning.clean(read, self.pair.grid, workspace=workspace)
         stretch = Stretch.of(*overviews)
+        supervised = self.preset.method in SUPERVISED
         return Result(
             read=cleaned,
             threshold=threshold,
@@ -293,7 +309,9 @@ class Detection:
             record={
                 **self.inputs.record(self.pair),
                 "settings": self._settings() | said | dict(facts) | kinds.facts(),
-                **decision_record(scale, verdict, self.request.cleaning, least),
+                **decision_record(
+                    scale, verdict, self.request.cleaning, least, supervised=supervised
+                ),
                 "automatic": self.preset.threshold if kinds.strength is None else BY_EVIDENCE,
                 "clusters": kinds.record([band.name for band in self.pair.t1.bands]),
                 "history": {name: list(curve) for name, curve in history.items()},

@@ -62,9 +62,11 @@ def plot_roc(
         best = rankings[name].best_confusion()
         mark(roc, recall_axes, best, color=curve.get_color(), oracle=True)
         mark(roc, recall_axes, maps[name], color=curve.get_color())
-        line.set_label(f"{line.get_label()}, F1 {maps[name].f1:.3f}, best {best.f1:.3f}")
+        learned = " (supervised)" if _supervised(results[name]) else ""
+        line.set_label(f"{line.get_label()}{learned}, F1 {maps[name].f1:.3f}, best {best.f1:.3f}")
     roc.set_title("ROC, against a reference")
     by_hand = all(change.rule == "fixed" for change in results.values())
+    but = ", but where supervised" if any(map(_supervised, results.values())) else ""
     dot: dict[str, Any] = {
         "marker": "o",
         "color": "0.5",
@@ -72,7 +74,7 @@ def plot_roc(
         "markeredgecolor": "black",
     }
     marks = {
-        "threshold set by hand" if by_hand else "threshold found without labels": dot,
+        "threshold set by hand" if by_hand else f"threshold found without labels{but}": dot,
         "best threshold: an oracle": dot | {"marker": "D", "markerfacecolor": "white"},
     }
     for ax in drawn:
@@ -82,3 +84,8 @@ def plot_roc(
         for text in legend.get_texts():
             text.set_parse_math(False)
     return drawn
+
+
+def _supervised(change: Change) -> bool:
+    """Whether references of other places have taught the method."""
+    return bool(change.record.get("settings", {}).get("supervised"))

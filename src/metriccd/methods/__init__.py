@@ -6,8 +6,15 @@ Out: `METHODS`, each called as `method(t1, t2, valid)` or fitted on a source; `P
 
 from metriccd.methods.about import about_methods, about_presets, about_rules
 from metriccd.methods.method import DIRECTIONS, Direction, Options, WindowedMethod, choose_device
-from metriccd.methods.methods import DEEP, DIRECTED, METHODS
-from metriccd.methods.preset import PRESETS, Preset, choose_preset, options_of, settings_of
+from metriccd.methods.methods import DEEP, DIRECTED, METHODS, SUPERVISED
+from metriccd.methods.preset import (
+    PRESETS,
+    Preset,
+    choose_preset,
+    options_of,
+    settings_of,
+    with_checkpoint,
+)
 
 __all__ = [
     "DEEP",
@@ -15,6 +22,7 @@ __all__ = [
     "DIRECTIONS",
     "METHODS",
     "PRESETS",
+    "SUPERVISED",
     "Direction",
     "Options",
     "Preset",
@@ -26,4 +34,5 @@ __all__ = [
     "choose_preset",
     "options_of",
     "settings_of",
+    "with_checkpoint",
 ]

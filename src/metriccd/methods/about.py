@@ -28,6 +28,9 @@ WORDS = {
     "sfa": "slow feature analysis (Wu, Du & Zhang 2014)",
     "isfa": "iterative slow feature analysis",
     "siroc": "sibling regression: a pixel from its neighborhood (Kondmann et al. 2021)",
+    "unet": "supervised: an early-fusion U-Net (Daudt et al. 2018)",
+    "seco_rand": "supervised: a decoder of random features (SeCo, Mañas et al. 2021)",
+    "seco_pre": "supervised: a decoder of SeCo's features (Mañas et al. 2021)",
 }
 PRESET_WORDS = {
     "default": "fusion, with deep features in the plain difference",

@@ -44,6 +44,7 @@ class Options:
         scaling: How images are brought to [0, 1]: both by common percentiles of each band, or each
             by its own extremes over all bands, as the released code does.
         device: "auto", "cpu", "cuda" or "mps".
+        checkpoint: What a supervised method was trained to, a file; None of all others.
         seed: Of everything random.
         stages: Records time and reports progress.
     """
@@ -57,6 +58,7 @@ class Options:
     color_factor: int = 4
     scaling: Scaling = "percentiles"
     device: str = "auto"
+    checkpoint: str | None = None
     seed: int = 0
     stages: Stages = field(default_factory=Stages)
 
@@ -140,6 +142,7 @@ class WindowedMethod(Method):
             image=fitted.merge(components).astype(np.float32),
             components=components if fitted.components > 1 else None,
             floor=fitted.floor,
+            probability=fitted.probability,
             chi2_dof=fitted.chi2_dof,
             history=fitted.history,
             facts=fitted.facts,

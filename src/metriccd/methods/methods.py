@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +27,7 @@ from metriccd.recipe import (
 )
 from metriccd.scene import Difference, Fitted, representative
 from metriccd.storage import storable
+from metriccd.supervised import TAUGHT, fit_supervised, placed_network
 
 
 def _fit_fusion(source: Source, options: Options) -> Fitted:
@@ -205,10 +207,47 @@ def in_one_range(block: Block, options: Options) -> Block:
         return Block(t1, t2, valid)
 
 
+def _supervised(method: str) -> WindowedMethod:
+    """A network that references of other places have taught."""
+
+    def fitted(source: Source, options: Options) -> Fitted:
+        return fit_supervised(
+            source,
+            _checkpoint(method, options),
+            method=method,
+            rgb=options.rgb,
+            device=choose_device(options.device),
+            stages=options.stages,
+        )
+
+    def network(options: Options) -> nn.Module:
+        return placed_network(_checkpoint(method, options), choose_device(options.device))
+
+    return WindowedMethod(fitted, network=network)
+
+
+def _checkpoint(method: str, options: Options) -> Path:
+    if options.checkpoint is None:
+        raise ValueError(needs_checkpoint(method))
+    return Path(options.checkpoint)
+
+
+def needs_checkpoint(method: str) -> str:
+    """What is said where a supervised method has none."""
+    network = "unet" if method == "unet" else "seco"
+    return (
+        f"method {method} is supervised and needs a checkpoint: got none; give --checkpoint FILE, "
+        f"which 'metriccd train {network}' writes"
+    )
+
+
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
 # Methods that look at features, and so at weights.
 DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
+
+# Methods that references have taught: never a default, never part of "all".
+SUPERVISED = frozenset(TAUGHT)
 
 METHODS: dict[str, Method] = {
     "fusion": WindowedMethod(_fit_fusion, network=_seen),
@@ -229,4 +268,5 @@ METHODS: dict[str, Method] = {
     "sfa": _classical(difference.sfa),
     "isfa": _classical(difference.isfa),
     "siroc": _classical(difference.siroc),
+    **{name: _supervised(name) for name in TAUGHT},
 }

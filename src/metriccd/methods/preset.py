@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from metriccd.decision import THRESHOLDS
 from metriccd.errors import choices
 from metriccd.methods.method import DIRECTIONS, Direction, Options, Scaling, choose_device
-from metriccd.methods.methods import DIRECTED, METHODS
+from metriccd.methods.methods import DIRECTED, METHODS, SUPERVISED, needs_checkpoint
 from metriccd.pair import ImagePair
 from metriccd.paper import PAPER, RELEASED, FitSettings
 from metriccd.stages import Stages
@@ -24,6 +25,7 @@ OWN_THRESHOLDS: dict[str, str | float] = {
     "closed_form": "triangle",
     "pca_kmeans": "kmeans",
     "deep_cva": "adaptive",
+    **dict.fromkeys(SUPERVISED, 0.5),
 }
 
 
@@ -40,6 +42,7 @@ class Preset:
         direction: Of change that is looked for, see `Options`.
         color_factor: β of the color correction.
         scaling: How images are brought to [0, 1], see `Options`.
+        checkpoint: Of a supervised method.
     """
 
     method: str
@@ -50,6 +53,7 @@ class Preset:
     direction: Direction = "both"
     color_factor: int = 4
     scaling: Scaling = "percentiles"
+    checkpoint: str | None = None
 
 
 PRESETS: dict[str, Preset] = {
@@ -99,6 +103,22 @@ def choose_preset(
     return replace(preset, direction=direction)
 
 
+def with_checkpoint(preset: Preset, checkpoint: str | Path | None) -> Preset:
+    """A preset with the checkpoint that its method needs.
+
+    Raises:
+        ValueError: A supervised method without one, or one for a method that learns nothing.
+    """
+    if preset.method in SUPERVISED and checkpoint is None:
+        raise ValueError(needs_checkpoint(preset.method))
+    if preset.method not in SUPERVISED and checkpoint is not None:
+        raise ValueError(
+            f"a checkpoint goes with {', '.join(sorted(SUPERVISED))}: got method {preset.method} "
+            "too; leave it out, or choose one of them"
+        )
+    return replace(preset, checkpoint=None if checkpoint is None else str(checkpoint))
+
+
 def options_of(
     preset: Preset,
     pair: ImagePair,
@@ -123,6 +143,7 @@ def options_of(
         color_factor=preset.color_factor,
         scaling=preset.scaling,
         device=choose_device(device),
+        checkpoint=preset.checkpoint,
         seed=seed,
         stages=stages or Stages(),
     )
@@ -162,6 +183,8 @@ def settings_of(preset: str, chosen: Preset, options: Options, pair: ImagePair) 
     }
     if chosen.method == "metric":
         settings |= {f"fit {name}": _plain(value) for name, value in asdict(chosen.fit).items()}
+    if chosen.method in SUPERVISED:
+        settings["supervised"] = True
     if chosen.method in DIRECTED:
         settings |= {"direction": options.direction, "plain features": options.plain_features}
     return settings

@@ -11,6 +11,7 @@ from metriccd.nets.features import load_extractor
 from metriccd.nets.generators import GENERATORS, freeze_normalization
 from metriccd.nets.precision import Size, autocast, instructions, on_cpu, on_device, place
 from metriccd.nets.weights import WEIGHTS, fetch, import_file, installed
+from metriccd.nets.weights import folder as weights_folder
 
 __all__ = [
     "GENERATORS",
@@ -32,4 +33,5 @@ __all__ = [
     "on_cpu",
     "on_device",
     "place",
+    "weights_folder",
 ]

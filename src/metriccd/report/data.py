@@ -62,7 +62,9 @@ class ReportData:
 
     @property
     def basis(self) -> str:
-        """What is known of how the threshold was chosen."""
+        """What is known of how the threshold was chosen, and by what the score was learned."""
+        if self.record.get("settings", {}).get("supervised"):
+            return "supervised"
         return "set by hand" if self.rule == "fixed" else "label-free"
 
     def __post_init__(self) -> None:

@@ -126,6 +126,9 @@ def _display(record: Mapping[str, Any]) -> str:
 
 def _chosen(data: ReportData) -> str:
     """What chose the threshold."""
+    if data.basis == "supervised":
+        rule = "" if data.rule == "fixed" else f", found by {data.rule}"
+        return f"{data.threshold:.4g}{rule}, on a supervised score"
     if data.basis == "set by hand":
         return f"{data.threshold:.4g}, set by hand"
     return f"{data.threshold:.4g}, found by “{data.rule}” without any labels"

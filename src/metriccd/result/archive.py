@@ -248,7 +248,9 @@ def decided(
         rule=verdict.rule,
         record=dict(record)
         | {"settings": settings, "warnings": list(dict.fromkeys((*kept, *verdict.warnings)))}
-        | decision_record(scale, verdict, cleaning, least),
+        | decision_record(
+            scale, verdict, cleaning, least, supervised=bool(settings.get("supervised"))
+        ),
     )
 
 

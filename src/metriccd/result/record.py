@@ -53,7 +53,7 @@ def input_of(
 
 
 def decision_record(
-    scale: Scale, verdict: Verdict, cleaning: Cleaning, least: int
+    scale: Scale, verdict: Verdict, cleaning: Cleaning, least: int, *, supervised: bool = False
 ) -> dict[str, Any]:
     """What a record says of a decision, so that another one can be made of the same score.
 
@@ -62,6 +62,7 @@ def decision_record(
         verdict: The threshold on it.
         cleaning: What was asked to happen to the map.
         least: Pixels of the smallest object that was kept.
+        supervised: Whether references of other places taught the method.
     """
     return {
         "score": scale.record(),
@@ -69,7 +70,7 @@ def decision_record(
             "value": verdict.threshold,
             "rule": verdict.rule,
             # Of a number nobody knows what it was chosen with.
-            "label_free": verdict.rule != "fixed",
+            "label_free": verdict.rule != "fixed" and not supervised,
             "level": verdict.level,
             "warnings": list(verdict.warnings),
         },

@@ -174,6 +174,7 @@ class Result:
             "threshold": self.threshold,
             "rule": self.rule,
             "certainty": self.record.get("settings", {}).get("certainty"),
+            "supervised": bool(self.record.get("settings", {}).get("supervised")),
             "warnings": list(self.record.get("warnings", ())),
         }
 

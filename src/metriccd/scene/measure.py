@@ -59,6 +59,7 @@ class Fitted:
         halo: Context that a window needs on each side, in pixels; a multiple of `stride`.
         stride: Windows must start at multiples of it.
         floor: As of a `Difference`, and so are all that follow.
+        probability: True where values are P_c.
         chi2_dof: Degrees of freedom.
         history: Curves of the fit.
         facts: What it found out.
@@ -72,6 +73,7 @@ class Fitted:
     halo: int = 0
     stride: int = 1
     floor: float = 0.0
+    probability: bool = False
     chi2_dof: int | None = None
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""Pairs with references in memory, to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from metriccd.accuracy import judged_pixels, read_reference
+from metriccd.benchmark.comparison import on_t1
+from metriccd.benchmark.datasets import Pair
+from metriccd.pair import read_pair
+from metriccd.supervised import Place
+
+
+def read_places(pairs: Sequence[Pair]) -> Iterator[Place]:
+    """Reads pairs and their references.
+
+    Args:
+        pairs: From `find_pairs`.
+
+    Raises:
+        DataError: A pair or its reference cannot be read or compared.
+        GridError: The images of a pair share no grid, or the reference does not lie on t1's.
+    """
+    for pair in pairs:
+        images = read_pair(pair.t1, pair.t2, bands=pair.bands)
+        block = images.load()
+        changed, known = read_reference(
+            on_t1(pair.reference, images),
+            images.grid,
+            inverted=pair.inverted,
+            unchanged_label=pair.unchanged_label,
+        )
+        yield Place(
+            name=pair.name,
+            bands=tuple(band.name for band in images.t1.bands),
+            rgb=images.rgb,
+            t1=block.t1,
+            t2=block.t2,
+            valid=block.valid,
+            changed=changed,
+            judged=judged_pixels(block.valid, known),
+        )
