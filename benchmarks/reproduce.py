@@ -50,8 +50,8 @@ OURS = ("paper", "released", "closed_form", "default")
 # Of what is not fitted step by step, for each megapixel and run: measured on two cores, rounded.
 PLAIN_SECONDS = 30.0
 TRIAL_SIDE, TRIAL_STEPS = 192, 3
-# Rows of Table I that need labels; docs/supervised.md fills them.
-SUPERVISED = {"oscd": ("U-Net", "SeCo-(Rand)", "SeCo-(Pre)")}
+# Rows of Table I that need labels, and so other commands.
+SUPERVISED = ("unet", "seco_rand", "seco_pre")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,28 +247,19 @@ def table(part: Part, leaderboard: Leaderboard, asked: argparse.Namespace) -> st
         f"| row | printed: {titles} | ours: {titles} | AP | s |",
         "|---|---|---|---|---|",
     ]
-    grid_rows = set(choose_names(part))
-    for name in [*(each for each in printed if part.grid is None or each in grid_rows), *ours]:
-        if f"| `{name}` |" in "\n".join(lines):
-            continue
-        row = ours.get(name, {})
-        lines.append(
-            f"| `{name}` | {figures(printed.get(name, {}))} | {figures(row)} | "
-            f"{decimal(row.get('ap'))} | {row['seconds']:.0f} |"
-            if row
-            else f"| `{name}` | {figures(printed.get(name, {}))} | not measured | | |"
-        )
-    if part.grid is None:
-        lines += [
-            f"| {name} (supervised) | in the paper | [supervised](supervised.md) | | |"
-            for name in SUPERVISED.get(part.dataset, ())
-        ]
+    for name in dict.fromkeys([*rows_of(part), *ours]):
+        row, without = ours.get(name), "needs labels" if name in SUPERVISED else "not measured"
+        cells = [figures(row), decimal(row["ap"]), f"{row['seconds']:.0f}"] if row else [without]
+        cells += [""] * (3 - len(cells))
+        lines.append(" | ".join([f"| `{name}`", figures(printed.get(name, {})), *cells]) + " |")
     return "\n".join(lines)
 
 
-def choose_names(part: Part) -> list[str]:
-    """Names of a table's rows."""
-    return [entry.name for entry in choose_entries(part.methods, (), part.grid)]
+def rows_of(part: Part) -> list[str]:
+    """Names of a table's rows, in the paper's order."""
+    if part.grid is None:
+        return [*published(part.dataset)]
+    return [entry.name for entry in choose_entries((), (), part.grid)]
 
 
 def figures(row: dict[str, Any]) -> str:
