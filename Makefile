@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check slow bench examples docs docs-serve qgis dist audit clean
+.PHONY: demo test check slow bench examples docs docs-serve qgis dist audit clean reproduce
 
 # The main job on a synthetic pair; ends with a line that says where to look.
 demo: $(VENV)/demo
@@ -26,6 +26,13 @@ slow: $(VENV)/dev
 # Time and memory on scenes of up to 10,980 × 10,980 pixels; not a test. 2 GB of scratch, half an hour.
 bench: $(VENV)/demo
 	$(BIN)/python benchmarks/scenes.py -o docs/performance.json
+
+# The paper's tables beside ours in docs/reproduction.md, from the data sets in DIR; goes on where it
+# was. Says how long it will take first: days on a CPU, so give it a GPU.
+DIR ?= data
+OUT ?= found
+reproduce: $(VENV)/demo
+	$(BIN)/python benchmarks/reproduce.py $(DIR) -o $(OUT)
 
 # Runs the notebooks in examples/ and keeps what came out in them; a test runs them, too.
 examples: $(VENV)/dev

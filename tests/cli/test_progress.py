@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import metriccd
+from metriccd.cli import progress as progress_module
 from metriccd.cli.progress import SENTENCES, _bar, _Lines, show_progress
 from metriccd.errors import OutputError
 
@@ -44,6 +45,19 @@ def test_a_long_stage_tells_its_quarters_and_verbosely_its_twentieths(
         show("measure", done, 400)
     assert len(lines) == told
     assert lines[1] == f"measuring change: {20 if verbose else 100} of 400"
+
+
+@pytest.mark.parametrize(("step", "line"), [(60.0, "3 of 80, about 77 min left"), (0.5, None)])
+def test_the_first_steps_foretell_what_takes_minutes(
+    monkeypatch, step: float, line: str | None
+) -> None:
+    clock = iter(step * count for count in range(5))
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    lines: list[str] = []
+    show = _Lines(lines.append)
+    for done in range(5):
+        show("fit", done, 80)
+    assert lines[1:] == ([f"fitting the networks to this pair: {line}"] if line else [])
 
 
 def test_one_bar_serves_all_stages(capsys) -> None:

@@ -10,6 +10,7 @@ from metriccd.nets.generators import (
     Hourglass,
     ResNet,
     UNet,
+    _Edged,
     freeze_normalization,
 )
 
@@ -44,6 +45,19 @@ def test_resnet32_has_the_published_parameters_less_its_second_output_map() -> N
 def test_each_residual_block_adds_two_convolutions_and_two_normalizations(blocks: int) -> None:
     rest = 864 + 64 + 9216 + 64 + 289
     assert parameters(GENERATORS[f"resnet{blocks}"](3)) == rest + blocks * (2 * 9216 + 2 * 64)
+
+
+def test_a_convolution_repeats_the_edge_as_torch_does_and_in_the_type_of_its_image() -> None:
+    torch.manual_seed(0)
+    ours = _Edged(4, 8, bias=True)
+    torchs = nn.Conv2d(4, 8, 3, padding=1, padding_mode="replicate")
+    torchs.load_state_dict(ours.state_dict())
+    image = noise(1, 4, 9, 7)
+    assert torch.equal(ours(image), torchs(image))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = ours(image.bfloat16())
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), torchs(image), rtol=0.03, atol=0.03)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

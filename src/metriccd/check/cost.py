@@ -44,8 +44,8 @@ class Figures:
 FIGURES = {
     "fast": Figures(work=(2200, 370, 600), mib=(850, 60, 70)),
     "default": Figures(work=(2700, 1900, 450), mib=(850, 60, 70)),
-    "paper": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
-    "released": Figures(work=(4400, 880_000, 0), mib=(700, 9000, 0), bounded=False),
+    "paper": Figures(work=(4400, 880_000, 0), mib=(700, 27_500, 0), bounded=False),
+    "released": Figures(work=(4400, 325_000, 0), mib=(700, 20_000, 0), bounded=False),
 }
 
 

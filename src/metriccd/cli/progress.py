@@ -13,7 +13,13 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table
 
@@ -106,6 +112,8 @@ def show_progress(
 class _Lines:
     """A line when a stage begins, and as parts of it are done where it is long.
 
+    After the first steps of one that takes minutes, how many.
+
     Attributes:
         write: Takes a line.
         verbose: True = also when it ends, and twentieths for quarters.
@@ -113,6 +121,8 @@ class _Lines:
     """
 
     LONG = 5.0  # seconds
+    # Steps that tell how long all will take, and the minute from which on it is worth a line.
+    FIRST, FORETOLD = 3, 60.0
 
     def __init__(
         self, write: Callable[[str], Any], *, verbose: bool = False, dated: bool = False
@@ -120,13 +130,20 @@ class _Lines:
         self._write, self._verbose, self._dated = write, verbose, dated
         self._parts = 20 if verbose else 4
         self._stage, self._start, self._told = "", 0.0, 0
+        self._foretold = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         name = SENTENCES.get(stage, stage)
         if stage != self._stage:
             self._stage, self._start, self._told = stage, now, 0
+            self._foretold = False
             self._line(name)
+        if self.FIRST <= done < total and not self._foretold:
+            self._foretold = True
+            left = (now - self._start) / done * (total - done)
+            if left > self.FORETOLD:
+                self._line(f"{name}: {done} of {total}, about {duration(left)} left")
         part = self._parts * done // max(total, 1)
         if self._told < part < self._parts and now - self._start > self.LONG:
             self._told = part
@@ -209,6 +226,7 @@ def _bar() -> Iterator[Show]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)

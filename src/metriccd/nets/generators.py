@@ -45,10 +45,25 @@ class ChangeGenerator(nn.Module, ABC):
         """Change logit of a difference image of any size; P_c is its sigmoid (eq. 4)."""
 
 
+class _Edged(nn.Conv2d):
+    """3×3 convolution of an image whose edges are repeated.
+
+    The edges are copied in the type that the image has: torch's autocast would have the copy, and
+    all of the image with it, in float32, and cast it back; a quarter of a step.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
+        super().__init__(inputs, outputs, 3, bias=bias)
+
+    def forward(self, x: Float[Tensor, "batch width row col"]) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            edged = functional.pad(x, (1, 1, 1, 1), mode=_EDGE)
+        return functional.conv2d(edged, self.weight, self.bias)
+
+
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     """3×3 convolution without bias (the normalization has one) and batch normalization."""
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=_EDGE, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+    return nn.Sequential(_Edged(inputs, outputs, bias=False), nn.BatchNorm2d(outputs))
 
 
 def _activation() -> nn.LeakyReLU:
@@ -86,7 +101,7 @@ class ResNet(ChangeGenerator):
         self.stem = nn.Sequential(_convolution(in_channels, width), _activation())
         self.blocks = nn.Sequential(*(_ResidualBlock(width) for _ in range(blocks)))
         self.closing = _convolution(width, width)
-        self.head = nn.Conv2d(width, 1, 3, padding=1, padding_mode=_EDGE)
+        self.head = _Edged(width, 1, bias=True)
         self.halo = 2 * blocks + 3  # one pixel for each 3×3 convolution in a row
         self.stride = 1
 
@@ -166,7 +181,7 @@ class _Bottleneck(nn.Module):
             *(nn.BatchNorm2d(width), _activation()),
             nn.Conv2d(width, half, 1, bias=False),
             *(nn.BatchNorm2d(half), _activation()),
-            nn.Conv2d(half, half, 3, padding=1, padding_mode=_EDGE, bias=False),
+            _Edged(half, half, bias=False),
             *(nn.BatchNorm2d(half), _activation()),
             nn.Conv2d(half, width, 1, bias=False),
         )

@@ -11,11 +11,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from metriccd.nets import GENERATORS, freeze_normalization, jitter, on_device
+from metriccd.nets import (
+    GENERATORS,
+    autocast,
+    freeze_normalization,
+    jitter,
+    on_device,
+    place,
+)
 from metriccd.paper import losses
 from metriccd.stages import Stages
 
 Term = Literal["image", "feature", "context", "balance"]
+# Of the two dates at each pixel, and where it counts.
+Distance = tuple[Float[Tensor, "_row _col"], Bool[Tensor, "_row _col"]]
 ALL_TERMS: frozenset[Term] = frozenset({"image", "feature", "context", "balance"})
 
 
@@ -111,7 +120,7 @@ def fit_pair(
         stages: Records time and reports progress.
     """
     problem = _Problem(t1, t2, valid, rgb, extractor, settings, device, seed)
-    generator = _seeded(settings.generator, problem.difference.shape[1], seed).to(device)
+    generator = place(_seeded(settings.generator, problem.difference.shape[1], seed), device)
     parameters = list(generator.parameters())
     if settings.train_extractor:
         parameters += list(problem.extractor.parameters())
@@ -120,7 +129,9 @@ def fit_pair(
     generator.train()
     with (stages or Stages()).stage("fit", settings.steps) as advance:
         for _ in range(settings.steps):
-            p_c = torch.sigmoid(generator(problem.difference))[0]
+            with autocast(device):
+                logit = generator(problem.difference)
+            p_c = torch.sigmoid(logit.float())[0]
             terms = problem.terms(p_c)
             total = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad()
@@ -128,6 +139,7 @@ def fit_pair(
             optimizer.step()
             _record(history, terms | {"total": total, "mean P_c": p_c[problem.valid].mean()})
             advance(1)
+    # In all bits, which rank pixels.
     freeze_normalization(generator, problem.difference)
     with torch.inference_mode():
         probability = torch.sigmoid(generator(problem.difference))[0]
@@ -154,7 +166,7 @@ class _Problem:
         self.settings = settings
         self.valid, x1, x2 = (on_device(array, device) for array in (valid, t1, t2))
         self.dates = torch.stack([x1[list(rgb)], x2[list(rgb)]])
-        self.extractor = extractor.to(device).requires_grad_(settings.train_extractor)
+        self.extractor = place(extractor, device).requires_grad_(settings.train_extractor)
         self.random = torch.Generator(device=device).manual_seed(seed)
         self.image_distance = self._distance(x1, x2, self.valid)
         if settings.input == "absolute":
@@ -162,7 +174,12 @@ class _Problem:
         else:
             difference = losses.mahalanobis_distance(x1, x2, self.valid)[None]  # eq. 3
         self.difference = torch.where(self.valid, difference, 0)[None]
-        self.fixed_features = None if settings.train_extractor else self._features(self.dates)
+        # What no step changes is computed once.
+        self.fixed: tuple[Tensor, ...] | None = None
+        self.fixed_distances: list[Distance] | None = None
+        if not settings.train_extractor:
+            self.fixed = self._features(self.dates)
+            self.fixed_distances = self._level_distances(self.fixed)
 
     def terms(self, p_c: Float[Tensor, "row col"]) -> dict[str, Float[Tensor, ""]]:
         """Each term of eq. 9 that the settings ask for."""
@@ -171,9 +188,10 @@ class _Problem:
         if "image" in enabled:
             terms["image"] = self._contrast(self.image_distance, p_c, self.valid)
         if enabled & {"feature", "context"}:
-            features = self.fixed_features or self._features(self.dates)
+            features = self.fixed or self._features(self.dates)
             if "feature" in enabled:
-                terms["feature"] = self._feature_term(features, p_c)
+                distances = self.fixed_distances or self._level_distances(features)
+                terms["feature"] = self._feature_term(distances, p_c)
             if "context" in enabled:
                 jittered = self._features(jitter(self.dates, self.random))
                 terms["context"] = losses.context_consistency(features, jittered)
@@ -182,19 +200,26 @@ class _Problem:
         return terms
 
     def _feature_term(
-        self, features: tuple[Tensor, ...], p_c: Float[Tensor, "row col"]
+        self, distances: list[Distance], p_c: Float[Tensor, "row col"]
     ) -> Float[Tensor, ""]:
         """Eq. 6: the similarity–dissimilarity loss at every level."""
         terms = []
+        for distance, valid in distances:
+            resized = losses.downsample_nearest(p_c, (valid.shape[0], valid.shape[1]))
+            terms.append(self._contrast(distance, resized, valid))
+        return torch.stack(terms).sum()
+
+    def _level_distances(self, features: tuple[Tensor, ...]) -> list[Distance]:
+        """Between the dates, at every level, and the valid pixels there."""
+        distances = []
         for level in features:
             size = (level.shape[-2], level.shape[-1])
-            resized = losses.downsample_nearest(p_c, size)
-            valid = losses.downsample_nearest(self.valid.to(p_c.dtype), size) > 0
+            valid = losses.downsample_nearest(self.valid, size)
             t1, t2 = level
             if self.settings.normalize_features:
                 t1, t2 = (losses.instance_normalize(date, valid) for date in level)
-            terms.append(self._contrast(self._distance(t1, t2, valid), resized, valid))
-        return torch.stack(terms).sum()
+            distances.append((self._distance(t1, t2, valid), valid))
+        return distances
 
     def _contrast(
         self,
@@ -217,7 +242,10 @@ class _Problem:
         return losses.mahalanobis_distance(t1, t2, valid)
 
     def _features(self, dates: Float[Tensor, "2 3 row col"]) -> tuple[Tensor, ...]:
-        return tuple(self.extractor(dates))
+        with autocast(dates.device.type):
+            maps = self.extractor(dates)
+        # What is summed and whitened needs all bits; what the convolutions keep does not.
+        return tuple(level.float() for level in maps)
 
 
 BALANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -47,32 +47,32 @@ def mahalanobis_distance(
         The distance, ≥ 0 and finite, 0 at invalid pixels; its gradient is finite, 0 where x1
         equals x2.
     """
-    difference = _zero_invalid(x1 - x2, valid)
+    # Channels last, as networks give them here: a pixel's values lie side by side.
+    difference = _zero_invalid(x1 - x2, valid).permute(1, 2, 0)
     whitening = _whitening(difference.detach(), valid).to(difference)
-    white = torch.einsum("kc,crs->krs", whitening, difference)
     # vector_norm, unlike the square root of a sum, has gradient 0 at 0
-    distance: Tensor = torch.linalg.vector_norm(white, dim=0)
+    distance: Tensor = torch.linalg.vector_norm(difference @ whitening.T, dim=2)
     return distance
 
 
 def _whitening(
-    difference: Float[Tensor, "channel row col"], valid: Bool[Tensor, "row col"] | None
+    difference: Float[Tensor, "row col channel"], valid: Bool[Tensor, "row col"] | None
 ) -> Float[Tensor, "direction channel"]:
     """W with WᵀW = S⁺, in float64.
 
     The eigenvectors are those of the correlation matrix, so that the floor on the eigenvalues
     does not depend on the channels' units.
     """
-    samples = difference.flatten(1) if valid is None else difference[:, valid]
+    samples = difference.flatten(0, 1) if valid is None else difference[valid]
     if samples.device.type == "mps":
         samples = samples.cpu()  # Apple's GPU has no float64
     samples = samples.double()
-    count = samples.shape[1]
-    mean = samples.sum(dim=1, keepdim=True) / max(count, 1)
+    count = samples.shape[0]
+    mean = samples.sum(dim=0) / max(count, 1)
     centered = samples - mean
-    covariance = centered @ centered.T / max(count - 1, 1)
+    covariance = centered.T @ centered / max(count - 1, 1)
     deviation = covariance.diagonal().sqrt()
-    varies = deviation > _DEVIATION_FLOOR * mean[:, 0].abs()
+    varies = deviation > _DEVIATION_FLOOR * mean.abs()
     scale = torch.where(varies, 1 / deviation, 0)
     values, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
     significant = values > _EIGENVALUE_FLOOR * values[-1]

@@ -1,0 +1,307 @@
+"""Fills docs/reproduction.md: every table of the paper, its figures as printed beside ours.
+
+    python benchmarks/reproduce.py DIR -o OUT
+
+DIR holds the data sets, each in its own layout: oscd, sztaki, quickbird; what is not there is left
+out. Of OSCD the ten test cities are taken, as the paper does, or all there are where DIR has none.
+Says before it starts how long it will take, from a few steps of each network here. What was
+interrupted goes on where it was. OUT gets the journal, curves of each table (`*/curves.png`), and
+`convergence.png` and `roc.png` of one pair; the page is written where --page says.
+
+`--side 96 --pairs 3` takes crops of so many pixels, where the reference has most change, of so many
+pairs: a trial, in minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import rasterio
+
+from metriccd import detect
+from metriccd.accuracy import read_reference
+from metriccd.benchmark import benchmark, choose_entries, find_pairs, kept
+from metriccd.benchmark.datasets import Pair
+from metriccd.benchmark.leaderboard import Leaderboard
+from metriccd.benchmark.published import MEASURES, published
+from metriccd.cli.console import duration
+from metriccd.cli.progress import show_progress
+from metriccd.errors import DataError
+from metriccd.figures import plot_convergence, plot_roc
+from metriccd.methods import choose_device
+from metriccd.nets import load_extractor
+from metriccd.pair import read_pair
+from metriccd.paper import fit_pair
+
+CLASSICAL = (
+    *("cva", "dpca", "image_diff", "image_ratio", "image_regr"),
+    *("irmad", "mad", "pcda", "deep_cva"),
+)
+OURS = ("paper", "released", "closed_form", "default")
+# Of what is not fitted step by step, for each megapixel and run: measured on two cores, rounded.
+PLAIN_SECONDS = 30.0
+TRIAL_SIDE, TRIAL_STEPS = 192, 3
+# Rows of Table I that need labels, and so other commands.
+SUPERVISED = ("unet", "seco_rand", "seco_pre")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A table of the paper.
+
+    Attributes:
+        name: Its marker on the page, and its folder in OUT.
+        dataset: Where it is measured.
+        methods: Rows that have a name of their own.
+        grid: Rows of an ablation.
+    """
+
+    name: str
+    dataset: str
+    methods: Sequence[str] = ()
+    grid: str | None = None
+
+
+PARTS = (
+    *(
+        Part(name=f"table1-{name}", dataset=name, methods=(*CLASSICAL, *OURS))
+        for name in ("oscd", "sztaki", "quickbird")
+    ),
+    *(Part(name=grid, dataset="oscd", grid=grid) for grid in ("table2", "table3", "table4")),
+)
+
+
+def main() -> None:
+    """Measures what the journal lacks, and fills the page."""
+    asked = arguments()
+    mpl.use("Agg")
+    pairs = {name: list(found(asked, name)) for name in {part.dataset for part in PARTS}}
+    parts = [
+        part
+        for part in PARTS
+        if pairs[part.dataset] and (asked.parts is None or part.name in asked.parts.split(","))
+    ]
+    if not parts:
+        sys.exit(f"DIR must hold oscd, sztaki or quickbird: {asked.root} holds none; give another")
+    tell_estimate(asked, parts, pairs)
+    page = asked.page.read_text(encoding="utf-8")
+    for part in parts:
+        with show_progress(False) as progress:
+            leaderboard = benchmark(
+                pairs[part.dataset],
+                choose_entries(chosen(asked, part), (), part.grid),
+                asked.out / part.name,
+                dataset=part.dataset,
+                grid=part.grid,
+                extractor=asked.extractor,
+                device=asked.device,
+                progress=progress,
+            )
+        page = filled(page, part.name, table(part, leaderboard, asked))
+        asked.page.write_text(page, encoding="utf-8")
+    if asked.pictures:
+        draw(asked, pairs["oscd"] or next(filter(None, pairs.values())))
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path, metavar="DIR")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--page", type=Path, default=Path("docs/reproduction.md"))
+    parser.add_argument("--extractor", default="vgg16", help="as detect takes it")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--side", type=int, help="crops of so many pixels")
+    parser.add_argument("--pairs", type=int, help="so many of each set, evenly spread")
+    parser.add_argument(
+        "--parts", help="some tables only: " + ",".join(part.name for part in PARTS)
+    )
+    parser.add_argument("--methods", help="rows of Table I; all by default")
+    parser.add_argument("--no-pictures", dest="pictures", action="store_false")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
+    return parser.parse_args()
+
+
+def chosen(asked: argparse.Namespace, part: Part) -> list[str]:
+    """Rows of Table I that are asked for."""
+    wanted = part.methods if asked.methods is None else asked.methods.split(",")
+    return [name for name in part.methods if name in wanted]
+
+
+def found(asked: argparse.Namespace, dataset: str) -> Iterator[Pair]:
+    """The pairs of a data set in DIR, cropped where that is asked for; none if it is not there."""
+    folder = asked.root / dataset
+    if not folder.is_dir():
+        return
+    pairs = find_pairs(dataset, folder)
+    if any(pair.split == "test" for pair in pairs):
+        pairs = [pair for pair in pairs if pair.split == "test"]
+    count = min(asked.pairs or len(pairs), len(pairs))
+    for number in range(count):
+        pair = pairs[number * len(pairs) // count]
+        yield (
+            pair if asked.side is None else cropped(pair, asked.side, asked.out / "crops" / dataset)
+        )
+
+
+def cropped(pair: Pair, side: int, folder: Path) -> Pair:
+    """A pair where its reference has most change, as files."""
+    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
+    t1, t2, valid = images.load()
+    changed, known = read_reference(
+        pair.reference,
+        images.grid,
+        inverted=pair.inverted,
+        unchanged_label=pair.unchanged_label,
+    )
+    known = np.broadcast_to(True if known is None else known, changed.shape) & valid
+    side = min(side, *changed.shape)
+    sums = np.pad((changed & known).astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    row, col = np.unravel_index(np.argmax(counts), counts.shape)
+    part = (..., slice(row, row + side), slice(col, col + side))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"\W+", "-", pair.name)
+    files = [folder / f"{stem}-{what}.tif" for what in ("t1", "t2", "reference")]
+    for path, image in zip(files, (t1, t2, changed[None].astype(np.uint8) * 255), strict=True):
+        if not path.exists():
+            layer = np.ascontiguousarray(image[part])
+            shape = dict(zip(("count", "height", "width"), layer.shape, strict=True))
+            with rasterio.open(path, "w", driver="GTiff", dtype=layer.dtype, **shape) as file:
+                file.write(layer)
+    return Pair(name=pair.name, t1=files[0], t2=files[1], reference=files[2])
+
+
+def tell_estimate(
+    asked: argparse.Namespace, parts: Sequence[Part], pairs: dict[str, list[Pair]]
+) -> None:
+    """Says how long all takes here, and how much of it is done; ends there if that was asked."""
+    rates: dict[Any, float] = {}
+    total, runs = 0.0, 0
+    for part in parts:
+        megapixels = sum(size_of(pair) for pair in pairs[part.dataset])
+        for entry in choose_entries(chosen(asked, part), (), part.grid):
+            fit = entry.preset.fit if entry.preset.method == "metric" else None
+            if fit is not None and fit not in rates:
+                rates[fit] = step_rate(fit, asked)
+            total += megapixels * (PLAIN_SECONDS if fit is None else rates[fit] * fit.steps)
+            runs += len(pairs[part.dataset])
+    done = sum(kept(asked.out / part.name) for part in parts)
+    left = total * max(runs - done, 0) / runs
+    print(
+        f"{runs} runs, {done} of them kept: about {duration(left)} on "
+        f"{choose_device(asked.device)}, by a few steps of each network",
+        flush=True,
+    )
+    if asked.estimate:
+        sys.exit(0)
+
+
+def size_of(pair: Pair) -> float:
+    """Megapixels."""
+    grid = read_pair(pair.t1, pair.t2, bands=pair.bands).grid
+    return grid.height * grid.width / 1e6
+
+
+def step_rate(fit: Any, asked: argparse.Namespace) -> float:
+    """Seconds a step and megapixel, by a few steps on noise."""
+    random = np.random.default_rng(0)
+    t1, t2 = random.random((2, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=np.float32)
+    try:
+        extractor = load_extractor(asked.extractor, levels=fit.levels)
+    except DataError as error:
+        sys.exit(f"{error}; leave the table out with --parts, or give --extractor embedded")
+    start = time.perf_counter()
+    fit_pair(
+        t1,
+        t2,
+        np.ones(t1.shape[1:], bool),
+        rgb=(0, 1, 2),
+        extractor=extractor,
+        settings=replace(fit, steps=TRIAL_STEPS),
+        device=choose_device(asked.device),
+    )
+    return (time.perf_counter() - start) / TRIAL_STEPS / (TRIAL_SIDE**2 / 1e6)
+
+
+def table(part: Part, leaderboard: Leaderboard, asked: argparse.Namespace) -> str:
+    """Rows of a table: what is printed, what we find."""
+    printed = published(part.dataset, part.grid)
+    ours = {row["method"]: row for row in leaderboard.mean()}
+    titles = " / ".join(name.upper() if name != "recall" else "recall" for name in MEASURES)
+    what = f"{len(leaderboard.runs)} pairs" + (
+        f", crops of {asked.side}² pixels where most changed" if asked.side else ""
+    )
+    lines = [
+        f"Measured: {what}: {', '.join(leaderboard.runs)}. Means over pairs.",
+        "",
+        f"| row | printed: {titles} | ours: {titles} | AP | s |",
+        "|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys([*rows_of(part), *ours]):
+        row, without = ours.get(name), "needs labels" if name in SUPERVISED else "not measured"
+        cells = [figures(row), decimal(row["ap"]), f"{row['seconds']:.0f}"] if row else [without]
+        cells += [""] * (3 - len(cells))
+        lines.append(" | ".join([f"| `{name}`", figures(printed.get(name, {})), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def rows_of(part: Part) -> list[str]:
+    """Names of a table's rows, in the paper's order."""
+    if part.grid is None:
+        return [*published(part.dataset)]
+    return [entry.name for entry in choose_entries((), (), part.grid)]
+
+
+def figures(row: dict[str, Any]) -> str:
+    """Those that the paper prints, in its order."""
+    return " / ".join(decimal(row.get(name)) for name in MEASURES) if row else "–"
+
+
+def decimal(value: float | None) -> str:
+    """Three digits, no zero before them."""
+    return "–" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def filled(page: str, name: str, content: str) -> str:
+    """The page with a table between its markers."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(page):
+        sys.exit(f"the page must have the markers of {name}: <!-- {name} --> and <!-- end -->")
+    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", page)
+
+
+def draw(asked: argparse.Namespace, pairs: Sequence[Pair]) -> None:
+    """Figures 10 and 4 of one pair, beirut where it is there."""
+    pair = next((each for each in pairs if each.name == "beirut"), pairs[0])
+    if asked.side is None:  # the largest square, with a reference of 0 and 255
+        pair = cropped(pair, 10**6, asked.out / "whole")
+    given = {"extractor": asked.extractor, "device": asked.device}
+    changes = {
+        name: detect(pair.t1, pair.t2, bands=pair.bands, **settings, **given)
+        for name, settings in {
+            "paper": {"preset": "paper"},
+            "released": {"preset": "released"},
+            "default": {"preset": "default"},
+            "irmad": {"method": "irmad"},
+        }.items()
+    }
+    for name, axes in {
+        "convergence": plot_convergence(changes["paper"]),
+        "roc": plot_roc(changes, pair.reference),
+    }.items():
+        axes[0].figure.tight_layout()
+        axes[0].figure.savefig(asked.out / f"{name}.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
