@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
-from torch import nn
 
 from metriccd import difference
 from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod, choose_device
+from metriccd.methods.peers import PEERS, seen
 from metriccd.nets import load_extractor
 from metriccd.pair import Block, Source, UnitRange, between_extremes, polynomial_correction, three
 from metriccd.paper import deep_cva, fit_pair
@@ -22,7 +22,6 @@ from metriccd.recipe import (
     compacted,
     deep_distance,
     fit_fusion,
-    seen_by,
 )
 from metriccd.scene import Difference, Fitted, representative
 from metriccd.storage import storable
@@ -73,11 +72,6 @@ class _Fused:
 
     def __call__(self, block: Block) -> Float[np.ndarray, "2 row col"]:
         return self.found(*compact_block(block, self.compact))
-
-
-def _seen(options: Options) -> nn.Module:
-    """The network that a fit of the recipe looks through, which is not kept with it."""
-    return seen_by(load_extractor(options.extractor), choose_device(options.device))
 
 
 @storable
@@ -208,10 +202,10 @@ def in_one_range(block: Block, options: Options) -> Block:
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
 # Methods that look at features, and so at weights.
-DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva", "feature_cosine"})
 
 METHODS: dict[str, Method] = {
-    "fusion": WindowedMethod(_fit_fusion, network=_seen),
+    "fusion": WindowedMethod(_fit_fusion, network=seen),
     "metric": WholeMethod(_metric),
     "closed_form": WholeMethod(_closed_form),
     "deep_cva": WholeMethod(_deep_cva),
@@ -229,4 +223,4 @@ METHODS: dict[str, Method] = {
     "sfa": _classical(difference.sfa),
     "isfa": _classical(difference.isfa),
     "siroc": _classical(difference.siroc),
-}
+} | PEERS
