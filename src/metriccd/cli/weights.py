@@ -20,7 +20,7 @@ from metriccd.cli.progress import show_progress
 @guarded
 def list_weights(as_json: Json = False) -> None:
     """Lists the weights that can be used, and which are at hand."""
-    from metriccd.nets import WEIGHTS, installed
+    from metriccd.nets import PACKAGED, WEIGHTS, installed, packaged
 
     if as_json:
         rows = [
@@ -31,6 +31,8 @@ def list_weights(as_json: Json = False) -> None:
         return
     table = Table("name", "installed", "levels", "licence", "source")
     table.add_row("embedded", "yes", "1, 2, 3", "Apache-2.0", "in the package")
+    there = "no" if packaged() is None else "yes"
+    table.add_row(PACKAGED, there, "1, 2, 3", "Apache-2.0", "pip install 'metriccd[imagenet]'")
     for name, entry in WEIGHTS.items():
         there = "no" if installed(name) is None else "yes"
         levels = ", ".join(str(level) for level in entry.levels)

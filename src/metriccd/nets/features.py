@@ -137,7 +137,7 @@ def load_extractor(
                 f"{max(LEVELS)}; ask for fewer levels, or take vgg16"
             )
         return embedded(LEVELS if levels is None else levels)
-    if source == efficientnet.NAME:
+    if source == efficientnet.PACKAGED:
         return efficientnet.efficientnet_lite0()
     levels = PAPER_LEVELS if levels is None else levels
     stored = weights.load(str(source)) if str(source) in weights.WEIGHTS else _read(Path(source))
@@ -155,7 +155,7 @@ def load_extractor(
 
 def _read(path: Path) -> Weights:
     if not path.exists():
-        names = ", ".join(("embedded", efficientnet.NAME, *weights.WEIGHTS))
+        names = ", ".join(("embedded", efficientnet.PACKAGED, *weights.WEIGHTS))
         raise WeightsError(f"extractor must be {names} or a weights file: got {path}")
     return read(path)
 

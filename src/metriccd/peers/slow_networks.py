@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,20 +20,18 @@ from metriccd.storage import storable
 
 # Units of the layers and the regularization, as in the authors' code.
 UNITS, RIDGE = (128, 128, 6), 1e-4
-# Ours: pixels that are learnt from, steps of Adam, and pairs of networks.
-SAMPLE, STEPS, RATE, RUNS = 1000, 100, 3e-4, 2
+# Ours: pixels that are learnt from, and steps of Adam.
+SAMPLE, STEPS, RATE = 1000, 100, 3e-4
 # Pixels at most over which the last linear step is fitted, and pixels measured at once.
 SCENE, CHUNK = 2**18, 2**15
+# A standard deviation below is rounding.
+FLAT = 1e-5
 
 Network = tuple[Float32[Tensor, "..."], ...]
 
 
 def fit_slow_networks(
-    parts: Sequence[Block],
-    *,
-    seed: int,
-    device: str = "cpu",
-    advance: Callable[[int], None] = lambda _count: None,
+    parts: Sequence[Block], *, seed: int, steps: int = STEPS, device: str = "cpu"
 ) -> Fitted:
     """Deep slow feature analysis, DSFA (Du, Ru, Wu & Zhang 2019).
 
@@ -47,20 +44,19 @@ def fit_slow_networks(
        each, over its standard deviation, squared and summed, is χ². The image is its root.
 
     Ours learns from `SAMPLE` pixels by `STEPS` steps of Adam, the authors' code from 3,000 by 2,000
-    of plain gradient descent; `RUNS` pairs of networks instead of ten, χ² averaged. Outputs are
-    centered, as slow feature analysis wants them: without, the slowest are constants. And the
-    generalized eigenproblem is solved, where their code hands a matrix that is not symmetric to
-    a solver for symmetric ones. The two networks start from different weights: so identical
-    dates do differ, and the order counts.
+    of plain gradient descent, ten times over. Outputs are centered, as slow feature analysis
+    wants them: without, the slowest are constants. And the generalized eigenproblem is solved,
+    where their code hands a matrix that is not symmetric to a solver for symmetric ones. The two
+    networks start from different weights: so identical dates do differ, and the order counts.
 
     Args:
         parts: Windows that stand for a scene, with valid pixels.
         seed: Of the pixels, and the networks' weights.
+        steps: Of the fit.
         device: Where to compute.
-        advance: Called with 1 after each pair of networks.
 
     Returns:
-        What measures windows, with the curve of the first fit's loss.
+        What measures windows, with the curve of the fit's loss.
     """
     standard = Standard.of(parts)
     pixels = np.concatenate([standard(part)[:, :, part.valid] for part in parts], axis=2)
@@ -68,65 +64,51 @@ def fit_slow_networks(
     unchanged = np.flatnonzero(_still(pixels))
     step = max(-(-pixels.shape[2] // SCENE), 1)
     scene = torch.from_numpy(np.ascontiguousarray(pixels[:, :, ::step])).to(device)
-    runs, curves = [], []
-    for _ in range(RUNS):
-        chosen = random.choice(unchanged, min(SAMPLE, len(unchanged)), replace=False)
-        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-        sample = torch.from_numpy(pixels[:, :, np.sort(chosen)]).to(device)
-        networks, curve = _learnt(sample, generator, device)
-        runs.append(_slow(networks, scene))
-        curves.append(curve)
-        advance(1)
+    chosen = random.choice(unchanged, min(SAMPLE, len(unchanged)), replace=False)
+    generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+    sample = torch.from_numpy(pixels[:, :, np.sort(chosen)]).to(device)
+    networks, curve = _learnt(sample, generator, steps, device)
+    mean, slow = _slow(networks, scene)
     return Fitted(
-        measure=SlowNetworks(standard=standard, runs=tuple(runs), device=device),
+        measure=SlowNetworks(
+            standard=standard, networks=networks, mean=mean, slow=slow, device=device
+        ),
         merge=only,
-        history={"loss": curves[0]},
+        history={"loss": curve},
     )
 
 
 @storable
 @dataclass(frozen=True, kw_only=True)
-class SlowRun:
-    """Networks of both dates, and what makes their outputs slow features of unit variance.
-
-    Attributes:
-        networks: Of t1 and of t2: weights and offsets of the layers, one after the other.
-        mean: Of the difference between their outputs over the scene.
-        slow: Outputs → features over the standard deviation of their differences.
-    """
-
-    networks: tuple[Network, Network]
-    mean: Float32[Tensor, " output"]
-    slow: Float32[Tensor, "output feature"]
-
-
-@storable
-@dataclass(frozen=True, kw_only=True)
 class SlowNetworks:
-    """Root of the mean χ² over runs.
+    """Root of χ².
 
     Attributes:
         standard: Brings both dates to mean 0 and standard deviation 1.
-        runs: Each a pair of networks.
+        networks: Of t1 and of t2: weights and offsets of the layers, one after the other.
+        mean: Of the difference between their outputs over the scene.
+        slow: Outputs → features over the standard deviation of their differences.
         device: Where to compute.
     """
 
     standard: Standard
-    runs: tuple[SlowRun, ...]
+    networks: tuple[Network, Network]
+    mean: Float32[Tensor, " output"]
+    slow: Float32[Tensor, "output feature"]
     device: str
 
     def __call__(self, block: Block) -> Float32[np.ndarray, "1 row col"]:
         """Of a window."""
         dates = torch.from_numpy(self.standard(block)).to(self.device).flatten(2)
-        total = dates.new_zeros(dates.shape[2])
         with torch.inference_mode():
-            for start in range(0, dates.shape[2], CHUNK):
-                part = slice(start, start + CHUNK)
-                for run in self.runs:
-                    change = (_difference(run.networks, dates[:, :, part]) - run.mean) @ run.slow
-                    total[part] += change.square().sum(dim=1) / len(self.runs)
+            lengths = [
+                torch.linalg.vector_norm(
+                    (_difference(self.networks, part) - self.mean) @ self.slow, dim=1
+                )
+                for part in dates.split(CHUNK, dim=2)
+            ]
         image: Float32[np.ndarray, "1 row col"]
-        image = total.sqrt().cpu().numpy().reshape(1, *block.valid.shape)
+        image = torch.cat(lengths).cpu().numpy().reshape(1, *block.valid.shape)
         return image
 
 
@@ -139,14 +121,14 @@ def _still(pixels: Float32[np.ndarray, "2 band pixel"]) -> np.ndarray:
 
 
 def _learnt(
-    sample: Float32[Tensor, "2 band pixel"], generator: torch.Generator, device: str
+    sample: Float32[Tensor, "2 band pixel"], generator: torch.Generator, steps: int, device: str
 ) -> tuple[tuple[Network, Network], tuple[float, ...]]:
     """Networks of both dates fitted to unchanged pixels, and the loss of each step."""
     networks = tuple(_network(sample.shape[1], generator, device) for _ in range(2))
     weights = [each.requires_grad_(True) for network in networks for each in network]
     optimizer = torch.optim.Adam(weights, lr=RATE)
     curve = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         outputs = [_output(*each) for each in zip(networks, sample, strict=True)]
         between, within = _moments(outputs[0], outputs[1])
         slowness = torch.linalg.solve(within, between)
@@ -199,18 +181,18 @@ def _difference(
     return _output(networks[0], dates[0]) - _output(networks[1], dates[1])
 
 
-def _slow(networks: tuple[Network, Network], scene: Float32[Tensor, "2 band pixel"]) -> SlowRun:
-    """Slow features over the scene, by the generalized eigenproblem."""
+def _slow(
+    networks: tuple[Network, Network], scene: Float32[Tensor, "2 band pixel"]
+) -> tuple[Float32[Tensor, " output"], Float32[Tensor, "output feature"]]:
+    """Mean difference of outputs, and slow features over the scene, see `SlowNetworks`."""
     with torch.inference_mode():
         one, other = (_output(*each).double() for each in zip(networks, scene, strict=True))
         between, within = (each.cpu().numpy() for each in _moments(one, other))
         _, axes = eigh(between, within)
-        spread = ((one - other).cpu().numpy() @ axes).std(axis=0)
-    counts = spread > math.sqrt(RIDGE) * 1e-3
-    slow: Float64[np.ndarray, "output feature"]
-    slow = axes * np.where(counts, 1 / np.where(counts, spread, 1), 0)
-    return SlowRun(
-        networks=networks,
-        mean=(one - other).mean(dim=0).float(),
-        slow=torch.from_numpy(slow.astype(np.float32)).to(scene.device),
-    )
+        change = one - other
+        spread = (change.cpu().numpy() @ axes).std(axis=0)
+        counts = spread > FLAT
+        slow: Float64[np.ndarray, "output feature"]
+        slow = axes * np.where(counts, 1 / np.where(counts, spread, 1), 0)
+        mean = change.mean(dim=0).float()
+    return mean, torch.from_numpy(slow.astype(np.float32)).to(scene.device)
