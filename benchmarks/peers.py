@@ -1,10 +1,10 @@
 """Methods that others print beside ours, on windows of every set, in one table.
 
-    python benchmarks/peers.py ../shared/data -o OUT [--side 256] [--every 14] [--seed 0]
+    python benchmarks/peers.py ../shared/data -o OUT [--side 256] [--pairs 4] [--seed 0]
 
-Of each pair the window in its middle is measured, of OMBRIA every fourteenth pair: all methods on
-all of every set take hours. `--side 0 --every 1` measures that. Windows and a file of sets are
-written to OUT/windows, and the rest is `metriccd benchmark OUT/windows/sets.toml`.
+Of each set four pairs are measured, evenly spread, and of each the window in its middle: all
+methods on all of every set take hours. `--side 0 --pairs 0` measures that. Windows and a file of
+sets are written to OUT/windows, and the rest is `metriccd benchmark OUT/windows/sets.toml`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ METHODS = (
 UNKNOWN = 255
 
 
-def windows_of(root: Path, out: Path, side: int, every: int) -> Path:
+def windows_of(root: Path, out: Path, side: int, most: int) -> Path:
     """Writes the windows, in the layout of `plain`, and the file that names their sets."""
     tables = []
     for name, (dataset, folder) in SETS.items():
         pairs = find_pairs(dataset, root / folder)
-        for pair in pairs[:: every if name == "OMBRIA" else 1]:
+        for pair in pairs[:: max(len(pairs) // most, 1)][:most] if most else pairs:
             write(out / folder, pair.name, pair, side)
         tables.append(f'[[sets]]\nname = "{name}"\ndataset = "plain"\nroot = "{folder}"\n')
     for place, dates in LANDSAT.items():
@@ -99,11 +99,11 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--every", type=int, default=14)
+    parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
-    sets = windows_of(told.root, told.out / "windows", told.side, told.every)
+    sets = windows_of(told.root, told.out / "windows", told.side, told.pairs)
     command = ["benchmark", str(sets), "--methods", told.methods, "--seed", str(told.seed)]
     command = [sys.executable, "-m", "metriccd", *command, "-o", str(told.out / "found")]
     subprocess.run(command, check=True)

@@ -103,9 +103,9 @@ class _Bottleneck(nn.Module):
         self.narrow = _point(stage.widened, stage.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.widen is None else functional.relu6(self.widen(x))
-        y = self.narrow(functional.relu6(self.filter(y)))
-        return x + y if self.shortcut else y
+        wide = x if self.widen is None else functional.relu6(self.widen(x))
+        narrow: Tensor = self.narrow(functional.relu6(self.filter(wide)))
+        return x + narrow if self.shortcut else narrow
 
 
 def _filter(inputs: int, outputs: int, kernel: int, stride: int, *, groups: int) -> nn.Sequential:

@@ -105,7 +105,7 @@ class SlowNetworks:
                 torch.linalg.vector_norm(
                     (_difference(self.networks, part) - self.mean) @ self.slow, dim=1
                 )
-                for part in dates.split(CHUNK, dim=2)
+                for part in torch.split(dates, CHUNK, dim=2)
             ]
         image: Float32[np.ndarray, "1 row col"]
         image = torch.cat(lengths).cpu().numpy().reshape(1, *block.valid.shape)
