@@ -1,10 +1,10 @@
 """Methods that others print beside ours, on windows of every set, in one table.
 
-    python benchmarks/peers.py ../shared/data -o OUT [--side 256] [--pairs 4] [--seed 0]
+    python benchmarks/peers.py ../shared/data -o OUT [--side 256] [--pairs 1] [--seed 0]
 
-Of each set four pairs are measured, evenly spread, and of each the window in its middle: all
-methods on all of every set take hours. `--side 0 --pairs 0` measures that. Windows and a file of
-sets are written to OUT/windows, and the rest is `metriccd benchmark OUT/windows/sets.toml`.
+Of each set the first pairs are measured whose window in the middle holds change: all methods on
+all of every set take hours. `--side 0 --pairs 0` measures that. Windows and a file of sets are
+written to OUT/windows, and the rest is `metriccd benchmark OUT/windows/sets.toml`.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ def windows_of(root: Path, out: Path, side: int, most: int) -> Path:
     tables = []
     for name, (dataset, folder) in SETS.items():
         pairs = find_pairs(dataset, root / folder)
-        for pair in pairs[:: max(len(pairs) // most, 1)][:most] if most else pairs:
-            write(out / folder, pair.name, pair, side)
+        taken = 0
+        for pair in pairs:
+            if not most or taken < most:
+                taken += write(out / folder, pair.name, pair, side, whatever=not most)
         tables.append(f'[[sets]]\nname = "{name}"\ndataset = "plain"\nroot = "{folder}"\n')
     for place, dates in LANDSAT.items():
         folder = root / "landsat" / place
@@ -59,14 +61,27 @@ def windows_of(root: Path, out: Path, side: int, most: int) -> Path:
     return path
 
 
-def write(out: Path, name: str, pair: Pair, side: int, unchanged: Path | None = None) -> None:
-    """The window of a pair and its reference: 0 and 1, and 255 where it says nothing."""
+def write(
+    out: Path,
+    name: str,
+    pair: Pair,
+    side: int,
+    unchanged: Path | None = None,
+    *,
+    whatever: bool = True,
+) -> bool:
+    """The window of a pair and its reference: 0 and 1, and 255 where it says nothing.
+
+    Unless `whatever` is asked for, a window without change is left out: False then.
+    """
     with rasterio.open(pair.t1) as file:
         window, place = middle(file.height, file.width, side), None
         if file.crs is not None:
             place = {"crs": file.crs, "transform": transform(window, file.transform)}
     changed = read(pair.reference, window)[0]
     changed = changed > (1 if pair.unchanged_label == 1 else 127 if changed.max() > 1 else 0)
+    if not (whatever or changed.any()):
+        return False
     labels = changed.astype(np.uint8)
     if unchanged is not None:
         labels[~changed & (read(unchanged, window)[0] == 0)] = UNKNOWN
@@ -81,6 +96,7 @@ def write(out: Path, name: str, pair: Pair, side: int, unchanged: Path | None = 
         shape = {"count": count, "height": height, "width": width, "dtype": pixels.dtype}
         with rasterio.open(path, "w", driver="GTiff", **shape, **(place or {})) as file:
             file.write(pixels)
+    return True
 
 
 def middle(height: int, width: int, side: int) -> Window:
@@ -99,7 +115,7 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()

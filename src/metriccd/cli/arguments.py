@@ -225,7 +225,9 @@ AllowRemote = Annotated[
     ),
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse to compare more pixels than these.")]
-Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
+Extractor = Annotated[
+    str | None, typer.Option(help="embedded, efficientnet-lite0, vgg16, or a weights file.")
+]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same machine: same result.")]
 OBJECTS = "Objects and polygons"
