@@ -8,7 +8,6 @@ METHODS = (
     "metric",
     "closed_form",
     "deep_cva",
-    "deep_cva_tuned",
     "image_diff",
     "image_ratio",
     "image_regr",

@@ -14,7 +14,6 @@ WORDS = {
     "metric": "deep metric learning on the pair itself (Bandara & Patel)",
     "closed_form": "color correction and distances of deep features; nothing is fitted",
     "deep_cva": "deep change vector analysis (Saha et al. 2019)",
-    "deep_cva_tuned": "the same after color correction, with all channels",
     "image_diff": "absolute difference of the bands",
     "image_ratio": "absolute logarithm of the ratio of the bands",
     "image_regr": "residuals of a regression of one date on the other",

@@ -120,23 +120,6 @@ def _deep_cva(block: Block, options: Options) -> Difference:
     return Difference(image=distance)
 
 
-def _deep_cva_tuned(block: Block, options: Options) -> Difference:
-    """Deep change vector analysis at the settings that suit our extractor best.
-
-    Dates are brought into one color first, all channels count, and none is limited.
-    """
-    distance = deep_cva(
-        *in_one_range(block, options),
-        rgb=three(options.rgb, len(block.t1)),
-        extractor=load_extractor(options.extractor, levels=options.fit.levels),
-        share=1,
-        clamp=1,
-        device=choose_device(options.device),
-        stages=options.stages,
-    )
-    return Difference(image=distance)
-
-
 def _classical(fit: Callable[..., difference.DifferenceImage]) -> WindowedMethod:
     """A classical difference image, fitted on the pair and applied to it."""
 
@@ -219,16 +202,13 @@ def in_one_range(block: Block, options: Options) -> Block:
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
 # Methods that look at features, and so at weights.
-DEEP = frozenset(
-    {"fusion", "metric", "closed_form", "deep_cva", "deep_cva_tuned", "feature_cosine"}
-)
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva", "feature_cosine"})
 
 METHODS: dict[str, Method] = {
     "fusion": WindowedMethod(_fit_fusion, network=seen),
     "metric": WholeMethod(_metric),
     "closed_form": WholeMethod(_closed_form),
     "deep_cva": WholeMethod(_deep_cva),
-    "deep_cva_tuned": WholeMethod(_deep_cva_tuned),
     "image_diff": _classical(difference.image_diff),
     "image_ratio": _classical(difference.image_ratio),
     "image_regr": _classical(difference.image_regr),
