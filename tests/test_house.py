@@ -20,7 +20,7 @@ LAYERS = [
     {"raster", "nets", "difference"},
     {"pair", "scene", "gis", "output"},
     {"decision", "kinds"},
-    {"recipe", "paper", "supervised", "methods"},
+    {"recipe", "paper", "peers", "supervised", "methods"},
     {"report", "result", "check", "detection"},
     {
         *("accuracy", "batch", "benchmark", "demo", "figures"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PRESETS = ("default", "fast", "paper", "released")
+PRESETS = ("default", "fast", "paper", "released", "imagenet")
 METHODS = (
     "fusion",
     "metric",
@@ -22,6 +22,11 @@ METHODS = (
     "sfa",
     "isfa",
     "siroc",
+    "object_cva",
+    "kpca_mnet",
+    "dsfa",
+    "difference_subspace",
+    "feature_cosine",
 )
 KINDS = (
     "vegetation-lost",

@@ -190,7 +190,9 @@ class TestLoad:
             load_extractor(weights / ORIGINAL, (1, 2, 3))
 
     def test_unknown_source_names_the_choices(self) -> None:
-        with pytest.raises(WeightsError, match="must be embedded, vgg16 or a weights file: got"):
+        with pytest.raises(
+            WeightsError, match="must be embedded, efficientnet-lite0, vgg16 or a weights file: got"
+        ):
             load_extractor("resnet50")
 
     def test_missing_weights_name_the_remedies(

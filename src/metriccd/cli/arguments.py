@@ -226,7 +226,9 @@ AllowRemote = Annotated[
     ),
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse to compare more pixels than these.")]
-Extractor = Annotated[str | None, typer.Option(help="embedded, vgg16, or a weights file.")]
+Extractor = Annotated[
+    str | None, typer.Option(help="embedded, efficientnet-lite0, vgg16, or a weights file.")
+]
 CheckpointOf = Annotated[
     str | None,
     typer.Option("--checkpoint", help="What train wrote, for methods unet, seco_rand, seco_pre."),

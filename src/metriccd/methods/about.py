@@ -31,12 +31,18 @@ WORDS = {
     "unet": "supervised: an early-fusion U-Net (Daudt et al. 2018)",
     "seco_rand": "supervised: a decoder of random features (SeCo, Mañas et al. 2021)",
     "seco_pre": "supervised: a decoder of SeCo's features (Mañas et al. 2021)",
+    "object_cva": "change vector analysis of superpixels (SLIC; Achanta et al. 2012)",
+    "kpca_mnet": "deep kernel PCA of patches, KPCA-MNet (Wu et al. 2022)",
+    "dsfa": "deep slow feature analysis, two networks fitted to the pair (Du et al. 2019)",
+    "difference_subspace": "difference subspace of successive Saab maps (Fukui & Maki 2015)",
+    "feature_cosine": "cosine distance of a frozen network's features, nothing else",
 }
 PRESET_WORDS = {
     "default": "fusion, with deep features in the plain difference",
     "fast": "fusion whose plain difference is of colors alone: a little faster",
     "paper": "the paper's method and settings; minutes to hours",
     "released": "the settings of the paper's released code",
+    "imagenet": "cosine of EfficientNet-Lite0's features; the extra imagenet",
 }
 RULE_WORDS = {
     "otsu": "largest variance between two classes",

@@ -13,6 +13,7 @@ from torch import nn
 
 from metriccd import difference
 from metriccd.methods.method import Method, Options, WholeMethod, WindowedMethod, choose_device
+from metriccd.methods.peers import PEERS, seen
 from metriccd.nets import load_extractor
 from metriccd.pair import Block, Source, UnitRange, between_extremes, polynomial_correction, three
 from metriccd.paper import deep_cva, fit_pair
@@ -23,7 +24,6 @@ from metriccd.recipe import (
     compacted,
     deep_distance,
     fit_fusion,
-    seen_by,
 )
 from metriccd.scene import Difference, Fitted, representative
 from metriccd.storage import storable
@@ -75,11 +75,6 @@ class _Fused:
 
     def __call__(self, block: Block) -> Float[np.ndarray, "2 row col"]:
         return self.found(*compact_block(block, self.compact))
-
-
-def _seen(options: Options) -> nn.Module:
-    """The network that a fit of the recipe looks through, which is not kept with it."""
-    return seen_by(load_extractor(options.extractor), choose_device(options.device))
 
 
 @storable
@@ -244,13 +239,13 @@ def needs_checkpoint(method: str) -> str:
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
 # Methods that look at features, and so at weights.
-DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva"})
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva", "feature_cosine"})
 
 # Methods that references have taught: never a default, never part of "all".
 SUPERVISED = frozenset(TAUGHT)
 
 METHODS: dict[str, Method] = {
-    "fusion": WindowedMethod(_fit_fusion, network=_seen),
+    "fusion": WindowedMethod(_fit_fusion, network=seen),
     "metric": WholeMethod(_metric),
     "closed_form": WholeMethod(_closed_form),
     "deep_cva": WholeMethod(_deep_cva),
@@ -269,4 +264,4 @@ METHODS: dict[str, Method] = {
     "isfa": _classical(difference.isfa),
     "siroc": _classical(difference.siroc),
     **{name: _supervised(name) for name in TAUGHT},
-}
+} | PEERS

@@ -68,6 +68,7 @@ PRESETS: dict[str, Preset] = {
         color_factor=1,
         scaling="extremes",
     ),
+    "imagenet": Preset(method="feature_cosine", extractor="efficientnet-lite0", threshold="otsu"),
 }
 
 

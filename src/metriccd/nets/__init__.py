@@ -6,6 +6,7 @@ Out: feature extractors (D-FE), generators (D-CPG), distances of features, crops
 
 from metriccd.nets.augmentation import jitter
 from metriccd.nets.cosine import cosine_distance
+from metriccd.nets.efficientnet import PACKAGED, packaged
 from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, enlarge
 from metriccd.nets.features import load_extractor
 from metriccd.nets.generators import GENERATORS, freeze_normalization
@@ -16,6 +17,7 @@ from metriccd.nets.weights import folder as weights_folder
 __all__ = [
     "GENERATORS",
     "MEAN",
+    "PACKAGED",
     "SPREAD",
     "WEIGHTS",
     "MetricExtractor",
@@ -32,6 +34,7 @@ __all__ = [
     "load_extractor",
     "on_cpu",
     "on_device",
+    "packaged",
     "place",
     "weights_folder",
 ]

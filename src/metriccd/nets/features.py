@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metriccd.errors import WeightsError
-from metriccd.nets import weights
+from metriccd.nets import efficientnet, weights
 from metriccd.nets.embedded import LEVELS, embedded
 from metriccd.nets.weight_files import (
     IMAGENET_RGB,
@@ -113,10 +113,12 @@ def load_extractor(
     """An extractor by name, from a file, or as given.
 
     Args:
-        source: "embedded" (three levels, trained by this project: needs no download); a
-            name in the weights table, such as "vgg16"; a path to a .safetensors or .npz file; or
+        source: "embedded" (three levels, trained by this project: needs no download);
+            "efficientnet-lite0" (three levels, ImageNet, the extra `imagenet`); a name in the
+            weights table, such as "vgg16"; a path to a .safetensors or .npz file; or
             any module from (batch, 3, row, col) in [0, 1] to a tuple of maps, returned as it is.
-        levels: levels to return; by default all of "embedded", and 1 and 2 of VGG-16.
+        levels: levels to return; by default all of "embedded", and 1 and 2 of VGG-16. Those of
+            EfficientNet are always all three.
 
     Returns:
         A module in evaluation mode; its parameters can be trained (freeze them with
@@ -135,6 +137,8 @@ def load_extractor(
                 f"{max(LEVELS)}; ask for fewer levels, or take vgg16"
             )
         return embedded(LEVELS if levels is None else levels)
+    if source == efficientnet.PACKAGED:
+        return efficientnet.efficientnet_lite0()
     levels = PAPER_LEVELS if levels is None else levels
     stored = weights.load(str(source)) if str(source) in weights.WEIGHTS else _read(Path(source))
     net = Vgg16(levels, preprocessing=stored.preprocessing)
@@ -151,7 +155,7 @@ def load_extractor(
 
 def _read(path: Path) -> Weights:
     if not path.exists():
-        names = ", ".join(("embedded", *weights.WEIGHTS))
+        names = ", ".join(("embedded", efficientnet.PACKAGED, *weights.WEIGHTS))
         raise WeightsError(f"extractor must be {names} or a weights file: got {path}")
     return read(path)
 

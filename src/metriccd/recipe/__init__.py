@@ -6,6 +6,7 @@ Out: `Fusion`, which measures any window; the plain closed form beside it.
 
 from metriccd.recipe.closed_form import deep_distance
 from metriccd.recipe.compact import Compact, compact_block, compacted
+from metriccd.recipe.feature_distance import halo_of, level_distances
 from metriccd.recipe.fusion import Fusion, fit_fusion, seen_by
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "compacted",
     "deep_distance",
     "fit_fusion",
+    "halo_of",
+    "level_distances",
     "seen_by",
 ]

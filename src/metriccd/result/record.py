@@ -14,7 +14,7 @@ import torch
 
 from metriccd.decision import Cleaning, Scale, Verdict
 from metriccd.errors import WeightsError
-from metriccd.nets import WEIGHTS, installed, instructions
+from metriccd.nets import PACKAGED, WEIGHTS, installed, instructions, packaged
 from metriccd.raster import Raster, Shapes
 
 LIBRARIES = ("metriccd", "torch", "numpy", "scipy", "scikit-image", "rasterio", "geopandas")
@@ -100,6 +100,8 @@ def weights_of(extractor: str) -> str:
 
 def weights_file(extractor: str) -> Path | None:
     """The file of an extractor's weights; None where there is none, or they are the package's."""
+    if extractor == PACKAGED:
+        return packaged()
     path = installed(extractor) if extractor in WEIGHTS else Path(extractor)
     return path if path is not None and path.is_file() else None
 
