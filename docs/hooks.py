@@ -28,12 +28,16 @@ LOADED = re.compile(
     re.IGNORECASE,
 )
 
+# Around what `make reproduce` fills in.
+FILLED = re.compile(r"<!-- (?:table[\w-]+|end) -->\n")
+
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Puts tables where their markers are, and a table where GitHub draws a flow chart."""
     for marker, made in GENERATED.items():
         if marker in markdown:
             markdown = markdown.replace(marker, made())
+    markdown = FILLED.sub("", markdown)
     return re.sub(r"```mermaid\n(.+?)```\n", _arrows, markdown, flags=re.DOTALL)
 
 

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter, shift
 from metriccd.check.checkup import check_up
 from metriccd.check.cost import costs
 from metriccd.cli import main
+from metriccd.methods import PRESETS
 from metriccd.pair.pair import read_pair
 from raster_files import TRANSFORM, write
 
@@ -157,7 +158,7 @@ def test_hundreds_of_bands_are_looked_at_as_few_and_listed_as_many() -> None:
 
 def test_costs_grow_with_the_scene_and_name_every_preset() -> None:
     small, large = costs((500, 500), 4), costs((20_000, 20_000), 4)
-    assert {cost.preset for cost in small} == {"default", "fast", "paper", "released"}
+    assert {cost.preset for cost in small} == set(PRESETS)
     assert all(a.seconds < b.seconds and a.mib < b.mib for a, b in zip(small, large, strict=True))
     assert all(cost.fits is False for cost in large if cost.preset == "paper")
 

@@ -46,6 +46,7 @@ FIGURES = {
     "default": Figures(work=(2700, 1900, 450), mib=(850, 60, 70)),
     "paper": Figures(work=(4400, 880_000, 0), mib=(700, 27_500, 0), bounded=False),
     "released": Figures(work=(4400, 325_000, 0), mib=(700, 20_000, 0), bounded=False),
+    "imagenet": Figures(work=(2000, 500, 150), mib=(850, 40, 15)),
 }
 
 
