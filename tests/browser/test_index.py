@@ -52,6 +52,6 @@ def test_hectares_say_of_how_many_pairs_they_are(page, tmp_path: Path) -> None:
         page.goto((folder / INDEX).as_uri())
         told.append(page.locator("#figures").inner_text().split("\n")[-2:])
     assert [[each.strip() for each in pair] for pair in told] == [
-        ["changed in 1 of 2, ha", "3.0"],
+        ["changed in 1 of 2 pairs, ha", "3.0"],
         ["changed in all, ha", "5.0"],
     ]
