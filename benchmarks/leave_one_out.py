@@ -38,11 +38,10 @@ from rich.progress import (
 from settings import OFFSETS, POINTS, SHIPPED, Figures, figures_of, score_of
 from witness_tables import LOOKS, Table, witness_table
 
-from metriccd.accuracy import read_reference
-from metriccd.benchmark.comparison import on_t1
 from metriccd.benchmark.datasets import Pair
+from metriccd.benchmark.places import opened, reference_of
 from metriccd.benchmark.sets import PairSet, read_sets
-from metriccd.pair import read_pair, three
+from metriccd.pair import three
 
 FACTORS = (0.6, 1.6)
 Setting = dict[str, float]
@@ -158,14 +157,9 @@ def tables_of(sets: Sequence[PairSet], args: argparse.Namespace, progress: Progr
 
 def table_of(pair: Pair, seed: int) -> Table:
     """The table of a pair."""
-    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
+    images = opened(pair)
     block = images.load()
-    changed, known = read_reference(
-        on_t1(pair.reference, images),
-        images.grid,
-        inverted=pair.inverted,
-        unchanged_label=pair.unchanged_label,
-    )
+    changed, known = reference_of(pair, images)
     rgb = three(images.rgb, len(block.t1))
     return witness_table(block, changed, known, rgb=rgb, ground=images.grid.ground, seed=seed)
 

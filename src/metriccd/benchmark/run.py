@@ -8,12 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from metriccd.accuracy import Known, judged_pixels, read_reference
+from metriccd.accuracy import judged_pixels
 from metriccd.benchmark.ablation import read_grid
-from metriccd.benchmark.comparison import choose_methods, on_t1
+from metriccd.benchmark.comparison import choose_methods
 from metriccd.benchmark.datasets import Pair
 from metriccd.benchmark.journal import Journal, Run, file_name, is_used
 from metriccd.benchmark.leaderboard import Leaderboard
+from metriccd.benchmark.places import opened, reference_of
 from metriccd.benchmark.sets import PairSet
 from metriccd.benchmark.survey import Survey
 from metriccd.benchmark.trial import Entry, Judge
@@ -30,7 +31,6 @@ from metriccd.methods import (
 )
 from metriccd.nets import load_extractor
 from metriccd.output import locked, require_ours
-from metriccd.pair import ImagePair, read_pair
 from metriccd.raster import as_raster
 from metriccd.result import code_digest, input_of, sha256_of, versions, weights_of
 from metriccd.stages import Progress, Stages
@@ -238,10 +238,10 @@ def _run_missing(
             if not missing[pair.name]:
                 continue
             start = time.perf_counter()
-            images = _opened(pair)
+            images = opened(pair)
             block = images.load()
             seconds = time.perf_counter() - start
-            changed, known = _reference(pair, images)
+            changed, known = reference_of(pair, images)
             judge = Judge(
                 changed=changed, judged=judged_pixels(block.valid, known), grid=images.grid
             )
@@ -294,8 +294,8 @@ def _inputs(pair: Pair) -> dict[str, Any]:
         DataError: An image or the reference cannot be read.
         GridError: The images share no grid, or the reference does not lie on t1's.
     """
-    images = _opened(pair)
-    _reference(pair, images)
+    images = opened(pair)
+    reference_of(pair, images)
     return {
         "t1": input_of(images.t1),
         "t2": input_of(images.t2),
@@ -312,19 +312,6 @@ def _contents(inputs: Mapping[str, Any]) -> dict[str, Any]:
         name: [file["sha256"] for file in value["files"]] if isinstance(value, dict) else value
         for name, value in inputs.items()
     }
-
-
-def _opened(pair: Pair) -> ImagePair:
-    return read_pair(pair.t1, pair.t2, bands=pair.bands)
-
-
-def _reference(pair: Pair, images: ImagePair) -> Known:
-    return read_reference(
-        on_t1(pair.reference, images),
-        images.grid,
-        inverted=pair.inverted,
-        unchanged_label=pair.unchanged_label,
-    )
 
 
 def _kept(journal: Journal, pair: str, entry: str, key: Mapping[str, Any]) -> Run:
