@@ -9,7 +9,7 @@ from metriccd.nets.cosine import cosine_distance
 from metriccd.nets.efficientnet import PACKAGED, packaged
 from metriccd.nets.embedded import MEAN, SPREAD, MetricExtractor, enlarge
 from metriccd.nets.features import load_extractor
-from metriccd.nets.generators import GENERATORS, freeze_normalization
+from metriccd.nets.generators import GENERATORS
 from metriccd.nets.precision import Size, autocast, instructions, on_cpu, on_device, place
 from metriccd.nets.weights import WEIGHTS, fetch, import_file, installed
 from metriccd.nets.weights import folder as weights_folder
@@ -26,7 +26,6 @@ __all__ = [
     "cosine_distance",
     "enlarge",
     "fetch",
-    "freeze_normalization",
     "import_file",
     "installed",
     "instructions",

@@ -27,16 +27,7 @@ class ChangeGenerator(nn.Module, ABC):
     """Abstract: a network from a difference image to a change logit.
 
     The parameters are drawn from torch's global generator: call `torch.manual_seed` before.
-
-    Attributes:
-        halo: pixels. A logit depends on no input pixel further away than this (rows or columns).
-        stride: pixels. A window gives the logits of the whole image, `halo` pixels away from
-            the window's edges, if it starts at a multiple of `stride` and the statistics are
-            frozen (`freeze_normalization`).
     """
-
-    halo: int
-    stride: int
 
     @abstractmethod
     def forward(
@@ -102,8 +93,6 @@ class ResNet(ChangeGenerator):
         self.blocks = nn.Sequential(*(_ResidualBlock(width) for _ in range(blocks)))
         self.closing = _convolution(width, width)
         self.head = _Edged(width, 1, bias=True)
-        self.halo = 2 * blocks + 3  # one pixel for each 3×3 convolution in a row
-        self.stride = 1
 
     def forward(
         self, difference: Float[Tensor, "batch band row col"]
@@ -134,17 +123,14 @@ class UNet(ChangeGenerator):
         coarse_to_fine = zip(widths[:0:-1], widths[-2::-1], strict=True)
         self.up = nn.ModuleList(_two_convolutions(a + b, b) for a, b in coarse_to_fine)
         self.head = nn.Conv2d(widths[0], 1, 1)
-        self.stride = 2 ** (len(widths) - 1)
-        # Scale s counts 2^s pixels: two convolutions on the way down and two on the way up, once
-        # at the coarsest; a pixel may sit at either end of its coarsest cell (stride − 1).
-        self.halo = 4 * (self.stride - 1) + 2 * self.stride + self.stride - 1
+        self._multiple = 2 ** (len(widths) - 1)
 
     def forward(
         self, difference: Float[Tensor, "batch band row col"]
     ) -> Float[Tensor, "batch row col"]:
         """Change logit; see `ChangeGenerator`."""
         rows, cols = difference.shape[-2:]
-        x = self.down[0](_pad_to_multiple(difference, self.stride))
+        x = self.down[0](_pad_to_multiple(difference, self._multiple))
         skips = []
         for convolutions in self.down[1:]:
             skips.append(x)
@@ -225,18 +211,14 @@ class Hourglass(ChangeGenerator):
         self.head = nn.Sequential(
             _Bottleneck(width), nn.BatchNorm2d(width), _activation(), nn.Conv2d(width, 1, 1)
         )
-        self.stride = 2**depth
-        # Scale s counts 2^s pixels: one 3×3 convolution before and one after at each scale below
-        # the first, one more at the coarsest; two in the stem, one in the head; and a pixel may
-        # sit at either end of its coarsest cell (stride − 1).
-        self.halo = 4 * (self.stride - 1) + self.stride + 3 + self.stride - 1
+        self._multiple = 2**depth
 
     def forward(
         self, difference: Float[Tensor, "batch band row col"]
     ) -> Float[Tensor, "batch row col"]:
         """Change logit; see `ChangeGenerator`."""
         rows, cols = difference.shape[-2:]
-        x = self.stem(_pad_to_multiple(difference, self.stride))
+        x = self.stem(_pad_to_multiple(difference, self._multiple))
         logit: Tensor = self.head(self.hourglass(x))
         return logit[:, 0, :rows, :cols]
 
@@ -251,34 +233,3 @@ GENERATORS: dict[str, Callable[[int], ChangeGenerator]] = {
     "hourglass": Hourglass,
 }
 """Name to constructor, each called with the number of bands of the difference image."""
-
-
-@torch.no_grad()
-def freeze_normalization(net: nn.Module, difference: Float[Tensor, "batch band row col"]) -> None:
-    """Take every normalization's statistics from one image and stop them from moving.
-
-    Afterwards the network is in evaluation mode, gives on `difference` what training mode gives,
-    and gives a window the same values as the whole image: windows never see statistics of their
-    own, which would show as seams.
-
-    The mean and the (biased) variance of each layer's input are written just before the layer
-    uses them, so one pass is exact at any depth; running averages would lag.
-
-    Args:
-        net: any network with `BatchNorm2d` layers; changed in place.
-        difference: the image whose statistics all windows shall use.
-    """
-    net.eval()
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(_set_statistics) for norm in norms]
-    try:
-        net(difference)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _set_statistics(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
-    norm.get_buffer("running_mean").copy_(mean)
-    norm.get_buffer("running_var").copy_(variance)

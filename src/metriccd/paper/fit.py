@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from metriccd.nets import (
     GENERATORS,
     autocast,
-    freeze_normalization,
     jitter,
     on_device,
     place,
@@ -139,8 +138,7 @@ def fit_pair(
             optimizer.step()
             _record(history, terms | {"total": total, "mean P_c": p_c[problem.valid].mean()})
             advance(1)
-    # In all bits, which rank pixels.
-    freeze_normalization(generator, problem.difference)
+    # In all bits, which rank pixels, and with the statistics of the whole image, as in training.
     with torch.inference_mode():
         probability = torch.sigmoid(generator(problem.difference))[0]
     return Fit(
@@ -215,7 +213,8 @@ class _Problem:
         for level in features:
             size = (level.shape[-2], level.shape[-1])
             valid = losses.downsample_nearest(self.valid, size)
-            t1, t2 = level
+            # Split, not unbound: gradients then stay channels last, as convolutions want them.
+            t1, t2 = (date.squeeze(0) for date in level.split(1))
             if self.settings.normalize_features:
                 t1, t2 = (losses.instance_normalize(date, valid) for date in level)
             distances.append((self._distance(t1, t2, valid), valid))

@@ -174,7 +174,8 @@ def context_consistency(
         augmented: the same of the images' augmented copies.
     """
     pairs = zip(features, augmented, strict=True)
-    return torch.stack([(a - b).abs().mean(dim=(1, 2, 3)).sum() for a, b in pairs]).sum()
+    # A sum divided, not a mean: the gradient of a mean is laid out anew, channels first.
+    return torch.stack([(a - b).abs().sum() / a[0].numel() for a, b in pairs]).sum()
 
 
 def sparsity(
