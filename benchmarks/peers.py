@@ -1,9 +1,9 @@
 """Methods that others print beside ours, on windows of every set, in one table.
 
-    python benchmarks/peers.py ../shared/data -o OUT [--side 256] [--pairs 1] [--seed 0]
+    python benchmarks/peers.py ../shared/data -o OUT [--side 512] [--pairs 35] [--seed 0]
 
-Of each set the first pairs are measured whose window in the middle holds change: all methods on
-all of every set take hours. `--side 0 --pairs 0` measures that. Windows and a file of sets are
+Of each set so many pairs are measured, evenly spread, whose window in the middle holds change: all
+methods on all of every set (`--side 0 --pairs 0`) take hours. Windows and a file of sets are
 written to OUT/windows, and the rest is `metriccd benchmark OUT/windows/sets.toml`.
 """
 
@@ -45,8 +45,8 @@ def windows_of(root: Path, out: Path, side: int, most: int) -> Path:
     tables = []
     for name, (dataset, folder) in SETS.items():
         pairs = find_pairs(dataset, root / folder)
-        taken = 0
-        for pair in pairs:
+        taken, step = 0, max(1, len(pairs) // most) if most else 1
+        for _, pair in sorted(enumerate(pairs), key=lambda each: each[0] % step):
             if not most or taken < most:
                 taken += write(out / folder, pair.name, pair, side, whatever=not most)
         tables.append(f'[[sets]]\nname = "{name}"\ndataset = "plain"\nroot = "{folder}"\n')
@@ -114,8 +114,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--pairs", type=int, default=35)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
