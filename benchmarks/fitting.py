@@ -15,8 +15,12 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from crops import cropped
 
 from metriccd.benchmark import find_pairs
 
@@ -26,33 +30,24 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from sklearn.metrics import average_precision_score, roc_auc_score
-from metriccd.benchmark import find_pairs
+from metriccd.accuracy import read_reference
 from metriccd.methods import PRESETS, options_of
 from metriccd.methods.methods import in_one_range
 from metriccd.nets import load_extractor
-from metriccd.accuracy import read_reference
-from metriccd.pair import Block, read_pair
+from metriccd.pair import read_pair
 from metriccd.paper import fit_pair
 from metriccd.stages import Stages, peak_mib
 
 torch.set_num_threads(1)
 asked = json.loads(sys.argv[1])
-pair = [pair for pair in find_pairs("oscd", Path(asked["root"])) if pair.name == asked["pair"]][0]
-images = read_pair(pair.t1, pair.t2, bands=pair.bands)
-block = images.load()
-changed, known = read_reference(
-    pair.reference, images.grid, inverted=pair.inverted, unchanged_label=pair.unchanged_label
-)
-side = min(asked["side"], *changed.shape)
-sums = np.pad(changed.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-total = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-row, col = np.unravel_index(np.argmax(total), total.shape)
-part = (..., slice(row, row + side), slice(col, col + side))
+t1, t2, reference = (Path(path) for path in asked["files"])
+images = read_pair(t1, t2)
+changed, known = read_reference(reference, images.grid)
 preset = PRESETS[asked["preset"]]
 rates = {} if asked["rate"] is None else {"learning_rate": asked["rate"]}
 settings = replace(preset.fit, steps=asked["steps"] or preset.fit.steps, **rates)
 options = options_of(preset, images, device="cpu", seed=asked["seed"], stages=Stages())
-t1, t2, valid = in_one_range(Block(*(np.ascontiguousarray(x[part]) for x in block)), options)
+t1, t2, valid = in_one_range(images.load(), options)
 times = []
 def told(stage, done, total):
     if stage == "fit":
@@ -61,7 +56,7 @@ fit = fit_pair(
     t1, t2, valid, rgb=(0, 1, 2), settings=settings, seed=asked["seed"],
     extractor=load_extractor(asked["extractor"], levels=settings.levels), stages=Stages(told),
 )
-truth, score = changed[part][valid], fit.probability[valid]
+truth, score = changed[valid], fit.probability[valid]
 times = times[: settings.steps + 1]
 steps = np.diff(times)[1:] if len(times) > 2 else np.diff(times)
 print(json.dumps({
@@ -87,18 +82,22 @@ def main() -> None:
     parser.add_argument("--presets", default="paper,released")
     parser.add_argument("--extractor", default="vgg16", help="as detect takes it")
     asked = parser.parse_args()
-    names = [pair.name for pair in find_pairs("oscd", asked.root)]
-    names = names[: int(asked.pairs)] if asked.pairs.isdigit() else asked.pairs.split(",")
+    pairs = find_pairs("oscd", asked.root)
+    if asked.pairs.isdigit():
+        pairs = pairs[: int(asked.pairs)]
+    else:
+        pairs = [pair for pair in pairs if pair.name in asked.pairs.split(",")]
     sources = {"before": asked.before, "after": Path(__file__).parents[1] / "src"}
-    for name in names:
-        for preset in asked.presets.split(","):
-            for seed in range(asked.seeds):
-                told: dict[str, Any] = {"pair": name, "preset": preset, "seed": seed}
-                told |= {"side": asked.side, "steps": asked.steps, "rate": asked.rate}
-                for which, source in sources.items():
-                    if source is not None:
-                        found = fit_with(source, told | vars(asked) | {"pair": name})
-                        print(json.dumps({"code": which} | told | found), flush=True)
+    with TemporaryDirectory() as folder:
+        crops = [cropped(pair, asked.side, Path(folder)) for pair in pairs]
+        for crop, preset, seed in product(crops, asked.presets.split(","), range(asked.seeds)):
+            told: dict[str, Any] = {"pair": crop.name, "preset": preset, "seed": seed}
+            told |= {"side": asked.side, "steps": asked.steps, "rate": asked.rate}
+            files = {"files": [crop.t1, crop.t2, crop.reference], "extractor": asked.extractor}
+            for which, source in sources.items():
+                if source is not None:
+                    found = fit_with(source, told | files)
+                    print(json.dumps({"code": which} | told | found), flush=True)
 
 
 def fit_with(source: Path, asked: dict[str, Any]) -> dict[str, Any]:

@@ -25,10 +25,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import rasterio
+from crops import cropped
 
 from metriccd import detect
-from metriccd.accuracy import read_reference
 from metriccd.benchmark import benchmark, choose_entries, find_pairs, kept
 from metriccd.benchmark.datasets import Pair
 from metriccd.benchmark.leaderboard import Leaderboard
@@ -151,34 +150,6 @@ def found(asked: argparse.Namespace, dataset: str) -> Iterator[Pair]:
         yield (
             pair if asked.side is None else cropped(pair, asked.side, asked.out / "crops" / dataset)
         )
-
-
-def cropped(pair: Pair, side: int, folder: Path) -> Pair:
-    """A pair where its reference has most change, as files."""
-    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
-    t1, t2, valid = images.load()
-    changed, known = read_reference(
-        pair.reference,
-        images.grid,
-        inverted=pair.inverted,
-        unchanged_label=pair.unchanged_label,
-    )
-    known = np.broadcast_to(True if known is None else known, changed.shape) & valid
-    side = min(side, *changed.shape)
-    sums = np.pad((changed & known).astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    row, col = np.unravel_index(np.argmax(counts), counts.shape)
-    part = (..., slice(row, row + side), slice(col, col + side))
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"\W+", "-", pair.name)
-    files = [folder / f"{stem}-{what}.tif" for what in ("t1", "t2", "reference")]
-    for path, image in zip(files, (t1, t2, changed[None].astype(np.uint8) * 255), strict=True):
-        if not path.exists():
-            layer = np.ascontiguousarray(image[part])
-            shape = dict(zip(("count", "height", "width"), layer.shape, strict=True))
-            with rasterio.open(path, "w", driver="GTiff", dtype=layer.dtype, **shape) as file:
-                file.write(layer)
-    return Pair(name=pair.name, t1=files[0], t2=files[1], reference=files[2])
 
 
 def tell_estimate(

@@ -1,0 +1,41 @@
+"""The part of a pair in which most changed, as files: minutes of work instead of hours."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from metriccd.accuracy import read_reference
+from metriccd.benchmark.datasets import Pair
+from metriccd.pair import read_pair
+
+
+def cropped(pair: Pair, side: int, folder: Path) -> Pair:
+    """A square of a pair where its reference, then 0 and 255, has most change."""
+    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
+    t1, t2, valid = images.load()
+    changed, known = read_reference(
+        pair.reference,
+        images.grid,
+        inverted=pair.inverted,
+        unchanged_label=pair.unchanged_label,
+    )
+    known = np.broadcast_to(True if known is None else known, changed.shape) & valid
+    side = min(side, *changed.shape)
+    sums = np.pad((changed & known).astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    row, col = np.unravel_index(np.argmax(counts), counts.shape)
+    part = (..., slice(row, row + side), slice(col, col + side))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"\W+", "-", pair.name)
+    files = [folder / f"{stem}-{what}.tif" for what in ("t1", "t2", "reference")]
+    for path, image in zip(files, (t1, t2, changed[None].astype(np.uint8) * 255), strict=True):
+        if not path.exists():
+            layer = np.ascontiguousarray(image[part])
+            shape = dict(zip(("count", "height", "width"), layer.shape, strict=True))
+            with rasterio.open(path, "w", driver="GTiff", dtype=layer.dtype, **shape) as file:
+                file.write(layer)
+    return Pair(name=pair.name, t1=files[0], t2=files[1], reference=files[2])
