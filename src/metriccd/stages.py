@@ -15,8 +15,8 @@ from pathlib import Path
 # Called with (stage, done, total) as work goes on; the command line draws a bar from it.
 Progress = Callable[[str, int, int], None]
 Advance = Callable[[int], None]
-# What is reported as a stage where a run goes on with what another one left.
-RESUME = "resume"
+# What is reported as a stage where a run goes on with what another one left, and before a long fit.
+RESUME, EXPECT = "resume", "expect"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,10 @@ class Stages:
     def resume(self, kept: int, total: int) -> None:
         """Says that the fit of an interrupted run is kept, and how many of its tiles."""
         self._report(RESUME, kept, total)
+
+    def expect(self, seconds: float, mib: float) -> None:
+        """Says how long what begins now will take, and how much memory."""
+        self._report(EXPECT, round(seconds), round(mib))
 
     def _report(self, name: str, done: int, total: int) -> None:
         if self.progress is not None:

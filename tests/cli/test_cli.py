@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from rio_cogeo import cog_validate
 
 from metriccd.cli import main
 from metriccd.cli.program import SPINS
+from metriccd.cli.progress import show_progress
 from metriccd.demo.synthetic import land_scene
 from metriccd.kinds import KINDS
 from raster_files import FILES, TRANSFORM, image, write
@@ -621,7 +623,9 @@ def test_a_dry_run_checks_everything_and_writes_nothing(capsys) -> None:
     assert code == 0
     assert "128 rows × 128 columns" in out
     assert "auto (otsu)" in out
+    assert "cost: not known of this method" in out
     assert "Nothing was written" in out
+    assert re.search(r"cost: about \d+ s here, \d\.\d GiB \(fits\)", run(*pair, capsys=capsys)[1])
     assert list(Path().iterdir()) == []
     code, _, err = run(*pair, "--zones", "none.gpkg", capsys=capsys)
     assert (code, err.count("\n")) == (3, 1)
@@ -640,6 +644,12 @@ def test_a_log_file_has_a_dated_line_for_each_stage(capsys) -> None:
     assert any("measuring change: done in" in line for line in err.splitlines())
     code, _, err = run(*pair, "--overwrite", "--log-file", "no/log.txt", capsys=capsys)
     assert (code, err.count("\n")) == (3, 1)
+
+
+def test_a_long_fit_is_announced_in_words(capsys) -> None:
+    with show_progress(False) as progress:
+        progress("expect", 1260, 10_240)
+    assert capsys.readouterr().err == "this takes about 21 min here and 10.0 GiB of memory\n"
 
 
 @pytest.mark.usefixtures("here")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metriccd.check import costs
 from metriccd.demo.synthetic import land_scene
 from metriccd.detection import Detection, detect_into
 from metriccd.detection.calls import requested
@@ -55,6 +56,22 @@ def run(out: Path, files: tuple[Path, Path], *kill: str) -> list[tuple[str, int,
     assert done.returncode == (-9 if kill else 0), done.stderr
     rows = [line.rsplit(" ", 2) for line in done.stdout.splitlines()]
     return [(stage, int(steps), int(total)) for stage, steps, total in rows]
+
+
+def test_before_a_long_fit_its_time_and_memory_are_told(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    told = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "expect":
+            told.append((done, total))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        detect_into(tmp_path / "out", *files, preset="paper", extractor="embedded", progress=stop)
+    (paper,) = (cost for cost in costs((300, 340), 3) if cost.preset == "paper")
+    assert told == [(round(paper.seconds), round(paper.mib))]
 
 
 def test_killed_after_the_fit_in_the_tiles_and_in_the_kinds_it_goes_on_to_the_same_bytes(

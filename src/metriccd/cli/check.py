@@ -37,7 +37,7 @@ from metriccd.cli.arguments import (
     missing_value,
     usage,
 )
-from metriccd.cli.console import print_checkup, print_json
+from metriccd.cli.console import expense, print_checkup, print_json
 from metriccd.cli.progress import show_progress
 from metriccd.trust import MAX_PIXELS, Trust
 
@@ -133,6 +133,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
         learned = f" (supervised: {len(about.places)} places of {about.dataset})"
     crs = pair.grid.crs
     windowed = isinstance(METHODS[preset.method], WindowedMethod)
+    cost = detection.cost()
     plan = {
         "before": pair.t1.label,
         "after": pair.t2.label,
@@ -145,6 +146,7 @@ def print_plan(t1: str, t2: str, asked: Mapping[str, Any], *, as_json: bool) -> 
         "threshold": str(asked["threshold"])
         + (f" ({preset.threshold})" if asked["threshold"] == "auto" else ""),
         "memory": "tile by tile" if windowed else "the whole pair at once",
+        "cost": "not known of this method" if cost is None else expense(cost),
         "device": detection.options.device,
         "polygons": ", ".join(products.vector),
     }

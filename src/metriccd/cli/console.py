@@ -77,11 +77,15 @@ def print_checkup(found: Any, costs: Sequence[Any], *, quiet: bool, as_json: boo
     for name, text in found.lines():
         typer.echo(f"{name:>18}  {text}")
     for each in costs:
-        room = "" if each.fits is None else " (fits)" if each.fits else " (more than is free)"
-        size = f"{each.mib / 1024:.1f} GiB{room}"
-        typer.echo(f"{each.preset:>18}  about {duration(each.seconds)} here, {size}")
+        typer.echo(f"{each.preset:>18}  {expense(each)}")
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
+
+
+def expense(cost: Any) -> str:
+    """What a preset takes on this machine."""
+    room = "" if cost.fits is None else " (fits)" if cost.fits else " (more than is free)"
+    return f"about {duration(cost.seconds)} here, {cost.mib / 1024:.1f} GiB{room}"
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ from rich.table import Table
 from metriccd.cli.console import duration
 from metriccd.cli.program import open_log, say
 from metriccd.errors import OutputError
-from metriccd.stages import RESUME
+from metriccd.stages import EXPECT, RESUME
 
 # Only plain libraries at the top: the command line must open at once.
 
@@ -73,6 +73,11 @@ def resuming(kept: int, total: int) -> str:
     return f"resuming: the fit and {kept:,} of {total:,} tiles of the interrupted run are kept"
 
 
+def expecting(seconds: float, mib: float) -> str:
+    """What is said before a long fit."""
+    return f"this takes about {duration(seconds)} here and {mib / 1024:.1f} GiB of memory"
+
+
 @contextmanager
 def show_progress(
     quiet: bool, *, verbose: bool = False, log: Path | None = None
@@ -102,6 +107,10 @@ def show_progress(
             if stage == RESUME:
                 if not quiet:
                     say(resuming(done, total))
+                return
+            if stage == EXPECT:
+                if not quiet:
+                    say(expecting(done, total))
                 return
             for each in shows:
                 each(stage, done, total)

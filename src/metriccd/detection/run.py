@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metriccd.check import Checkup, check_up
+from metriccd.check import Checkup, Cost, check_up, costs
 from metriccd.decision import (
     BLOCK,
     Scale,
@@ -128,6 +128,11 @@ class Detection:
         made_of = (settings, str(self.pair.grid), content, *software(self.options.device))
         return hashlib.sha256(repr(made_of).encode()).hexdigest()
 
+    def cost(self) -> Cost | None:
+        """What it takes on this machine, where that is known: of presets as they are."""
+        named = {cost.preset: cost for cost in costs(self.pair.grid.shape, len(self.pair.t1.bands))}
+        return named.get(self.request.preset) if self.request.method is None else None
+
     def run(self, workspace: Workspace) -> Result:
         """Measures the pair, and decides what is change."""
         return finished(self.passes(workspace), self.options.stages)
@@ -232,6 +237,9 @@ class Detection:
     def _whole(
         self, measure: Callable[[Block], Difference], workspace: Workspace
     ) -> Generator[Pass, None, Result]:
+        cost = self.cost() if self.preset.method == "metric" else None
+        if cost is not None and not workspace.holds("difference"):
+            self.options.stages.expect(cost.seconds, cost.mib)
         block = self.pair.load(self.options.stages)
         difference = workspace.keep("difference", partial(measure, block))
         valid, rgb = block.valid, self.pair.rgb

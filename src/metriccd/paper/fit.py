@@ -213,8 +213,8 @@ class _Problem:
         for level in features:
             size = (level.shape[-2], level.shape[-1])
             valid = losses.downsample_nearest(self.valid, size)
-            # Split, not unbound: gradients then stay channels last, as convolutions want them.
-            t1, t2 = (date.squeeze(0) for date in level.split(1))
+            # Chunks, not unbound: gradients then stay channels last, as convolutions want them.
+            t1, t2 = (date.squeeze(0) for date in level.chunk(2))
             if self.settings.normalize_features:
                 t1, t2 = (losses.instance_normalize(date, valid) for date in level)
             distances.append((self._distance(t1, t2, valid), valid))
