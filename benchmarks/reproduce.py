@@ -32,6 +32,7 @@ from metriccd.benchmark import benchmark, choose_entries, find_pairs, kept
 from metriccd.benchmark.datasets import Pair
 from metriccd.benchmark.leaderboard import Leaderboard
 from metriccd.benchmark.published import MEASURES, published
+from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
 from metriccd.cli.progress import show_progress
 from metriccd.errors import DataError
@@ -45,7 +46,9 @@ CLASSICAL = (
     *("cva", "dpca", "image_diff", "image_ratio", "image_regr"),
     *("irmad", "mad", "pcda", "deep_cva"),
 )
-OURS = ("paper", "released", "closed_form", "default")
+PAPER = (*CLASSICAL, "paper", "released")
+# With the weights that come with the package, whatever --extractor says.
+OURS = ("closed_form", "default")
 # Of what is not fitted step by step, for each megapixel and run: measured on two cores, rounded.
 PLAIN_SECONDS = 30.0
 TRIAL_SIDE, TRIAL_STEPS = 192, 3
@@ -60,19 +63,21 @@ class Part:
     Attributes:
         name: Its marker on the page, and its folder in OUT.
         dataset: Where it is measured.
-        methods: Rows that have a name of their own.
+        methods: Rows that have a name of their own, through the extractor that is asked for.
+        ours: Likewise, through our own.
         grid: Rows of an ablation.
     """
 
     name: str
     dataset: str
     methods: Sequence[str] = ()
+    ours: Sequence[str] = ()
     grid: str | None = None
 
 
 PARTS = (
     *(
-        Part(name=f"table1-{name}", dataset=name, methods=(*CLASSICAL, *OURS))
+        Part(name=f"table1-{name}", dataset=name, methods=PAPER, ours=OURS)
         for name in ("oscd", "sztaki", "quickbird")
     ),
     *(Part(name=grid, dataset="oscd", grid=grid) for grid in ("table2", "table3", "table4")),
@@ -95,17 +100,20 @@ def main() -> None:
     page = asked.page.read_text(encoding="utf-8")
     for part in parts:
         with show_progress(False) as progress:
-            leaderboard = benchmark(
-                pairs[part.dataset],
-                choose_entries(chosen(asked, part), (), part.grid),
-                asked.out / part.name,
-                dataset=part.dataset,
-                grid=part.grid,
-                extractor=asked.extractor,
-                device=asked.device,
-                progress=progress,
-            )
-        page = filled(page, part.name, table(part, leaderboard, asked))
+            boards = [
+                benchmark(
+                    pairs[part.dataset],
+                    entries,
+                    asked.out / folder,
+                    dataset=part.dataset,
+                    grid=part.grid,
+                    extractor=extractor,
+                    device=asked.device,
+                    progress=progress,
+                )
+                for folder, entries, extractor in chosen(asked, part)
+            ]
+        page = filled(page, part.name, table(part, boards, asked))
         asked.page.write_text(page, encoding="utf-8")
     if asked.pictures:
         draw(asked, pairs["oscd"] or next(filter(None, pairs.values())))
@@ -130,10 +138,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(asked: argparse.Namespace, part: Part) -> list[str]:
-    """Rows of Table I that are asked for."""
-    wanted = part.methods if asked.methods is None else asked.methods.split(",")
-    return [name for name in part.methods if name in wanted]
+def chosen(
+    asked: argparse.Namespace, part: Part
+) -> Iterator[tuple[str, Sequence[Entry], str | None]]:
+    """Folder, rows that are asked for, and extractor: of a table's methods, and of ours."""
+    for folder, methods, extractor in (
+        (part.name, part.methods, asked.extractor),
+        (f"{part.name}-ours", part.ours, None),
+    ):
+        wanted = methods if asked.methods is None else asked.methods.split(",")
+        names = [name for name in methods if name in wanted]
+        if names or (part.grid and extractor):
+            yield folder, choose_entries(names, (), part.grid), extractor
 
 
 def found(asked: argparse.Namespace, dataset: str) -> Iterator[Pair]:
@@ -160,13 +176,13 @@ def tell_estimate(
     total, runs = 0.0, 0
     for part in parts:
         megapixels = sum(size_of(pair) for pair in pairs[part.dataset])
-        for entry in choose_entries(chosen(asked, part), (), part.grid):
+        for entry in [each for _, entries, _ in chosen(asked, part) for each in entries]:
             fit = entry.preset.fit if entry.preset.method == "metric" else None
             if fit is not None and fit not in rates:
                 rates[fit] = step_rate(fit, asked)
             total += megapixels * (PLAIN_SECONDS if fit is None else rates[fit] * fit.steps)
             runs += len(pairs[part.dataset])
-    done = sum(kept(asked.out / part.name) for part in parts)
+    done = sum(kept(asked.out / folder) for part in parts for folder, *_ in chosen(asked, part))
     left = total * max(runs - done, 0) / runs
     print(
         f"{runs} runs, {done} of them kept: about {duration(left)} on "
@@ -204,16 +220,17 @@ def step_rate(fit: Any, asked: argparse.Namespace) -> float:
     return (time.perf_counter() - start) / TRIAL_STEPS / (TRIAL_SIDE**2 / 1e6)
 
 
-def table(part: Part, leaderboard: Leaderboard, asked: argparse.Namespace) -> str:
+def table(part: Part, boards: Sequence[Leaderboard], asked: argparse.Namespace) -> str:
     """Rows of a table: what is printed, what we find."""
     printed = published(part.dataset, part.grid)
-    ours = {row["method"]: row for row in leaderboard.mean()}
+    ours = {row["method"]: row for board in boards for row in board.mean()}
     titles = " / ".join(name.upper() if name != "recall" else "recall" for name in MEASURES)
-    what = f"{len(leaderboard.runs)} pairs" + (
+    names = list(boards[0].runs)
+    what = f"{len(names)} pairs" + (
         f", crops of {asked.side}² pixels where most changed" if asked.side else ""
     )
     lines = [
-        f"Measured: {what}: {', '.join(leaderboard.runs)}. Means over pairs.",
+        f"Measured: {what}: {', '.join(names)}. Means over pairs.",
         "",
         f"| row | printed: {titles} | ours: {titles} | AP | s |",
         "|---|---|---|---|---|",
