@@ -4,9 +4,9 @@
 
 The windows are those that `peers.py` writes (`--side 256 --pairs 2` make few, small ones). Every
 setting is tried on every pair: whether the colors of both dates are matched, levels of the
-extractor, the share of channels that each quadrant selects. Printed for each set: mean AP of the published setting, of the one that is best on the other sets, and of
-the one that is best on it (an oracle); and F1 by some rules at the published setting and at the
-best of all.
+extractor, the share of channels that each quadrant selects. Printed for each set: mean AP of the
+published setting, of the one that is best on the other sets, and of the one that is best on it (an
+oracle); and F1 by some rules at the published setting and at the best of all.
 """
 
 from __future__ import annotations
