@@ -34,7 +34,7 @@ LANDSAT = {
     "taizhou": ("2000TM", "2003TM"),
 }
 METHODS = (
-    *("default", "closed_form", "object_cva", "kpca_mnet", "dsfa", "deep_cva"),
+    *("default", "closed_form", "object_cva", "kpca_mnet", "dsfa", "deep_cva", "deep_cva_all"),
     *("imagenet", "feature_cosine", "difference_subspace", "cva", "irmad"),
 )
 UNKNOWN = 255

@@ -8,6 +8,7 @@ METHODS = (
     "metric",
     "closed_form",
     "deep_cva",
+    "deep_cva_all",
     "image_diff",
     "image_ratio",
     "image_regr",

@@ -14,6 +14,7 @@ WORDS = {
     "metric": "deep metric learning on the pair itself (Bandara & Patel)",
     "closed_form": "color correction and distances of deep features; nothing is fitted",
     "deep_cva": "deep change vector analysis (Saha et al. 2019)",
+    "deep_cva_all": "the same on all channels, as suits our extractor",
     "image_diff": "absolute difference of the bands",
     "image_ratio": "absolute logarithm of the ratio of the bands",
     "image_regr": "residuals of a regression of one date on the other",

@@ -111,12 +111,18 @@ def _closed_form(block: Block, options: Options) -> Difference:
     return Difference(image=distance, floor=1.0)
 
 
-def _deep_cva(block: Block, options: Options) -> Difference:
-    """Deep change vector analysis, which scales each date by itself: no color correction."""
+def _deep_cva(block: Block, options: Options, *, share: float) -> Difference:
+    """Deep change vector analysis, which scales each date by itself: no color correction.
+
+    A share of 1 is all channels of all levels, which suits our extractor (docs/benchmark.md).
+    """
     distance = deep_cva(
         *block,
         rgb=three(options.rgb, len(block.t1)),
-        extractor=load_extractor(options.extractor, levels=options.fit.levels),
+        extractor=load_extractor(
+            options.extractor, levels=options.fit.levels if share < 1 else None
+        ),
+        share=share,
         device=choose_device(options.device),
         stages=options.stages,
     )
@@ -239,7 +245,7 @@ def needs_checkpoint(method: str) -> str:
 # Methods that tell what appeared from what disappeared.
 DIRECTED = frozenset({"fusion"})
 # Methods that look at features, and so at weights.
-DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva", "feature_cosine"})
+DEEP = frozenset({"fusion", "metric", "closed_form", "deep_cva", "deep_cva_all", "feature_cosine"})
 
 # Methods that references have taught: never a default, never part of "all".
 SUPERVISED = frozenset(TAUGHT)
@@ -248,7 +254,8 @@ METHODS: dict[str, Method] = {
     "fusion": WindowedMethod(_fit_fusion, network=seen),
     "metric": WholeMethod(_metric),
     "closed_form": WholeMethod(_closed_form),
-    "deep_cva": WholeMethod(_deep_cva),
+    "deep_cva": WholeMethod(partial(_deep_cva, share=0.1)),
+    "deep_cva_all": WholeMethod(partial(_deep_cva, share=1.0)),
     "image_diff": _classical(difference.image_diff),
     "image_ratio": _classical(difference.image_ratio),
     "image_regr": _classical(difference.image_regr),
