@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import shapely
 
 from metriccd.cli import main
 from metriccd.errors import DataError, OutputError
+from metriccd.output import earlier_path
 from metriccd.raster import open_raster
 from metriccd.review import REVIEW, Answers, Objects, read_objects
 from viewed import copied
@@ -262,3 +264,21 @@ def test_a_folder_of_its_name_is_said(placed: Path) -> None:
     (placed / REVIEW).mkdir()
     with pytest.raises(DataError, match="must be a file"):
         opened(placed)
+
+
+def test_answers_that_are_still_on_their_way_to_a_new_result_are_waited_for(placed: Path) -> None:
+    _, answers = opened(placed)
+    answers.give(0, "accepted", kind=None, how="first")
+    earlier = earlier_path(placed) / REVIEW
+    earlier.parent.mkdir(parents=True)
+    (placed / REVIEW).rename(earlier)
+    _, again = opened(placed)
+    assert not again.given
+    arrival = threading.Timer(1.5, lambda: earlier.rename(placed / REVIEW))
+    arrival.start()
+    again.give(1, "rejected", kind=None, how="first")
+    arrival.join()
+    assert {place: each.answer for place, each in again.given.items()} == {
+        0: "accepted",
+        1: "rejected",
+    }

@@ -18,6 +18,7 @@ import shapely
 
 from metriccd.errors import DataError, OutputError
 from metriccd.kinds import KINDS
+from metriccd.output import earlier_path
 from metriccd.review.geometry import blob_of, shape_of, signatures
 from metriccd.review.objects import POLYGONS, Objects
 from metriccd.review.order import AREA, CHOSEN, FIRST, OBJECT, How
@@ -220,11 +221,15 @@ class Answers:
         return self.path.is_file() and self.path.stat().st_size > 0
 
     def _is_new(self) -> bool:
-        """Whether there is no file yet; one that was there may be on its way to another folder."""
-        until = time.monotonic() + MOVED * (self._stamp is not None)
-        while not (there := self._there()) and time.monotonic() < until:
-            time.sleep(MOVED / 20)
-        return not there
+        """Whether there is no file yet; one may be on its way from an earlier result to this."""
+        earlier, start = earlier_path(self._folder) / REVIEW, time.monotonic()
+        while True:
+            seconds = WAIT if earlier.is_file() else MOVED * (self._stamp is not None)
+            if self._there():
+                return False
+            if time.monotonic() - start >= seconds:
+                return True
+            time.sleep(MOVED / 50)
 
     def _load(self) -> None:
         """Reads the file, and gives answers to the objects that have their outlines.
