@@ -460,3 +460,14 @@ def test_a_result_that_is_replaced_is_said(served: str, page, out: Path) -> None
     # The browser tells in its console what the server refused.
     page.wrong.clear()
     assert not (out / "review.gpkg").exists()
+
+
+def test_a_key_that_is_held_answers_once(served: str, page, out: Path) -> None:
+    shown(page, served, review=True)
+    first = page.locator("#card-title").inner_text()
+    for _ in range(8):
+        page.keyboard.down("a")
+        page.wait_for_timeout(150)
+    page.keyboard.up("a")
+    assert len(answers(out)) == 1
+    assert page.locator("#card-title").inner_text() != first

@@ -9,6 +9,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,6 +20,7 @@ import shapely
 
 from metriccd.cli import main
 from metriccd.errors import DataError, OutputError
+from metriccd.output import earlier_path
 from metriccd.raster import open_raster
 from metriccd.review import REVIEW, Answers, Objects, read_objects
 from viewed import copied
@@ -211,3 +214,71 @@ def test_many_outlines_are_told_apart(out: Path) -> None:
     assert np.unique(objects.ids).size == len(objects)
     for place in range(len(objects)):
         assert objects.places[int(objects.ids[place])] == place
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kept"),
+    [("geom", "text", False), ("geom", 12, False), ("kind", b"\0\xff", True), ("time", 9, True)],
+)
+def test_what_others_wrote_into_it_breaks_nothing(
+    placed: Path, column: str, value: object, kept: bool
+) -> None:
+    _, answers = opened(placed)
+    answers.give(0, "accepted", kind=None, how="first")
+    with sqlite3.connect(placed / REVIEW) as base:
+        base.execute(f"UPDATE review SET {column} = ?", (value,))
+    _, again = opened(placed)
+    assert (len(again.given), again.strays) == ((1, 0) if kept else (0, 1))
+    json.dumps([vars(each) for each in again.given.values()])
+
+
+def test_a_file_that_another_program_holds_is_said_to_be_held(placed: Path, monkeypatch) -> None:
+    monkeypatch.setattr("metriccd.review.answers.WAIT", 0.1)
+    _, answers = opened(placed)
+    answers.give(0, "accepted", kind=None, how="first")
+    with closing(sqlite3.connect(placed / REVIEW)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OutputError, match="another program holds"):
+            opened(placed)
+        with pytest.raises(OutputError, match="another program holds"):
+            answers.give(1, "accepted", kind=None, how="first")
+    answers.give(1, "accepted", kind=None, how="first")
+    assert set(opened(placed)[1].given) == {0, 1}
+
+
+def test_what_ended_a_transaction_is_said(placed: Path) -> None:
+    _, answers = opened(placed)
+    answers.give(0, "accepted", kind=None, how="first")
+    with sqlite3.connect(placed / REVIEW) as base:
+        # As a full disk does.
+        base.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON history BEGIN "
+            "SELECT RAISE(ROLLBACK, 'no room is left'); END"
+        )
+    with pytest.raises(OutputError, match="no room is left"):
+        answers.give(1, "accepted", kind=None, how="first")
+    assert set(opened(placed)[1].given) == {0}
+
+
+def test_a_folder_of_its_name_is_said(placed: Path) -> None:
+    (placed / REVIEW).mkdir()
+    with pytest.raises(DataError, match="must be a file"):
+        opened(placed)
+
+
+def test_answers_that_are_still_on_their_way_to_a_new_result_are_waited_for(placed: Path) -> None:
+    _, answers = opened(placed)
+    answers.give(0, "accepted", kind=None, how="first")
+    earlier = earlier_path(placed) / REVIEW
+    earlier.parent.mkdir(parents=True)
+    (placed / REVIEW).rename(earlier)
+    _, again = opened(placed)
+    assert not again.given
+    arrival = threading.Timer(1.5, lambda: earlier.rename(placed / REVIEW))
+    arrival.start()
+    again.give(1, "rejected", kind=None, how="first")
+    arrival.join()
+    assert {place: each.answer for place, each in again.given.items()} == {
+        0: "accepted",
+        1: "rejected",
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from itertools import islice
 
 import numpy as np
@@ -73,8 +75,9 @@ def test_the_part_that_is_known_counts_as_it_is() -> None:
     assert found.count is not None
     assert found.count.drawn == 5
     assert found.count.value == found.count.high == pytest.approx(0.9)
-    size = 5 / (1 - 5 / 90)
-    assert found.count.low == pytest.approx(0.9 * 0.025 ** (1 / size))
+    # The fewest of the 90 of which five that are drawn are all right in more than 2.5 %.
+    fewest = min(right for right in range(91) if math.comb(right, 5) / math.comb(90, 5) > 0.025)
+    assert found.count.low == pytest.approx(fewest / 100)
 
 
 def test_a_place_that_hits_an_object_again_counts_again() -> None:
@@ -143,3 +146,29 @@ def test_it_is_all_that_json_can_hold() -> None:
     found = estimate(np.ones(9), *answered(queue, np.ones(9, bool), 1, 3), queue)
     assert isinstance(found, Estimate)
     assert found.as_dict()["count"].keys() == {"value", "low", "high", "drawn"}
+
+
+@pytest.mark.parametrize(("count", "drawn", "wrong"), [(10, 9, 1), (20, 18, 1), (60, 50, 3)])
+def test_where_most_were_drawn_it_holds_as_often_as_it_says(
+    count: int, drawn: int, wrong: int
+) -> None:
+    random, missed, told = np.random.default_rng(3), 0, 0
+    for seed in range(400):
+        queue, truth = queue_of(np.ones(count), seed), random.permutation(count) >= wrong
+        found = estimate(np.ones(count), *answered(queue, truth, 0, drawn), queue).count
+        if found is not None:
+            missed += not found.low - 1e-9 <= truth.mean() <= found.high + 1e-9
+            told += 1
+    assert told > 300
+    assert missed <= 0.05 * told
+
+
+def test_it_is_as_quick_of_many_objects() -> None:
+    size = 100_000
+    queue = queue_of(np.ones(size))
+    right, how = answered(queue, np.ones(size, bool), 50, 50)
+    start = time.perf_counter()
+    found = estimate(np.ones(size), right, how, queue).count
+    assert time.perf_counter() - start < 1
+    assert found is not None
+    assert found.low == pytest.approx(0.025 ** (1 / 50), abs=0.001)

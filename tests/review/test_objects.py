@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import geopandas as gpd
@@ -55,3 +56,15 @@ def test_a_result_without_the_columns_is_refused(tmp_path: Path) -> None:
     (out / "change.gpkg").write_bytes(b"SQLite format 3\0 no more")
     with pytest.raises(DataError, match="vector file"):
         read_objects(out, grid)
+
+
+@pytest.mark.parametrize("lacking", ["geom = NULL", "score_mean = NULL", "score_max = 9e999"])
+def test_an_object_that_cannot_be_drawn_or_ordered_is_refused(tmp_path: Path, lacking: str) -> None:
+    out = copied(tmp_path)
+    with sqlite3.connect(out / "change.gpkg") as base:
+        base.create_function("ST_IsEmpty", 1, lambda _: 0)
+        for name in ("MinX", "MaxX", "MinY", "MaxY"):
+            base.create_function(f"ST_{name}", 1, lambda _: 0.0)
+        base.execute(f"UPDATE change SET {lacking} WHERE id = 3")
+    with pytest.raises(DataError, match="lacks one"):
+        read_objects(out, open_raster(out / "score.tif").grid)

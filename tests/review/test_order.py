@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from metriccd.review.estimate import estimate
 from metriccd.review.order import AREA, CHOSEN, FIRST, OBJECT, Queue, lots, stakes
 from viewed import boxes
 
@@ -110,3 +111,16 @@ def by_hand(numbers: list[int]) -> int:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % most
         found = z ^ (z >> 31)
     return found
+
+
+@pytest.mark.parametrize("small", [1.0, 0.0])
+def test_it_ends_where_nearly_all_the_area_is_one_object(small: float) -> None:
+    objects = replace(boxes([(3, 3)] * 6, [0.0] * 6), sizes=np.array([1e12, *[small] * 5]))
+    queue, answered = Queue.of(objects), {}
+    while (turn := queue.next(answered)) is not None:
+        answered[turn.place] = turn.how
+        right = dict.fromkeys(answered, True)
+        found = estimate(objects.sizes, right, answered, queue)
+    assert len(answered) == 6
+    assert found.count is not None
+    assert found.count.low == 1

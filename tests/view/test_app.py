@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -282,3 +284,45 @@ def test_a_file_of_a_result_that_leads_elsewhere_is_refused(tmp_path: Path, name
     if name != "kind.tif":
         with pytest.raises(DataError, match="must hold"):
             Scene.opened(out)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["{}/", "0/objects/{}", "0/pixel/0/{}", "0/tiles/t1/{}/0/0", "0/outlines/2/{}/1"],
+)
+def test_numbers_of_thousands_of_digits_are_no_address(running, path: str) -> None:
+    assert running[0].ask("/r/" + path.format("9" * 5000))[0] == 404
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1.9, True, None, []])
+@pytest.mark.parametrize("where", ["object", "passed"])
+def test_what_is_no_object_is_no_answer(running, value: object, where: str) -> None:
+    client, _ = running
+    stamp, before = client.json("/r/0/state")["stamp"], client.json("/r/0/review")
+    number = {"object": value} if where == "object" else {"object": 1, "passed": [value]}
+    sent = {"stamp": stamp, "answer": "accepted"} | number
+    assert client.ask("/r/0/answer", sent)[0] == 400
+    assert client.json("/r/0/review") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dates", [1]), ("inputs", "x"), ("settings", 7), ("valid_pixels", float("nan"))],
+)
+def test_a_record_of_another_shape_is_said(tmp_path: Path, name: str, value: object) -> None:
+    out = copied(tmp_path, size=(96, 128))
+    record = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(record | {name: value}))
+    with viewer(out) as (_, client):
+        assert client.json("/results")["count"] == 1
+        status, _, content = client.ask("/r/0/facts")
+        assert status == (200 if name == "dates" else 409)
+        assert status == 200 or b"run.json" in content
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are Unicode")
+def test_a_result_whose_name_is_not_unicode_is_listed(tmp_path: Path) -> None:
+    other = tmp_path / os.fsdecode(b"b\xff")
+    copied(tmp_path, size=(96, 128)).rename(other)
+    with viewer(other) as (_, client):
+        assert len(client.json("/results")["rows"]) == 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from metriccd.view import Server
-from metriccd.view.guard import Tokens
+from metriccd.view.guard import Guard, Tokens
 from viewed import Client, copied, viewer
 
 
@@ -173,3 +175,19 @@ def test_websockets_are_not_spoken(running) -> None:
         Sec_WebSocket_Version="13",
     )
     assert status != 101
+
+
+@pytest.mark.parametrize(("port", "status"), [(80, 303), (8080, 403)])
+def test_on_the_port_that_browsers_do_not_name_the_address_is_ours(port: int, status: int) -> None:
+    tokens, told = Tokens(), []
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"127.0.0.1")]}
+    scope["query_string"] = f"token={tokens.typed}".encode()
+
+    async def nothing(*_: Any) -> Any:
+        pytest.fail("the guard answers by itself")
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message.get("status"))
+
+    asyncio.run(Guard(nothing, tokens, port)(scope, nothing, send))
+    assert told[0] == status

@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from metriccd.cli import main
-from viewed import copied
+from viewed import copied, viewer
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,49 @@ def test_a_port_that_is_none_is_wrong_usage(out: Path, port: str) -> None:
 def test_what_is_no_result_is_said(tmp_path: Path, capsys) -> None:
     assert main(["view", str(tmp_path), "--no-open"]) == 3
     assert "holds no run.json" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such signals")
+def test_a_terminal_that_is_closed_ends_it_also_amid_requests(out: Path) -> None:
+    # Whoever runs the tests may have it ignored, which children take over.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "metriccd", "view", str(out), "--no-open"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            with suppress(OSError):
+                urllib.request.urlopen(address, timeout=10)
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    time.sleep(1)
+    process.send_signal(signal.SIGHUP)
+    try:
+        assert process.wait(30) == 0
+    finally:
+        stop.set()
+        process.kill()
+        for thread in asking:
+            thread.join()
+
+
+def test_whoever_connects_and_asks_nothing_is_sent_away(out: Path, monkeypatch) -> None:
+    monkeypatch.setattr("metriccd.view.server.HURRY", 0.2)
+    with viewer(out) as (server, client):
+        idle = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        with suppress(ConnectionResetError):
+            assert idle.recv(1) == b""
+        idle.close()
+        assert client.ask("/r/0/state")[0] == 200

@@ -18,6 +18,7 @@ from metriccd.output.lock import LOCK, locked
 from metriccd.output.marker import Marker, told_beside
 from metriccd.output.names import PAIRS, RECORD, RESULT
 from metriccd.output.place import hidden_path
+from metriccd.output.workshop import earlier_path
 
 __all__ = [
     "LOCK",
@@ -28,6 +29,7 @@ __all__ = [
     "add_together",
     "additions",
     "discard",
+    "earlier_path",
     "hidden_path",
     "locked",
     "named",

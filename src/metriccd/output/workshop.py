@@ -115,7 +115,9 @@ class Workshop:
         if not self.old.is_dir():
             return
         marker, kept = (Marker.read(each) or Marker({}) for each in (self.old, self.out))
-        for path in sorted(self.old.iterdir()):
+        # What is not ours goes first: others may be writing it.
+        there = sorted(self.old.iterdir(), key=lambda each: (each.name in marker.files, each.name))
+        for path in there:
             target = self.out / path.name
             # The list goes last.
             if path.name == MARKER:
@@ -195,6 +197,11 @@ def workshop(out: Path, *, wait: float = 0.0) -> Iterator[Workshop]:
             lock.close()
         # Another process may be in it again.
         _remove_empty(folder)
+
+
+def earlier_path(out: Path) -> Path:
+    """Where what OUT held before is, while it goes or moves back."""
+    return unfinished_path(out) / OLD
 
 
 def is_workshop(folder: Path) -> bool:

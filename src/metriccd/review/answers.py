@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -19,6 +18,8 @@ import shapely
 
 from metriccd.errors import DataError, OutputError
 from metriccd.kinds import KINDS
+from metriccd.output import earlier_path
+from metriccd.review.geometry import blob_of, shape_of, signatures
 from metriccd.review.objects import POLYGONS, Objects
 from metriccd.review.order import AREA, CHOSEN, FIRST, OBJECT, How
 
@@ -33,10 +34,6 @@ WAIT = 10.0
 MOVED = 1.0
 # "GPKG", and version 1.2, which all programs read.
 APPLICATION, VERSION = 0x47504B47, 10200
-# Of a geometry in a GeoPackage: little endian, without an envelope; and bytes of the envelopes.
-HEADER, ENVELOPES = struct.Struct("<2sBBi"), (0, 32, 48, 48, 64)
-# Differences of coordinates that are none, in shares of a pixel.
-SAME = 1e-3
 
 TABLES = """
 CREATE TABLE gpkg_spatial_ref_sys (
@@ -159,7 +156,7 @@ class Answers:
         number = int(self._objects.ids[place])
         found = base.execute("SELECT fid FROM review WHERE object = ?", (number,)).fetchone()
         if found is None:
-            geometry = _blob(self._objects.shapes[place], self._srs(base))
+            geometry = blob_of(self._objects.shapes[place], self._srs(base))
             row = base.execute(
                 "INSERT INTO review (answer, kind, how, time, object, geom) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -212,23 +209,27 @@ class Answers:
         return self._objects.places.get(found) if found is not None else None
 
     def _there(self) -> bool:
-        """Whether there is a file; a link is none, and one that a kill left empty is not yet one.
+        """Whether there is a file; one that a kill left empty is not yet one.
 
         Raises:
-            DataError: It is a link.
+            DataError: It is a link, a folder or no file otherwise.
         """
-        if self.path.is_symlink():
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
             raise DataError(
-                f"{REVIEW} must be a file: that of {self._folder} is a link; move it away"
+                f"{REVIEW} must be a file: that of {self._folder} is a link, or none; move it away"
             )
         return self.path.is_file() and self.path.stat().st_size > 0
 
     def _is_new(self) -> bool:
-        """Whether there is no file yet; one that was there may be on its way to another folder."""
-        until = time.monotonic() + MOVED * (self._stamp is not None)
-        while not (there := self._there()) and time.monotonic() < until:
-            time.sleep(MOVED / 20)
-        return not there
+        """Whether there is no file yet; one may be on its way from an earlier result to this."""
+        earlier, start = earlier_path(self._folder) / REVIEW, time.monotonic()
+        while True:
+            seconds = WAIT if earlier.is_file() else MOVED * (self._stamp is not None)
+            if self._there():
+                return False
+            if time.monotonic() - start >= seconds:
+                return True
+            time.sleep(MOVED / 50)
 
     def _load(self) -> None:
         """Reads the file, and gives answers to the objects that have their outlines.
@@ -255,10 +256,11 @@ class Answers:
                         self._strays += 1
                         continue
                     how = next((each for each in HOW if each == row[4]), CHOSEN)
-                    self._given[place] = Given(answer=row[2], kind=row[3], how=how, time=row[5])
+                    kind = row[3] if isinstance(row[3], str) else None
+                    self._given[place] = Given(answer=row[2], kind=kind, how=how, time=str(row[5]))
             self._stamp = _stamp(self.path)
 
-    def _placed(self, numbers: list[int | None], blobs: list[bytes]) -> list[int | None]:
+    def _placed(self, numbers: list[int | None], blobs: list[object]) -> list[int | None]:
         """The object that has each outline; None where none has.
 
         Args:
@@ -267,13 +269,13 @@ class Answers:
         """
         if not blobs:
             return []
-        shapes, own = np.array([_shape(blob) for blob in blobs], object), self._objects.shapes
-        wanted = _signatures(shapes, self._pixel)
+        shapes, own = np.array([shape_of(blob) for blob in blobs], object), self._objects.shapes
+        wanted = signatures(shapes, self._pixel)
         places = [None if n is None else self._objects.places.get(n) for n in numbers]
         likely = np.array([None if place is None else own[place] for place in places], object)
-        if wanted == _signatures(likely, self._pixel):
+        if wanted == signatures(likely, self._pixel):
             return places
-        every = _signatures(own, self._pixel)
+        every = signatures(own, self._pixel)
         known = {signature: place for place, signature in enumerate(every)}
         return [known.get(signature) for signature in wanted]
 
@@ -298,6 +300,7 @@ class Answers:
             with closing(sqlite3.connect(address, uri=True, timeout=WAIT)) as base:
                 yield base
         except sqlite3.Error as error:
+            self._require_free(error)
             raise DataError(
                 f"{REVIEW} must be one of metriccd's: that of {self._folder} is not ({error}); "
                 "move it away"
@@ -325,13 +328,28 @@ class Answers:
                         self._make(base)
                     yield base
                 except BaseException:
-                    base.execute("ROLLBACK")
+                    # A full disk may have ended it.
+                    if base.in_transaction:
+                        base.execute("ROLLBACK")
                     raise
                 base.execute("COMMIT")
         except sqlite3.Error as error:
+            self._require_free(error)
             raise OutputError(
                 f"answers must be kept: {self.path} cannot be written ({error}); free space, or "
                 "make the folder writable"
+            ) from None
+
+    def _require_free(self, error: sqlite3.Error) -> None:
+        """Refuses a file that another program holds.
+
+        Raises:
+            OutputError: It does.
+        """
+        if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise OutputError(
+                f"{REVIEW} must be free: another program holds that of {self._folder}; close it "
+                "there, then answer again"
             ) from None
 
     def _make(self, base: sqlite3.Connection) -> None:
@@ -371,33 +389,6 @@ class Answers:
             "SELECT srs_id FROM gpkg_geometry_columns WHERE table_name = 'review'"
         ).fetchone()
         return int(srs)
-
-
-def _signatures(shapes: np.ndarray, pixel: float) -> list[tuple[int, ...]]:
-    """What tells an outline from others: its box, length and area, in parts of a pixel."""
-    step = pixel * SAME
-    figures = np.column_stack(
-        [
-            shapely.bounds(shapes).reshape(-1, 4) / step,
-            shapely.length(shapes) / step,
-            shapely.area(shapes) / (step * pixel),
-        ]
-    )
-    return [tuple(row) for row in np.rint(np.nan_to_num(figures)).astype(np.int64).tolist()]
-
-
-def _blob(shape: object, srs: int) -> bytes:
-    """An outline as a GeoPackage stores it."""
-    return HEADER.pack(b"GP", 0, 1, srs) + bytes(shapely.to_wkb(shape))
-
-
-def _shape(blob: bytes | None) -> object:
-    """What a GeoPackage stores, as an outline; None where it is none."""
-    if blob is None or len(blob) < HEADER.size:
-        return None
-    envelope = blob[3] >> 1 & 7
-    size = ENVELOPES[envelope] if envelope < len(ENVELOPES) else 0
-    return shapely.from_wkb(blob[HEADER.size + size :], on_invalid="ignore")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

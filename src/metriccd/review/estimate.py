@@ -10,7 +10,7 @@ at least as often as they say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,12 +89,12 @@ def estimate(
         for order, way in ((queue.drawn.tolist(), OBJECT), (queue.hits(), AREA))
     )
     # Objects are drawn without putting any back: the fewer are left, the more is known.
-    left = 1 - len(set(objects)) / max(int((~known).sum()), 1)
+    others = int((~known).sum())
     return Estimate(
         objects=len(sizes),
         known=int(known.sum()),
-        count=_share(ones, right, known, objects, left),
-        area=_share(sizes, right, known, places, 1.0),
+        count=_share(ones, right, known, objects, others),
+        area=_share(sizes, right, known, places),
     )
 
 
@@ -132,7 +132,7 @@ def _share(
     right: Mapping[int, bool],
     known: Bool[np.ndarray, " object"],
     sample: list[int],
-    left: float,
+    others: int | None = None,
 ) -> Share | None:
     """Share of the sum of sizes that is right.
 
@@ -141,7 +141,7 @@ def _share(
         right: By place, whether an answered object is.
         known: Those that stand for themselves.
         sample: What stands for all others, each in proportion to its size.
-        left: Share of the others that was not drawn; 1 where draws are put back.
+        others: How many they are; None where draws are put back.
     """
     total = float(sizes.sum())
     whole = len(right) == len(sizes)
@@ -152,18 +152,43 @@ def _share(
     rest = 0.0 if whole else float(sizes[~known].sum())
     hits = sum(right[place] for place in sample)
     value = hits / len(sample) if sample else 0.0
-    low, high = _interval(hits, len(sample), left) if sample else (0.0, 0.0)
+    low, high = _interval(hits, len(sample), others) if sample else (0.0, 0.0)
     share, least, most = ((base + rest * each) / total for each in (value, low, high))
     return Share(value=share, low=least, high=most, drawn=len(sample))
 
 
-def _interval(hits: int, count: int, left: float) -> tuple[float, float]:
+def _interval(hits: int, count: int, others: int | None) -> tuple[float, float]:
     """Ends of the interval of Clopper and Pearson for a share, of so many draws.
 
-    Without putting back, the draws are as good as count / left of others.
+    Without putting back it is that of the hypergeometric distribution: the least and the most of
+    the others that may be right, without what was drawn being less likely than a tail.
     """
-    size = count / left
-    right, tail = hits / left, (1 - LEVEL) / 2
-    low = stats.beta.ppf(tail, right, size - right + 1) if hits else 0.0
-    high = stats.beta.ppf(1 - tail, right + 1, size - right) if hits < count else 1.0
+    tail = (1 - LEVEL) / 2
+    if others is not None:
+        few = _least(hits, others, lambda right: stats.hypergeom.sf(hits - 1, others, right, count))
+        misses = count - hits
+        most = others - _least(
+            misses, others, lambda wrong: stats.hypergeom.sf(misses - 1, others, wrong, count)
+        )
+        return few / others, most / others
+    low = stats.beta.ppf(tail, hits, count - hits + 1) if hits else 0.0
+    high = stats.beta.ppf(1 - tail, hits + 1, count - hits) if hits < count else 1.0
     return float(low), float(high)
+
+
+def _least(seen: int, others: int, chance: Callable[[int], float]) -> int:
+    """The least number of the others with which as many as were seen are no rarer than a tail.
+
+    Args:
+        seen: So many were drawn.
+        others: Of how many.
+        chance: Of drawing as many or more, by the number that there is; it grows with that.
+    """
+    low, high = seen, others
+    while low < high:
+        middle = (low + high) // 2
+        if chance(middle) > (1 - LEVEL) / 2:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +79,7 @@ def read_objects(folder: Path, grid: Grid, turn: Callable[[], object] = lambda: 
         turn: Called before each part: others have their turn.
 
     Raises:
-        DataError: Its `change.gpkg` cannot be read, or lacks a column.
+        DataError: Its `change.gpkg` cannot be read, or lacks a column, an outline or a score.
     """
     path = folder / POLYGONS
     back = ~grid.drawn.transform
@@ -108,6 +108,11 @@ def read_objects(folder: Path, grid: Grid, turn: Callable[[], object] = lambda: 
             f"{POLYGONS} must have the columns of a result: that of {folder} lacks {lacking[0]}; "
             "detect again"
         )
+    if not all(_is_whole(table) for table in tables):
+        raise DataError(
+            f"objects must have outlines and scores: one of {POLYGONS} in {folder} lacks one; "
+            "detect again"
+        )
     whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     sizes, pixels = whole["area_m2"].astype(np.float64), whole["pixels"].astype(np.int64)
     in_meters = bool(np.isfinite(sizes).all())
@@ -126,3 +131,9 @@ def read_objects(folder: Path, grid: Grid, turn: Callable[[], object] = lambda: 
         outlines=whole["outlines"],
         boxes=whole["boxes"],
     )
+
+
+def _is_whole(table: Mapping[str, np.ndarray]) -> bool:
+    """Whether all objects of a part can be drawn and put in order."""
+    figures = (table["boxes"].ravel(), table["score_mean"], table["score_max"])
+    return all(bool(np.isfinite(each.astype(np.float64)).all()) for each in figures)

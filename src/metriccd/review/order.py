@@ -20,8 +20,9 @@ AREA: How = "area"
 CHOSEN: How = "chosen"
 # Whose turn it is, again and again.
 ROUND: tuple[How, ...] = (FIRST, OBJECT, FIRST, AREA)
-# Places that are drawn at once.
-DRAWS = 1024
+# Places that are drawn at once, and at most: where nearly all the area is answered, hardly any
+# would come to lie in the rest.
+DRAWS, MOST = 1024, 2**17
 STEP = 0x9E3779B97F4A7C15
 
 
@@ -62,14 +63,12 @@ class Queue:
         )
 
     def hits(self) -> Iterator[int]:
-        """Objects in which places lie that are drawn in the area of all, without an end."""
-        first = 0
-        while len(self.ends):
+        """Objects in which places lie that are drawn in the area of all, one after another."""
+        for first in range(0, MOST if len(self.ends) else 0, DRAWS):
             numbers = np.arange(first, first + DRAWS, dtype=np.uint64) * np.uint64(STEP)
             places = _mixed(numbers + np.uint64(STEP)) / 2.0**64 * self.ends[-1]
             found = np.searchsorted(self.ends, places, side="right")
             yield from np.minimum(found, len(self.ends) - 1).tolist()
-            first += DRAWS
 
     def next(self, answered: Mapping[int, How], passed: Collection[int] = ()) -> Turn | None:
         """Whose turn it is; None when all are answered.
@@ -91,8 +90,11 @@ class Queue:
                 return Turn(place, FIRST)
             # All others are passed: what was drawn cannot be.
             way = OBJECT
-        order = self.hits() if way == AREA else iter(self.drawn.tolist())
-        return Turn(next(place for place in order if place not in answered), way)
+        if way == AREA:
+            place = next((place for place in self.hits() if place not in answered), None)
+            if place is not None:
+                return Turn(place, AREA)
+        return Turn(next(place for place in self.drawn.tolist() if place not in answered), OBJECT)
 
 
 def stakes(objects: Objects) -> Float64[np.ndarray, " object"]:

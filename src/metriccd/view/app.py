@@ -11,9 +11,10 @@ from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from metriccd.errors import MetricCDError
@@ -49,6 +50,15 @@ NEVER = {"Cache-Control": "no-store"}
 EXPORTED = {"gpkg": "application/geopackage+sqlite3", "geojson": "application/geo+json"}
 
 
+class Number(IntegerConvertor):
+    """A number in an address; there is nothing at one with more digits."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("number", Number())
+
+
 class App:
     """Answers of one viewer."""
 
@@ -59,7 +69,7 @@ class App:
         self._crew = Crew(THREADS)
         root = files("metriccd.view") / "static"
         self._files = {name: root.joinpath(name).read_bytes() for name in STATIC}
-        one = "/r/{number:int}"
+        one = "/r/{number:number}"
         self.asgi = Starlette(
             routes=[
                 Route("/", self.start),
@@ -69,11 +79,11 @@ class App:
                 Route(f"{one}/facts", self.facts),
                 Route(f"{one}/state", self.state),
                 Route(f"{one}/contents", self.contents),
-                Route(f"{one}/tiles/{{layer}}/{{z:int}}/{{x:int}}/{{y:int}}", self.tile),
-                Route(f"{one}/outlines/{{z:int}}/{{x:int}}/{{y:int}}", self.outlines),
+                Route(f"{one}/tiles/{{layer}}/{{z:number}}/{{x:number}}/{{y:number}}", self.tile),
+                Route(f"{one}/outlines/{{z:number}}/{{x:number}}/{{y:number}}", self.outlines),
                 Route(f"{one}/objects", self.objects),
-                Route(f"{one}/objects/{{id:int}}", self.object),
-                Route(f"{one}/pixel/{{row:int}}/{{col:int}}", self.pixel),
+                Route(f"{one}/objects/{{id:number}}", self.object),
+                Route(f"{one}/pixel/{{row:number}}/{{col:number}}", self.pixel),
                 Route(f"{one}/review", self.review),
                 Route(f"{one}/answer", self.answer, methods=["POST"]),
                 Route(f"{one}/undo", self.undo, methods=["POST"]),
@@ -219,10 +229,13 @@ def _contents(desk: Desk) -> dict[str, Any]:
 async def _sent(request: Request) -> dict[str, Any]:
     """What the page sends: an object of JSON, not a long one."""
     content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > LONGEST:
-            raise HTTPException(413)
+    try:
+        async for part in request.stream():
+            content += part
+            if len(content) > LONGEST:
+                raise HTTPException(413)
+    except ClientDisconnect:
+        raise HTTPException(400) from None
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -232,18 +245,20 @@ async def _sent(request: Request) -> dict[str, Any]:
     return found
 
 
-def _json(content: dict[str, Any]) -> Response:
-    return JSONResponse(content, headers=NEVER)
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    # Names of files need not be Unicode: escaped, they pass.
+    told = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return Response(told, status, headers=NEVER, media_type="application/json")
 
 
 def _told(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, status_code=409, headers=NEVER)
+    return _json({"error": str(error)}, 409)
 
 
 def _gone(_request: Request, error: Exception) -> Response:
     told = f"files of the result must stay while they are looked at: {error}"
-    return JSONResponse({"error": told[:300]}, status_code=409, headers=NEVER)
+    return _json({"error": told[:300]}, 409)
 
 
 def _wrong(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, status_code=400, headers=NEVER)
+    return _json({"error": str(error)}, 400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,22 @@ class Entry:
         except DataError as error:
             return {"name": self.name, "error": str(error)}
         valid, changed = record.get("valid_pixels"), record.get("changed_pixels")
-        share = changed / valid if isinstance(changed, int) and valid else None
-        dates = record.get("dates") or {}
-        told = [(dates.get(date) or {}).get("time") for date in ("t1", "t2")]
+        share = None
+        if isinstance(changed, int) and isinstance(valid, int) and 0 <= changed <= valid > 0:
+            share = changed / valid
         return {
             "name": self.name,
             "share": share,
-            "dates": [None if time is None else str(time)[:10] for time in told],
+            "dates": [day_of(record, date) for date in ("t1", "t2")],
             "reviewed": (self.folder / REVIEW).is_file(),
         }
+
+
+def day_of(record: Mapping[str, Any], date: str) -> str | None:
+    """The day of an image, where its record tells it."""
+    dates = record.get("dates")
+    told = dates.get(date) if isinstance(dates, dict) else None
+    return str(told["time"])[:10] if isinstance(told, dict) and told.get("time") else None
 
 
 def find_results(places: Sequence[Path]) -> list[Entry]:

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from metriccd.errors import DataError, MetricCDError
-from metriccd.kinds import KINDS
 from metriccd.raster import Window
 from metriccd.review import (
     ANSWERS,
@@ -62,8 +61,7 @@ class Contents:
         self.objects = read_objects(scene.folder, scene.grid, turn)
         self.answers = Answers(scene.folder, self.objects, pixel=pixel)
         self.queue = Queue.of(self.objects)
-        told = scene.record.get("kinds") or ()
-        self._of_pixels = [kind.value for name, kind in KINDS.items() if name in told]
+        self._of_pixels = scene.kinds
         self.outlines = Outlines(self.objects, scene.pyramid)
         self.parts = parts_of(self.objects.score_max)
         self.orders = {
@@ -225,7 +223,6 @@ class Desk:
         return self._row(place, self.contents.answers.given) | {
             "pixels": int(objects.pixels[place]),
             "highest": round(float(objects.score_max[place]), 3),
-            "strength": round(float(objects.strength[place]), 3),
         }
 
     def pixel(self, row: int, col: int) -> dict[str, Any]:
@@ -330,7 +327,7 @@ class Desk:
         """
         place = self.contents.objects.places.get(number)
         if place is None:
-            raise AskError(f"an object must be one of the result: got {number}")
+            raise AskError(f"an object must be one of the result: got {str(number)[:40]}")
         return place
 
     def _require(self, sent: Mapping[str, Any]) -> None:
@@ -350,6 +347,7 @@ def whole(value: Any) -> int:
         AskError: It is none.
     """
     try:
-        return int(value)
+        # Half an object is none.
+        return int(str(value) if isinstance(value, bool | float) else value)
     except (TypeError, ValueError):
         raise AskError(f"a whole number was expected: got {str(value)[:40]!r}") from None

@@ -44,6 +44,7 @@ HEADERS = {
 }
 # Seconds in which the browser that we open has to come.
 PATIENCE = 120.0
+USUAL = 80
 # What a browser says of a request that no other site made.
 OWN = {"same-origin", "none"}
 
@@ -87,7 +88,9 @@ class Guard:
             port: On which the server listens.
         """
         self._app, self._tokens = app, tokens
-        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        names = {"127.0.0.1", "localhost"}
+        # Browsers leave out the port that all web servers have.
+        self._hosts = {f"{name}:{port}" for name in names} | (names if port == USUAL else set())
         # Cookies do not know ports: another run must not take ours for its own.
         self._name = f"metriccd-{port}"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from metriccd.raster import Grid, Raster, open_raster
 from metriccd.report import CHANGE_RGB, color_table
 from metriccd.result import read_record
 from metriccd.view.calm import Calm
+from metriccd.view.catalog import day_of
 from metriccd.view.originals import Originals, find_originals
 from metriccd.view.pyramid import Pyramid
 from metriccd.view.views import View
@@ -70,6 +72,12 @@ class Scene:
             require_within(folder, name)
         rasters = {layer: open_raster(folder / name) for layer, name in names.items()}
         scene = cls(folder=folder, stamp=stamp, record=record, rasters=rasters)
+        try:
+            json.dumps(scene.facts(), allow_nan=False)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{RECORD} must be as it was written: that of {folder} is not; detect again"
+            ) from None
         # Read once, before many threads want it.
         _ = scene.views
         return scene
@@ -88,6 +96,12 @@ class Scene:
     def views(self) -> Mapping[str, View]:
         """Small pictures of both dates."""
         return {date: View.of(self.rasters[date], self.grid) for date in VIEWS}
+
+    @property
+    def kinds(self) -> Sequence[int]:
+        """Values of the kinds that its pixels have."""
+        told = self.record.get("kinds")
+        return [KINDS[name].value for name in KINDS if isinstance(told, dict) and name in told]
 
     @property
     def threshold(self) -> float:
@@ -136,7 +150,7 @@ class Scene:
             "threshold": self.threshold,
             "rule": record["threshold"]["rule"],
             "method": record.get("settings", {}).get("method", ""),
-            "dates": {date: _day(record, date) for date in VIEWS},
+            "dates": {date: day_of(record, date) for date in VIEWS},
             "names": {date: _input(record, date) for date in VIEWS},
             "valid": record.get("valid_pixels"),
             "kinds": [
@@ -189,11 +203,6 @@ def crs_name(grid: Grid) -> str:
     crs = pyproj.CRS.from_user_input(grid.crs)
     code = crs.to_authority()
     return f"{crs.name} ({':'.join(code)})" if code else str(crs.name)
-
-
-def _day(record: Mapping[str, Any], date: str) -> str | None:
-    told = (record.get("dates") or {}).get(date)
-    return str(told["time"])[:10] if isinstance(told, dict) and "time" in told else None
 
 
 def _display(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import sys
+import threading
 import webbrowser
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from metriccd.errors import DataError
 from metriccd.view.app import App
@@ -19,6 +23,21 @@ from metriccd.view.guard import Guard, Tokens
 HOST = "127.0.0.1"
 # Seconds in which requests that are going on may end.
 PATIENCE = 2
+# Seconds in which whoever connects has to ask something: files that are open are not many.
+HURRY = 10
+
+
+class Connection(H11Protocol):
+    """A connection, which ends where nothing is asked."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins."""
+        super().connection_made(transport)
+        self.loop.call_later(HURRY, self._asked_or_ended)
+
+    def _asked_or_ended(self) -> None:
+        if self.cycle is None:
+            self.transport.abort()
 
 
 class Server:
@@ -58,7 +77,7 @@ class Server:
                 access_log=False,
                 lifespan="off",
                 loop="asyncio",
-                http="h11",
+                http=Connection,
                 ws="none",
                 proxy_headers=False,
                 server_header=False,
@@ -86,12 +105,26 @@ class Server:
         """Answers until the process is interrupted."""
         try:
             # An interrupt ends the server, and comes again when it has ended.
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt), self._until_hung_up():
                 self._server.run(sockets=[self._socket])
         finally:
             self._app.close()
             self._socket.close()
 
+    @contextmanager
+    def _until_hung_up(self) -> Iterator[None]:
+        """A terminal that is closed ends the server, too; uvicorn takes no notice of it."""
+        number = getattr(signal, "SIGHUP", None)
+        main = threading.current_thread() is threading.main_thread()
+        if number is None or not main or signal.getsignal(number) is signal.SIG_IGN:
+            yield
+            return
+        before = signal.signal(number, lambda *_: self.stop())
+        try:
+            yield
+        finally:
+            signal.signal(number, before)
+
     def stop(self) -> None:
-        """Ends it, from another thread."""
+        """Ends it, from another thread or a signal."""
         self._server.should_exit = True

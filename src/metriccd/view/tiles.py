@@ -60,7 +60,7 @@ class Tiles:
         values, valid = reader(window, tile.step)
         assert found.stretch is not None
         image = found.stretch.applied(values, 1 if date == "t2" else 0, stretch)
-        return encode_colors(np.rint(255 * image).astype(np.uint8), valid)
+        return encode_colors(np.rint(255 * np.where(valid, image, 0)).astype(np.uint8), valid)
 
     def read(self, layer: str, window: Window, step: int) -> Pixels:
         """Pixels of score, change or kind, so many times coarser, and where they are valid."""

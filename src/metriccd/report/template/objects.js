@@ -28,8 +28,8 @@ function makeObjects(S, view, layers) {
   function size(each) {
     const about = each.about ? "≈ " : "";
     if (each.area === null || each.area === undefined) return `${about}${grouped(each.pixels)} ${each.pixels === 1 ? "pixel" : "pixels"}`;
-    const [unit, per] = each.area >= 1e6 ? ["km²", 1e6] : each.area >= 1e4 ? ["ha", 1e4] : ["m²", 1];
-    return `${about}${grouped(each.area / per, per === 1 ? 0 : 2)} ${unit}`;
+    const [unit, per] = each.area >= 1e6 ? ["km²", 1e6] : each.area >= 1e4 ? ["ha", 1e4] : each.area >= 0.1 ? ["m²", 1] : ["cm²", 1e-4];
+    return `${about}${grouped(each.area / per, per === 1 && each.area >= 10 ? 0 : 2)} ${unit}`;
   }
   const times = (each) => each.strength === null ? "" : `${Number(Math.exp(each.strength).toPrecision(2))} ×`;
   const named = (each, i) => [`${each.id ?? i + 1}`, [each.kind, each.direction].filter(Boolean).join(", ")].filter(Boolean).join(" · ");

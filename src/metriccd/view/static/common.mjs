@@ -21,8 +21,11 @@ export function sized(scene, size) {
   if (scene.sized === "px") return `${grouped(Math.round(size))} px`;
   if (size >= 1e7) return `${grouped(size / 1e6, 2)} km²`;
   if (size >= 1e4) return `${grouped(size / 1e4, 2)} ha`;
-  return `${grouped(Math.round(size))} m²`;
+  if (size >= 10) return `${grouped(Math.round(size))} m²`;
+  return size >= 0.1 ? `${grouped(size, 2)} m²` : `${grouped(1e4 * size, 1)} cm²`;
 }
+
+export const counted = (n) => `${grouped(n)} ${n === 1 ? "object" : "objects"}`;
 
 export function element(name, text, ...children) {
   const made = document.createElement(name);

@@ -1,5 +1,5 @@
 // The page of one result: what is known of it, the divider, the read-out, keys and tabs.
-import { $, alarm, ask, base, grouped, sized } from "/static/common.mjs";
+import { $, alarm, ask, base, counted, grouped, sized } from "/static/common.mjs";
 import { firstLook } from "/static/first.mjs";
 import { makeLook } from "/static/look.mjs";
 import { printable } from "/static/print.mjs";
@@ -14,7 +14,7 @@ function head(scene) {
   $("back").hidden = !scene.several;
   $("before").textContent = scene.dates.t1 ?? "before";
   $("after").textContent = scene.dates.t2 ?? "after";
-  const objects = scene.objects === undefined ? "" : `${grouped(scene.objects)} objects, ${sized(scene, scene.size)} · `;
+  const objects = scene.objects === undefined ? "" : `${counted(scene.objects)}, ${sized(scene, scene.size)} · `;
   const where = scene.crs ? ` · ${scene.crs}` : " · no CRS: in pixels";
   $("summary").textContent = `${objects}${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}`;
 }
@@ -60,6 +60,9 @@ function swipe(picture) {
 // Coordinates under the pointer, and in the middle when the map was moved with keys.
 function reading(scene, view) {
   const [a, b, c, d, e, f] = scene.transform;
+  // As many decimals as a pixel is worth.
+  const decimals = Math.max(0, -Math.floor(Math.log10(Math.hypot(a, d))));
+  const around = (longitude) => ((((longitude + 180) % 360) + 360) % 360) - 180;
   let timer = 0;
   let last = "";
   function read(place) {
@@ -70,7 +73,7 @@ function reading(scene, view) {
       return;
     }
     const [east, north] = [a * x + b * y + c, d * x + e * y + f];
-    const spot = scene.degrees ? `${north.toFixed(5)}, ${east.toFixed(5)} · ` : scene.georeferenced ? `E ${grouped(east)} N ${grouped(north)} · ` : "";
+    const spot = scene.degrees ? `${north.toFixed(5)}, ${around(east).toFixed(5)} · ` : scene.georeferenced ? `E ${grouped(east, decimals)} N ${grouped(north, decimals)} · ` : "";
     const text = `${spot}row ${row}, col ${col}`;
     $("readout").textContent = text;
     clearTimeout(timer);
@@ -137,8 +140,11 @@ function keys(view, divider, look, review, choose) {
     o: look.toggleOutlines, v: look.nextOverlay, f: view.fit, l: () => choose("look"), e: () => choose("review"),
     a: review.accept, r: review.reject, n: review.pass, u: review.undo, z: review.zoom,
   };
+  // A key that is held must not answer for objects that nobody has looked at.
+  const held = new Set(["[", "]"]);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.repeat && !held.has(event.key)) return;
     const where = event.target;
     const typing = where.matches("input:not([type=checkbox], [type=radio], [type=range]), select, textarea");
     const pressing = event.key === " " && where.matches("button, input, summary, a");

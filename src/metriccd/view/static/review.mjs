@@ -76,7 +76,9 @@ export function makeReview(scene, view, blink) {
     const lines = [bar("of its area is change", change.area), bar("of its objects are change", change.count)];
     if (scene.present.length) lines.push(bar("of its objects are of the right kind, too", kind.count));
     $("estimate").replaceChildren(...lines);
-    $("basis").textContent = found.answered === found.objects
+    $("basis").textContent = !found.objects
+      ? ""
+      : found.answered === found.objects
       ? "All objects are answered: nothing is estimated."
       : !change.area && !change.count
         ? "It takes objects that were drawn by chance: every second one that is asked is."
