@@ -154,9 +154,7 @@ def _share(
     low, high = _interval(hits, len(sample), others) if sample else (0.0, 1.0)
     value = hits / len(sample) if sample else 0.0
     share, least, most = ((base + rest * each) / total for each in (value, low, high))
-    return Share(
-        value=share if whole or sample else None, low=least, high=most, drawn=len(sample)
-    )
+    return Share(value=share if whole or sample else None, low=least, high=most, drawn=len(sample))
 
 
 def _interval(hits: int, count: int, others: int | None) -> tuple[float, float]:
