@@ -28,6 +28,9 @@ LOADED = re.compile(
     re.IGNORECASE,
 )
 
+# A page as the program names it, in `--help` and in docstrings.
+NAMED = re.compile(r"(?<![\w/])docs/([\w-]+)\.md\b")
+
 # Around what `make reproduce` fills in.
 FILLED = re.compile(r"<!-- (?:table[\w-]+|end) -->\n")
 
@@ -39,6 +42,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
             markdown = markdown.replace(marker, made())
     markdown = FILLED.sub("", markdown)
     return re.sub(r"```mermaid\n(.+?)```\n", _arrows, markdown, flags=re.DOTALL)
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Links the pages that commands and docstrings name."""
+    if not page.file.src_uri.startswith("reference/"):
+        return html
+    return NAMED.sub(r'<a href="../\1.html">\1</a>', html)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:

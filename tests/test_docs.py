@@ -193,6 +193,20 @@ def test_every_marker_is_filled(hooks: ModuleType) -> None:
         assert "<!--" not in hooks.on_page_markdown(text), name
 
 
+def test_pages_that_commands_name_are_linked_on_the_site(hooks: ModuleType) -> None:
+    class Page:
+        class file:  # noqa: N801  # as MkDocs has it
+            src_uri = "reference/commands.md"
+
+    text = hooks.commands()
+    named_pages = re.findall(r"docs/([\w-]+)\.md", text)
+    assert named_pages
+    assert all((DOCS / f"{name}.md").is_file() for name in named_pages)
+    linked = hooks.on_page_content(text, Page)
+    assert "docs/" not in linked
+    assert f'<a href="../{named_pages[0]}.html">{named_pages[0]}</a>' in linked
+
+
 def test_no_page_loads_from_another_host(hooks: ModuleType) -> None:
     class Page:
         class file:  # noqa: N801  # as MkDocs has it

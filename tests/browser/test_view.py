@@ -145,6 +145,7 @@ def test_the_threshold_changes_area_list_and_map(view) -> None:
         slider.press("PageUp")
     until(view, "#count", lambda text: text != count)
     until(view, "#area", lambda text: "Above it" in text)
+    settle(view)
     assert number(view) < int(count.split()[0])
     assert view.locator("#list li").count() == min(200, number(view))
     assert re.match(r"metriccd threshold out 0\.\d+", view.locator("#command").inner_text())
@@ -338,15 +339,32 @@ def test_all_can_be_done_with_the_keyboard_alone(served: str, page, out: Path) -
         page.keyboard.press(key)
     assert page.locator("#look").is_visible()
     assert page.locator("[name=overlay]:checked").get_attribute("value") == "score"
+    page.keyboard.press("?")
+    assert page.locator("#keys dl").is_visible()
+    assert page.evaluate("document.activeElement.matches('#keys summary')")
+    page.keyboard.press("?")
+    assert not page.locator("#keys dl").is_visible()
     # Letters typed into a field are no commands.
     page.focus("#exact")
     page.keyboard.type("0.6e")
     assert page.locator("#look").is_visible()
 
 
+def test_the_handle_does_not_lie_on_the_object_that_is_asked(view) -> None:
+    view.click("#tab-review")
+    view.wait_for_selector("#facts dd")
+    stage = view.locator("#stage").bounding_box()
+    handle = view.locator("#divider span").bounding_box()
+    assert handle["y"] > stage["y"] + 0.65 * stage["height"]
+
+
 def test_an_object_is_reviewed_from_the_list_and_from_the_map(served: str, page) -> None:
     shown(page, served)
-    page.locator("#list button").first.click()
+    first = page.locator("#list button").first
+    number, _, kind = first.locator("span").nth(1).inner_text().partition(" · ")
+    assert first.get_attribute("data-id") == number
+    assert f", {kind}" in first.get_attribute("aria-label")
+    first.click()
     page.click("#tab-review")
     page.wait_for_selector("#facts dd")
     number = page.locator("#card-title").inner_text()

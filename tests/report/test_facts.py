@@ -64,6 +64,9 @@ def test_how_the_dates_lie_and_are_shown_is_told() -> None:
     labels = dict(settings(report(record=told)))
     assert labels["Registration"] == "t2 lies +0.38 rows and -1.20 columns off t1"
     assert "stretch of its own" in labels["Shown"]
+    hardly = record(check={"shift": {"rows": -0.04, "columns": -0.001}})
+    labels = dict(settings(report(record=hardly)))
+    assert labels["Registration"] == "t2 lies -0.04 rows and +0.00 columns off t1"
 
 
 def test_internals_hold_every_setting_and_checksum() -> None:

@@ -195,6 +195,17 @@ def test_what_is_not_given_again_stays_as_it_was(pair, tmp_path: Path) -> None:
     ] | {"min_pixels": 1, "least_pixels": 1}
 
 
+def test_what_was_asked_of_objects_can_be_taken_back(pair, tmp_path: Path) -> None:
+    change = mcd.detect(*pair, method="cva")
+    change.save(tmp_path / "one")
+    asked = mcd.open(tmp_path / "one").decided("auto", min_pixels=10**4, fill_holes=50)
+    assert change.map.any()
+    assert not asked.map.any()
+    back = asked.decided("auto", min_pixels="auto", fill_holes=0)
+    np.testing.assert_array_equal(back.map, change.map)
+    assert back.record["cleaning"] == change.record["cleaning"]
+
+
 @pytest.mark.parametrize(
     ("damage", "lack"),
     [

@@ -45,10 +45,35 @@ def test_what_is_wholly_known_is_no_estimate() -> None:
     assert found.area.low == found.area.high == found.area.value
 
 
-def test_nothing_is_said_before_anything_was_drawn() -> None:
-    queue = queue_of(np.ones(30))
-    found = estimate(np.ones(30), *answered(queue, np.ones(30, bool), 9, 0), queue)
-    assert (found.known, found.count, found.area) == (9, None, None)
+def test_nothing_is_said_before_anything_was_answered() -> None:
+    found = estimate(np.ones(30), {}, {}, queue_of(np.ones(30)))
+    assert (found.known, found.count, found.area) == (0, None, None)
+
+
+def test_before_anything_was_drawn_what_is_known_bounds_it() -> None:
+    # 9 of 30 are known, 6 of them right: of the other 21 all may be right, or none.
+    queue, truth = queue_of(np.ones(30)), np.arange(30) % 3 > 0
+    found = estimate(np.ones(30), *answered(queue, truth, 9, 0), queue)
+    for share in (found.count, found.area):
+        assert share is not None
+        assert (share.value, share.drawn) == (None, 0)
+        assert (share.low, share.high) == pytest.approx((6 / 30, 27 / 30))
+
+
+def test_one_answer_more_never_takes_the_bounds_away() -> None:
+    # The first 20 are nearly all of the area, so that soon no place is drawn in what is left.
+    sizes = np.where(np.arange(60) < 20, 100.0, 1.0)
+    truth = np.arange(60) % 4 > 0
+    queue, right, how = queue_of(sizes), {}, {}
+    widths = []
+    while turn := queue.next(how):
+        how[turn.place], right[turn.place] = turn.how, bool(truth[turn.place])
+        found = estimate(sizes, right, how, queue)
+        assert found.area is not None
+        widths.append(found.area.high - found.area.low)
+        if found.known >= 20:
+            assert widths[-1] <= (60 - found.known) / sizes.sum() + 1e-9
+    assert widths[-1] == 0
 
 
 @pytest.mark.parametrize(("objects", "places"), [(50, 0), (0, 50)])

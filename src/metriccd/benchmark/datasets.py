@@ -82,8 +82,9 @@ def find_pairs(
 def oscd(root: Path, *, bands: Sequence[str] | None = None) -> list[Pair]:
     """Onera Satellite Change Detection (Daudt et al. 2018), a folder for each city.
 
-    The labels of the test cities are published apart from the images: their references may be
-    missing.
+    It comes as three archives: images, labels of the training cities, labels of the test cities.
+    Unpack them into one folder, without the outer folder of each, so that a city's images and its
+    `cm` lie side by side. The labels of the test cities may be missing.
 
     Args:
         root: Folder of `<city>/cm/<city>-cm.tif` beside `<city>/pair/img1.png, img2.png` (red,

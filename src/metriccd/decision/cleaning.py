@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -79,18 +79,19 @@ class Cleaning:
     def with_asked(
         self,
         *,
-        min_pixels: int | None = None,
+        min_pixels: int | Literal["auto"] | None = None,
         min_area: float | None = None,
         fill_holes: int | None = None,
         connectivity: Connectivity | None = None,
     ) -> Cleaning:
-        """The same but for what is given.
+        """The same but for what is given; "auto" brings the size back that chance tells.
 
         Raises:
             ValueError: A size is negative, or there is no such connectivity.
         """
+        least = self.min_pixels if min_pixels is None else min_pixels
         return Cleaning(
-            min_pixels=self.min_pixels if min_pixels is None else min_pixels,
+            min_pixels=None if least == "auto" else least,
             min_area=self.min_area if min_area is None else min_area,
             fill_holes=self.fill_holes if fill_holes is None else fill_holes,
             connectivity=self.connectivity if connectivity is None else connectivity,

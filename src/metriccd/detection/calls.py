@@ -65,7 +65,7 @@ def detect(
         t1: First image: a path, an array (band, row, col) or an xarray DataArray. The result
             is on its grid.
         t2: Second image, likewise; resampled to t1's grid where it lies on another.
-        preset: "default", "fast", "paper" or "released".
+        preset: "default", "fast", "paper", "released" or "imagenet".
         method: A key of `METHODS` instead of the preset's.
         bands: Bands to compare, by number, name or description.
         rgb: Which of them are red, green and blue.

@@ -244,7 +244,10 @@ def _require_replaceable(out: Path, overwrite: bool) -> Marker:
     if not out.exists() or not any(out.iterdir()):
         return Marker({})
     if not overwrite:
-        raise OutputError(f"OUT must not exist: {out} does; choose another or use --overwrite")
+        raise OutputError(
+            f"OUT must not exist: {out} does; choose another, or replace it with "
+            "--overwrite (in Python overwrite=True)"
+        )
     marker = _list_of(out, "--overwrite replaces")
     foreign = marker.foreign(out)
     if foreign:

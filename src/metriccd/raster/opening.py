@@ -305,7 +305,7 @@ def not_a_raster(path: str, reason: str) -> DataError:
     if item is not None:
         return item
     return _vector(path) or DataError(
-        f"the image must be a raster GDAL reads: {redacted(path)}: {reason}; "
+        f"the image must be a raster GDAL reads: {redacted(path)}: {reason.rstrip('.')}; "
         "check the file, or convert it with gdal_translate"
     )
 

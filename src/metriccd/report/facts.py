@@ -141,7 +141,8 @@ def _shift(told: Mapping[str, Any], check: Mapping[str, Any]) -> str:
         return f"t2 was moved onto t1 ({told['coregister']})"
     if shift.get("rows") is None:
         return ""
-    return f"t2 lies {shift['rows']:+.2f} rows and {shift['columns']:+.2f} columns off t1"
+    rows, columns = (f"{round(shift[name], 2) + 0.0:+.2f}" for name in ("rows", "columns"))
+    return f"t2 lies {rows} rows and {columns} columns off t1"
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import geopandas as gpd
 import numpy as np
@@ -125,7 +125,7 @@ class Change:
         threshold: str | float,
         *,
         min_area: float | None = None,
-        min_pixels: int | None = None,
+        min_pixels: int | Literal["auto"] | None = None,
         fill_holes: int | None = None,
         connectivity: Connectivity | None = None,
         kinds: str | Sequence[str] | None = None,
@@ -135,7 +135,8 @@ class Change:
         Args:
             threshold: "auto" (the method's own rule), a rule by name, or a score between 0 and 1.
             min_area: Change objects of fewer square meters are dropped.
-            min_pixels: Change objects of fewer pixels are dropped.
+            min_pixels: Change objects of fewer pixels are dropped; "auto": of fewer than chance
+                alone would connect.
             fill_holes: Holes of at most that many pixels, within objects, become change.
             connectivity: 4: pixels that share an edge are one object; 8: an edge or a corner.
             kinds: Kinds of change that count, such as "!seasonal"; () for all.

@@ -28,12 +28,12 @@ class Share:
     """A share of all objects, or of their area.
 
     Attributes:
-        value: The estimate.
-        low, high: Ends of its 95 % interval.
+        value: The estimate; None where nothing was drawn of what is not known.
+        low, high: Ends of its 95 % interval; of no estimate, what it can be at least and at most.
         drawn: How many draws it is made of.
     """
 
-    value: float
+    value: float | None
     low: float
     high: float
     drawn: int
@@ -46,8 +46,7 @@ class Estimate:
     Attributes:
         objects: How many there are.
         known: Those looked at in the order of their rank without a gap.
-        count: Share of the objects that is right; None where nothing was drawn of those that are
-            not known.
+        count: Share of the objects that is right; None where none is known and none was drawn.
         area: Share of their area that is right, likewise.
     """
 
@@ -145,16 +144,17 @@ def _share(
     """
     total = float(sizes.sum())
     whole = len(right) == len(sizes)
-    if not total or not (whole or sample):
+    if not total or not (whole or sample or known.any()):
         return None
     counted = np.ones(len(sizes), bool) if whole else known
     base = float(sum(sizes[place] for place in np.flatnonzero(counted).tolist() if right[place]))
     rest = 0.0 if whole else float(sizes[~known].sum())
     hits = sum(right[place] for place in sample)
+    # Of what nobody drew all may be right, or none.
+    low, high = _interval(hits, len(sample), others) if sample else (0.0, 1.0)
     value = hits / len(sample) if sample else 0.0
-    low, high = _interval(hits, len(sample), others) if sample else (0.0, 0.0)
     share, least, most = ((base + rest * each) / total for each in (value, low, high))
-    return Share(value=share, low=least, high=most, drawn=len(sample))
+    return Share(value=share if whole or sample else None, low=least, high=most, drawn=len(sample))
 
 
 def _interval(hits: int, count: int, others: int | None) -> tuple[float, float]:

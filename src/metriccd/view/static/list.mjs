@@ -10,6 +10,13 @@ function cell(text, child) {
   return td;
 }
 
+function dated(text) {
+  const span = document.createElement("span");
+  span.className = "date";
+  span.textContent = text;
+  return span;
+}
+
 function row(result) {
   const tr = document.createElement("tr");
   const link = document.createElement("a");
@@ -21,9 +28,10 @@ function row(result) {
     tr.append(cell("", document.createTextNode(result.name)), why);
     return tr;
   }
-  const dates = result.dates.some((date) => date) ? result.dates.map((date) => date ?? "?").join(" → ") : "";
+  const dates = document.createElement("span");
+  if (result.dates.some((date) => date)) dates.append(dated(`${result.dates[0] ?? "?"} →`), " ", dated(result.dates[1] ?? "?"));
   const share = result.share === null ? "" : `${(100 * result.share).toFixed(2)} %`;
-  tr.append(cell("", link), cell(dates), cell(share), cell(result.reviewed ? "begun" : ""));
+  tr.append(cell("", link), cell("", dates), cell(share), cell(result.reviewed ? "begun" : ""));
   return tr;
 }
 

@@ -90,10 +90,12 @@ export function makeLook(scene, view, choose) {
     const score = `score ${object.score.toFixed(2)}`;
     const mark = element("span", MARKS[object.answer] ?? "");
     mark.className = `mark ${object.answer ?? ""}`;
-    const button = element("button", swatch(scene, object.kind), element("span", size), element("small", score), mark);
+    const kind = kindOf(scene, object.kind)?.name ?? "kind unknown";
+    const name = [grouped(object.id), ...(object.kind ? [kind] : [])].join(" · ");
+    const button = element("button", swatch(scene, object.kind), element("span", name), element("small", `${size} · ${object.score.toFixed(2)}`), mark);
     button.type = "button";
     button.dataset.id = object.id;
-    const kind = kindOf(scene, object.kind)?.name ?? "kind unknown";
+    button.title = `${size}, ${score}`;
     button.setAttribute("aria-label", `Object ${object.id}, ${size}, ${score}, ${kind}${object.answer ? `, ${object.answer}` : ""}`);
     button.addEventListener("click", () => {
       choose(object.id);

@@ -134,9 +134,17 @@ function tabs(changed) {
   return choose;
 }
 
+function help() {
+  const keys = $("keys");
+  keys.open = !keys.open;
+  if (!keys.open) return;
+  keys.scrollIntoView();
+  keys.firstElementChild.focus();
+}
+
 function keys(view, divider, look, review, choose) {
   const actions = {
-    " ": divider.blink, "[": () => divider.by(-0.1), "]": () => divider.by(0.1), "\\": divider.middle,
+    "?": help, " ": divider.blink, "[": () => divider.by(-0.1), "]": () => divider.by(0.1), "\\": divider.middle,
     o: look.toggleOutlines, v: look.nextOverlay, f: view.fit, l: () => choose("look"), e: () => choose("review"),
     a: review.accept, r: review.reject, n: review.pass, u: review.undo, z: review.zoom,
   };

@@ -52,15 +52,22 @@ export function makeReview(scene, view, blink) {
   }
 
   function bar(title, share) {
-    const value = share ? element("span", element("b", percent(share.value)), element("small", ` ${percent(share.low)} to ${percent(share.high)}`)) : element("span", "not yet known");
+    const range = share && `${percent(share.low)} to ${percent(share.high)}`;
+    const value = !share ? element("span", "not yet known")
+      : share.value === null ? element("span", range)
+      : element("span", element("b", percent(share.value)), element("small", ` ${range}`));
     const box = element("div", element("p", element("span", title), value));
     box.className = "estimate";
     if (!share) return box;
-    const [range, point] = [element("i"), element("b")];
-    range.style.left = `${100 * share.low}%`;
-    range.style.width = `${100 * (share.high - share.low)}%`;
-    point.style.left = `${100 * share.value}%`;
-    const track = element("div", range, point);
+    const band = element("i");
+    band.style.left = `${100 * share.low}%`;
+    band.style.width = `${100 * (share.high - share.low)}%`;
+    const track = element("div", band);
+    if (share.value !== null) {
+      const point = element("b");
+      point.style.left = `${100 * share.value}%`;
+      track.append(point);
+    }
     track.className = "bar";
     track.setAttribute("aria-hidden", "true");
     box.append(track);
@@ -80,8 +87,8 @@ export function makeReview(scene, view, blink) {
       ? ""
       : found.answered === found.objects
       ? "All objects are answered: nothing is estimated."
-      : !change.area && !change.count
-        ? "It takes objects that were drawn by chance: every second one that is asked is."
+      : !change.area?.drawn && !change.count?.drawn
+        ? "From what is answered to what it can be at most. An estimate takes objects that were drawn by chance: every second one that is asked is."
       : `Precision (user's accuracy) with 95 % intervals. The ${grouped(change.known)} objects asked first count as they are. ${grouped(change.area?.drawn ?? 0)} places drawn in their area, and ${grouped(change.count?.drawn ?? 0)} drawn objects, stand for the other ${grouped(change.objects - change.known)}. It says nothing of change that the map misses.`;
     for (const id of ["gpkg", "geojson"]) $(id).toggleAttribute("aria-disabled", !(accepted + relabeled));
   }
