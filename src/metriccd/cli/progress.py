@@ -198,11 +198,12 @@ def _standing_lines() -> Callable[[Any], None]:
 
 
 def _standing_line(standing: Any) -> str:
-    rest = standing.seconds_left
+    rest, shared = standing.seconds_left, standing.parts
     parts = [
         f"{standing.total - standing.left:,} of {standing.total:,} pairs",
         *([f"{standing.kept:,} of an earlier run"] if standing.kept else []),
         *([f"{standing.failed:,} failed"] if standing.failed else []),
+        *(["{:,} of {:,} parts of large scenes".format(*shared)] if any(shared) else []),
         f"{standing.per_minute:.1f} a minute",
         "" if rest is None or standing.draining else f"{duration(rest)} left",
         "" if standing.workers else "waiting for workers",
