@@ -151,7 +151,7 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(mcd.DataError, match=r"must tell the threshold: .*; detect again"):
         Archive.of(tmp_path)
     (tmp_path / PAIRS).mkdir()
-    with pytest.raises(mcd.DataError, match="must be of one pair: .*; choose one of those in"):
+    with pytest.raises(mcd.DataError, match=r"must be of one pair: .*; choose one of those in"):
         Archive.of(tmp_path)
     (tmp_path / PAIRS).rmdir()
     (tmp_path / RECORD).write_text('{"threshold": {"value": 0.5, "rule": "otsu"}}')

@@ -296,7 +296,7 @@ class _Reader:
         # Names that differ by case or composition are one folder on some systems.
         known = unicodedata.normalize("NFC", name).casefold()
         if known in self.ids:
-            what = f"has the id {name!r} of row {self.ids[known]}"
+            what = f"has the id {name!r} of row {self.ids[known]}, whatever the case of letters"
             self.wrong(number, what, "give each pair its own, in a column id")
         self.ids[known] = number
         return name
