@@ -61,6 +61,19 @@ def test_there_is_a_worker_for_each_gpu_that_is_shown(monkeypatch: pytest.Monkey
     assert gpus("cpu") == []
 
 
+def test_more_workers_than_memory_holds_are_refused_before_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "MEMORY_LIMIT", (cores() + 2) << 30)
+    asked, before = Cluster(workers=cores() + 3, device="cpu"), listening()
+    with (
+        pytest.raises(ClusterError, match=rf"ask for {cores() + 2} at most, and for {cores()}"),
+        asked.opened(tmp_path),
+    ):
+        pass
+    assert listening() == before
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -167,7 +167,8 @@ def test_an_id_that_is_made_is_never_refused(tmp_path: Path) -> None:
         ("id,t1,t2\nCON,a,b\n", ("row 2", "reserved")),
         ("id,t1,t2\n-x,a,b\n", ("row 2", "dash")),
         (f"id,t1,t2\n{'é' * 80},a,b\n", ("row 2", "160 bytes")),
-        ("t1,t3\na,b\n", ("row 2", "has no t2", "t1, t3")),
+        ("t1,t3\na,b\n", ("row 2", "has no t2, only t1, t3; fill in both images")),
+        ("t1,t2\na,\n", ("row 2", "has no t2, only t1; fill in both images")),
         ("t1,t2\na,b,c\n", ("row 2", "3 cells", "2")),
         ('t1,t2\na,"b\n', ("row 2", "quotes")),
         ("t1,t2,seed\na,b,x\n", ("row 2", "seed", "whole number")),
@@ -211,6 +212,8 @@ def test_what_is_wrong_in_json_lines_is_told_with_its_row(tmp_path: Path, text, 
 def test_a_manifest_that_is_not_there_or_no_parquet_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must exist"):
         read_manifest(tmp_path / "none.csv", GRAMMAR, items=tmp_path)
+    with pytest.raises(DataError, match="No such file"):
+        read_manifest(tmp_path / "none.json", GRAMMAR, items=tmp_path)
     assert "must be Parquet" in refusal(tmp_path, "t1,t2\n", "pairs.parquet")
 
 

@@ -42,11 +42,14 @@ def test_the_pair_goes_on_after_its_last_part() -> None:
     scenes = Scenes()
     scenes.share(TASK, entry(6), workers=2)
     parts = [scenes.parts.popleft() for _ in range(len(scenes.parts))]
+    assert scenes.counts() == (0, 6)
     assert [scenes.end(part, 1.0) for part in parts] == [None] * 5 + [TASK]
+    assert scenes.counts() == (6, 6)
     scenes.share(TASK, entry(1, "kinds"), workers=2)
     assert scenes.end(scenes.parts.popleft(), 1.0) is TASK
     assert scenes.forget("a") == 2 + 6 + 2 + 1
     assert not scenes.knows("a")
+    assert scenes.counts() == (0, 0)
 
 
 def test_a_pair_that_failed_leaves_no_parts_and_those_that_end_later_do_no_harm() -> None:

@@ -115,3 +115,23 @@ def test_watchers_see_lines_where_there_is_no_terminal(capsys) -> None:
     assert "of 40 pairs, 8 of an earlier run" in lines[0]
     assert "8 failed" in lines[-1]
     assert "no new ones" in lines[-1]
+
+
+def test_lines_of_the_live_table_are_not_cut_where_little_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    standing = Standing(total=2000, kept=800, done=600, failed=1, workers=2, draining=True)
+    for running in ({}, {"x": Running(id="x", attempt=1, worker="tls://h:1", since=0, limit=9)}):
+        standing.running = running
+        with show_standing(False) as show:
+            show(standing)
+        told = capsys.readouterr().err
+        assert "1,401 of 2,000 pairs, 800 of an earlier run, 1 failed" in told
+        assert "ending: no new ones are begun" in told
+        assert " left" not in told
+        assert "Ctrl-C again ends at once; either way the same command goes on." in told
+        assert ("attempt" in told) is bool(running)
+        assert "tls://" not in told

@@ -15,7 +15,7 @@ from affine import Affine
 import metriccd as mcd
 from metriccd.decision import Cleaning
 from metriccd.errors import DataError
-from metriccd.output import RECORD, add_together
+from metriccd.output import PAIRS, RECORD, add_together
 from metriccd.result.archive import Archive, decide_again
 from raster_files import write
 
@@ -150,6 +150,10 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text("{}")
     with pytest.raises(mcd.DataError, match=r"must tell the threshold: .*; detect again"):
         Archive.of(tmp_path)
+    (tmp_path / PAIRS).mkdir()
+    with pytest.raises(mcd.DataError, match=r"must be of one pair: .*; choose one of those in"):
+        Archive.of(tmp_path)
+    (tmp_path / PAIRS).rmdir()
     (tmp_path / RECORD).write_text('{"threshold": {"value": 0.5, "rule": "otsu"}}')
     with pytest.raises(mcd.DataError, match=r"lacks score\.tif; detect again"):
         Archive.of(tmp_path)

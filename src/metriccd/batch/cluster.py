@@ -47,6 +47,8 @@ SAY = 300.0
 LOST = 30.0
 # Seconds in which it says how many workers it has, however busy it is.
 STILL = 120.0
+# Bytes that a worker takes with a small pair.
+LEAST = 1 << 30
 # Rounds that a thread of OpenMP waits for another: few, as every core has other work.
 SPINS = "1000"
 # The address of this machine alone: no port is open to others.
@@ -172,6 +174,7 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
     """Processes of this machine."""
     cards = gpus(device)
     count = workers or len(cards) or cores()
+    _require_room(count, max(cores(), len(cards)))
     threads = max(cores() // count, 1)
     security = Security.temporary() if find_spec("cryptography") else None
     spoken = {} if security is None else {"protocol": "tls", "security": security}
@@ -219,6 +222,21 @@ def _embedded(workers: int | None, device: str) -> Iterator[Client]:
             for each in set(multiprocessing.active_children()) - before:
                 each.kill()
             raise
+
+
+def _require_room(count: int, useful: int) -> None:
+    """Refuses more processes than there are cores where memory cannot hold them.
+
+    Raises:
+        ClusterError: They would take more than this machine has.
+    """
+    most = max(int(MEMORY_LIMIT // LEAST), useful)
+    if count > most:
+        raise ClusterError(
+            f"--workers must fit into this machine's memory: {count} take {LEAST / 2**30:.0f} GiB "
+            f"or more each, of {MEMORY_LIMIT / 2**30:.1f} GiB; ask for {most} at most, and for "
+            f"{useful} to use all its cores"
+        )
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def read_collection(path: Path, items: Path, texts: dict[Path, str], allow_remot
     Raises:
         DataError: It is no collection of items, an item has no date or place, or it is not trusted.
     """
-    if not allow_remote:
+    if not allow_remote and path.is_file():
         raise DataError(
             f"what a file names is opened unasked only within its own folder: {path} names images "
             "of its own accord; --allow-remote says that you trust it"

@@ -262,8 +262,8 @@ class _Reader:
     def image(self, number: int, said: Mapping[str, Any], name: str) -> str:
         value = next((said[column] for column in said if self.names[column] == name), None)
         if value is None:
-            columns = ", ".join(list(said)[:6]) or "none"
-            self.wrong(number, f"has no {name}: its columns are {columns}", "name both images")
+            columns = ", ".join(list(said)[:6]) or "empty cells"
+            self.wrong(number, f"has no {name}, only {columns}", "fill in both images, t1 and t2")
         if not isinstance(value, str):
             self.wrong(number, f"{name} must be a path: got {value}", "give a file's name")
         self.require_name(number, value)
@@ -296,7 +296,7 @@ class _Reader:
         # Names that differ by case or composition are one folder on some systems.
         known = unicodedata.normalize("NFC", name).casefold()
         if known in self.ids:
-            what = f"has the id {name!r} of row {self.ids[known]}"
+            what = f"has the id {name!r} of row {self.ids[known]}, whatever the case of letters"
             self.wrong(number, what, "give each pair its own, in a column id")
         self.ids[known] = number
         return name

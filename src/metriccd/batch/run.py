@@ -190,6 +190,7 @@ class _Batch:
                 self.withdraw()
             self.collect(client)
             self.end_hung(client)
+            self.standing.parts = self.scenes.counts()
             self.show(self.standing)
             if now - written > max(OFTEN, SHARE * cost):
                 write_summary(rows, self.journal, self.place)

@@ -19,11 +19,13 @@ class _Scene:
 
     Attributes:
         task: The pair.
-        left: Parts that are not done.
+        made: Parts of what is shared out now.
+        left: Those that are not done.
         seconds: What those that are took.
     """
 
     task: Task
+    made: int = 0
     left: int = 0
     seconds: float = 0.0
 
@@ -58,6 +60,7 @@ class Scenes:
                 )
             )
             scene.left += 1
+        scene.made = scene.left
 
     def end(self, part: Part, seconds: float) -> Task | None:
         """Counts a part that is done; returns the pair to go on with after the last one."""
@@ -75,6 +78,12 @@ class Scenes:
         for part in [each for each in self.parts if each.id == name]:
             self.parts.remove(part)
         return 0.0 if scene is None else scene.seconds
+
+    def counts(self) -> tuple[int, int]:
+        """Parts that are done, and all, of scenes that are shared out now."""
+        scenes = self._scenes.values()
+        made = sum(scene.made for scene in scenes)
+        return made - sum(scene.left for scene in scenes), made
 
     def knows(self, name: str) -> bool:
         """Whether a pair is shared out."""

@@ -40,6 +40,7 @@ class Standing:
         failed: That failed for good.
         running: That workers have now, by name.
         failures: Name and line of the first that failed.
+        parts: Of large scenes that workers share now: done, and all.
         draining: Whether no new ones are begun.
         workers: Processes there are.
         started: When this run began.
@@ -51,6 +52,7 @@ class Standing:
     failed: int = 0
     running: dict[str, Running] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    parts: tuple[int, int] = (0, 0)
     draining: bool = False
     workers: int = 0
     started: float = field(default_factory=time.monotonic)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from metriccd.cli.console import duration
 from metriccd.cli.program import open_log, say
@@ -197,35 +198,40 @@ def _standing_lines() -> Callable[[Any], None]:
 
 
 def _standing_line(standing: Any) -> str:
-    rest = standing.seconds_left
+    rest, shared = standing.seconds_left, standing.parts
     parts = [
         f"{standing.total - standing.left:,} of {standing.total:,} pairs",
         *([f"{standing.kept:,} of an earlier run"] if standing.kept else []),
         *([f"{standing.failed:,} failed"] if standing.failed else []),
+        *(["{:,} of {:,} parts of large scenes".format(*shared)] if any(shared) else []),
         f"{standing.per_minute:.1f} a minute",
-        "" if rest is None else f"{duration(rest)} left",
+        "" if rest is None or standing.draining else f"{duration(rest)} left",
         "" if standing.workers else "waiting for workers",
     ]
     ending = "; ending: no new ones are begun" if standing.draining else ""
     return ", ".join(part for part in parts if part) + ending
 
 
-def _standing_table(standing: Any) -> Table:
+def _standing_table(standing: Any) -> Group:
     """The pairs that workers have, the longest first, under one line of counts."""
-    table = Table(
-        title=_standing_line(standing), title_justify="left", box=None, padding=(0, 2, 0, 0)
-    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("pair", "worker", "seconds", "attempt"):
         table.add_column(title, no_wrap=True, justify="left" if title == "pair" else "right")
     running = sorted(standing.running.values(), key=lambda each: each.since)
     for each in running[:LISTED]:
         seconds = f"{time.monotonic() - each.since:.0f}"
-        table.add_row(escape(each.id), each.worker, seconds, str(each.attempt))
+        # All workers speak the same protocol.
+        where = each.worker.rpartition("://")[2]
+        table.add_row(escape(each.id), where, seconds, str(each.attempt))
     if len(running) > LISTED:
         table.add_row(f"… and {len(running) - LISTED:,} more")
+    # Lines stand beside the table, which is as narrow as what is in it.
+    parts: list[Table | Text] = [Text(_standing_line(standing))]
+    if running:
+        parts.append(table)
     if standing.draining:
-        table.add_row("Ctrl-C again ends at once; either way the same command goes on.")
-    return table
+        parts.append(Text("Ctrl-C again ends at once; either way the same command goes on."))
+    return Group(*parts)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from metriccd.decision import BLOCK, Cleaning, Scale, judge
 from metriccd.errors import DataError
 from metriccd.gis import APPEARED, CHANGE
 from metriccd.kinds import BY_EVIDENCE, NODATA, wanted_kinds
-from metriccd.output import RECORD, output_folder, restored
+from metriccd.output import PAIRS, RECORD, output_folder, restored
 from metriccd.raster import Grid, Window, open_raster
 from metriccd.result.layers import Products
 from metriccd.result.rasters import POTENTIAL, VIEWS, view_of
@@ -133,6 +133,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     restored(folder)
     path = folder / RECORD
+    if (folder / PAIRS).is_dir():
+        raise DataError(
+            f"a result of metriccd must be of one pair: {folder} holds several; "
+            f"choose one of those in {folder / PAIRS}"
+        )
     if not path.is_file():
         raise DataError(
             f"a result of metriccd must hold {RECORD}: {folder} does not; check the path"
