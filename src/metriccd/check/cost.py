@@ -9,7 +9,6 @@ from functools import cache
 import torch
 from torch.nn import functional
 
-from metriccd.methods import PRESETS
 from metriccd.pair import MANY_BANDS
 from metriccd.trust import free_mib
 
@@ -74,8 +73,7 @@ def costs(shape: tuple[int, int], bands: int) -> list[Cost]:
     later = max(megapixels - LARGE, 0) * (1 - LATER)
     rate, free = _rate(), free_mib()
     found = []
-    for name in PRESETS:
-        figures = FIGURES[name]
+    for name, figures in FIGURES.items():
         needed = _sum(figures.mib, megapixels, counted)
         if figures.bounded:
             needed = min(needed, MORE * _sum(figures.mib, LARGE, counted))
