@@ -110,6 +110,22 @@ def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
     assert row.arguments["extractor"] == "vgg16"
 
 
+def test_a_manifest_is_the_same_from_whichever_folder_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep/inner").mkdir(parents=True)
+    (tmp_path / "pairs.csv").write_text("t1,t2,mask\na.tif,b.tif,m.tif\n")
+    (tmp_path / "link").symlink_to(tmp_path / "deep/inner")
+    (tmp_path / "deep/pairs.csv").write_text("t1,t2\nc.tif,d.tif\n")
+    monkeypatch.chdir(tmp_path / "deep")
+    (row,) = read_manifest(Path("../pairs.csv"), GRAMMAR, items=tmp_path).rows
+    assert (row.t1, row.own["masks"]) == (f"{tmp_path}/a.tif", [f"{tmp_path}/m.tif"])
+    # That of the folder in which the linked one lies.
+    (row,) = read_manifest(tmp_path / "link/../pairs.csv", GRAMMAR, items=tmp_path).rows
+    assert Path(row.t1).parent.resolve() == tmp_path / "deep"
+    assert Path(row.t1).name == "c.tif"
+
+
 def test_names_of_what_is_in_a_file_are_relative_to_the_manifest(tmp_path: Path) -> None:
     said = {
         "t1": "vrt://a.tif?bands=1",

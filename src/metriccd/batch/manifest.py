@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -159,8 +160,13 @@ class _Reader:
 
     @cached_property
     def folder(self) -> str:
-        """The folder of the manifest."""
-        return str(self.path.parent.absolute())
+        """The folder of the manifest, spelled alike from wherever it is named."""
+        folder = self.path.parent.absolute()
+        plain = os.path.normpath(folder)
+        # What is finished is known by its names: "../pairs.csv" is no other manifest. After a link
+        # ".." leads elsewhere.
+        alike = Path(plain).is_dir() and Path(plain).samefile(folder)
+        return plain if alike else str(folder)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
