@@ -129,7 +129,14 @@ def test_a_pair_in_place_is_left() -> None:
     np.testing.assert_array_equal(pair.load().t2, textured(1))
 
 
-@pytest.mark.parametrize("kind", PAIRS)
+# The largest pair takes longer than the three others together.
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] if kind == "very high resolution" else [])
+        for kind in PAIRS
+    ],
+)
 def test_edges_of_real_pairs_are_never_less_alike(data: Path, kind: str) -> None:
     one, other = (data / path for path in PAIRS[kind])
     for mode in ("global", "local"):
