@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -230,7 +231,7 @@ def table(part: Part, boards: Sequence[Leaderboard], asked: argparse.Namespace) 
         f", crops of {asked.side}² pixels where most changed" if asked.side else ""
     )
     lines = [
-        f"Measured: {what}: {', '.join(names)}. Means over pairs.",
+        fill(f"Measured: {what}: {', '.join(names)}. Means over pairs.", 98),
         "",
         f"| row | printed: {titles} | ours: {titles} | AP | s |",
         "|---|---|---|---|---|",
