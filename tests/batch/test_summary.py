@@ -127,7 +127,8 @@ def test_the_page_of_a_hundred_thousand_pairs_opens_in_a_browser(tmp_path: Path)
     assert 2 < told.count('class="row"') < 60
     assert told.count("<img") == told.count('class="row"')
     assert 'src="thumbnails/pair%200.jpg"' in told
-    assert re.search(r'<path class="done" d="M', told)
+    # Footprints this small are dots.
+    assert re.search(r'<path class="done dots" d="M', told)
 
 
 def test_links_where_the_summary_is_made_are_not_followed(tmp_path: Path) -> None:
