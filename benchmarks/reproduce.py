@@ -227,7 +227,7 @@ def table(part: Part, boards: Sequence[Leaderboard], asked: argparse.Namespace) 
     ours = {row["method"]: row for board in boards for row in board.mean()}
     titles = " / ".join(name.upper() if name != "recall" else "recall" for name in MEASURES)
     names = list(boards[0].runs)
-    what = f"{len(names)} pairs" + (
+    what = f"{len(names)} pair{'s' * (len(names) > 1)}" + (
         f", crops of {asked.side}² pixels where most changed" if asked.side else ""
     )
     lines = [
