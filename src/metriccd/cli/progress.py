@@ -74,9 +74,13 @@ def resuming(kept: int, total: int) -> str:
     return f"resuming: the fit and {kept:,} of {total:,} tiles of the interrupted run are kept"
 
 
-def expecting(seconds: float, mib: float) -> str:
+def expecting(seconds: int, mib: int) -> str:
     """What is said before a long fit."""
     return f"this takes about {duration(seconds)} here and {mib / 1024:.1f} GiB of memory"
+
+
+# What is reported as a stage and is none: said once, in words.
+NEWS: dict[str, Callable[[int, int], str]] = {RESUME: resuming, EXPECT: expecting}
 
 
 @contextmanager
@@ -105,13 +109,9 @@ def show_progress(
             shows.append(stack.enter_context(_bar()))
 
         def show(stage: str, done: int, total: int) -> None:
-            if stage == RESUME:
+            if stage in NEWS:
                 if not quiet:
-                    say(resuming(done, total))
-                return
-            if stage == EXPECT:
-                if not quiet:
-                    say(expecting(done, total))
+                    say(NEWS[stage](done, total))
                 return
             for each in shows:
                 each(stage, done, total)

@@ -237,9 +237,10 @@ class Detection:
     def _whole(
         self, measure: Callable[[Block], Difference], workspace: Workspace
     ) -> Generator[Pass, None, Result]:
-        cost = self.cost() if self.preset.method == "metric" else None
-        if cost is not None and not workspace.holds("difference"):
-            self.options.stages.expect(cost.seconds, cost.mib)
+        if self.preset.method == "metric" and not workspace.holds("difference"):
+            cost = self.cost()
+            if cost is not None:
+                self.options.stages.expect(cost.seconds, cost.mib)
         block = self.pair.load(self.options.stages)
         difference = workspace.keep("difference", partial(measure, block))
         valid, rgb = block.valid, self.pair.rgb
