@@ -8,21 +8,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from metriccd.accuracy import read_reference
 from metriccd.benchmark.datasets import Pair
-from metriccd.pair import read_pair
+from metriccd.benchmark.places import opened, reference_of
 
 
 def cropped(pair: Pair, side: int, folder: Path) -> Pair:
     """A square of a pair where its reference, then 0 and 255, has most change."""
-    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
+    images = opened(pair)
     t1, t2, valid = images.load()
-    changed, known = read_reference(
-        pair.reference,
-        images.grid,
-        inverted=pair.inverted,
-        unchanged_label=pair.unchanged_label,
-    )
+    changed, known = reference_of(pair, images)
     known = np.broadcast_to(True if known is None else known, changed.shape) & valid
     side = min(side, *changed.shape)
     sums = np.pad((changed & known).astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))

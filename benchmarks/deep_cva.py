@@ -23,16 +23,15 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, f1_score
 
-from metriccd.accuracy import read_reference
-from metriccd.benchmark import read_sets
-from metriccd.benchmark.datasets import Pair
+from metriccd.benchmark import read_places, read_sets
 from metriccd.decision import decide
 from metriccd.methods import Options
 from metriccd.methods.methods import in_one_range
 from metriccd.nets import load_extractor
-from metriccd.pair import Block, read_pair
+from metriccd.pair import Block, three
 from metriccd.paper import deep_cva
 from metriccd.scene import Difference
+from metriccd.supervised import Place
 
 RULES = ("adaptive", "otsu", "triangle", "consensus")
 
@@ -43,32 +42,23 @@ class Setting(NamedTuple):
     matched: bool
     levels: tuple[int, ...]
     share: float
-    clamp: float
 
 
-PUBLISHED = Setting(matched=False, levels=(1, 2), share=0.1, clamp=0.95)
+PUBLISHED = Setting(matched=False, levels=(1, 2), share=0.1)
 SETTINGS = [
-    Setting(matched, levels, share, 0.95)
-    for matched, levels, share in product((False, True), ((1, 2), (2, 3), (1, 2, 3)), (0.1, 1.0))
+    Setting(*each) for each in product((False, True), ((1, 2), (2, 3), (1, 2, 3)), (0.1, 1.0))
 ]
 # Set → setting → AP of each pair.
 Found = Mapping[str, Mapping[Setting, list[float]]]
 
 
-def opened(pair: Pair) -> tuple[Block, np.ndarray, np.ndarray]:
-    """A pair, what changed, and where that is known."""
-    images = read_pair(pair.t1, pair.t2, bands=pair.bands)
-    block = images.load()
-    changed, known = read_reference(pair.reference, images.grid)
-    return block, changed, block.valid if known is None else block.valid & known
-
-
-def distance(block: Block, setting: Setting) -> np.ndarray:
+def distance(place: Place, setting: Setting) -> np.ndarray:
     """Deep CVA at a setting."""
+    block = Block(place.t1, place.t2, place.valid)
     block = in_one_range(block, Options(device="cpu")) if setting.matched else block
     extractor = load_extractor("embedded", levels=setting.levels)
-    rgb = (0, 1, 2) if len(block.t1) < 4 else (2, 1, 0)
-    return deep_cva(*block, rgb=rgb, extractor=extractor, share=setting.share, clamp=setting.clamp)
+    rgb = three(place.rgb, len(block.t1))
+    return deep_cva(*block, rgb=rgb, extractor=extractor, share=setting.share)
 
 
 def best(found: Found, sets: list[str]) -> Setting:
@@ -82,16 +72,15 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     asked = parser.parse_args()
     torch.set_num_threads(2)
-    sets = {each.name: [opened(pair) for pair in each.pairs] for each in read_sets(asked.sets)}
+    sets = {each.name: list(read_places(each.pairs)) for each in read_sets(asked.sets)}
     found: dict[str, dict[Setting, list[float]]] = {}
-    for name, pairs in sets.items():
+    for name, places in sets.items():
         found[name] = defaultdict(list)
-        for (block, changed, known), setting in product(pairs, SETTINGS):
-            score = distance(block, setting)[known]
-            found[name][setting].append(float(average_precision_score(changed[known], score)))
-        asked.out.write_text(
-            json.dumps({name: [[*each.items()]] for name, each in found.items()}, indent=1)
-        )
+        for place, setting in product(places, SETTINGS):
+            score, truth = distance(place, setting), place.changed[place.judged]
+            found[name][setting].append(float(average_precision_score(truth, score[place.judged])))
+        told = {name: [*each.items()] for name, each in found.items()}
+        asked.out.write_text(json.dumps(told, indent=1))
         print(name, "measured", flush=True)
     whole = best(found, list(found))
     print("best of all:", whole)
@@ -100,18 +89,24 @@ def main() -> None:
         own = best(found, [name])
         means = [np.mean(found[name][each]) for each in (PUBLISHED, left_out, own)]
         print(name, "published, left out, oracle:", *(f"{each:.3f}" for each in means), left_out)
-    for setting, rule in product((PUBLISHED, whole), RULES):
-        figures = []
-        for pairs in sets.values():
-            scores = []
-            for block, changed, known in pairs:
-                decision = decide(
-                    Difference(image=distance(block, setting)), block.valid, automatic=rule
-                )
-                said = decision.score >= decision.verdict.threshold
-                scores.append(f1_score(changed[known], said[known]))
-            figures.append(np.mean(scores))
-        print(setting, rule, "F1:", *(f"{each:.3f}" for each in figures), f"{np.mean(figures):.3f}")
+    for setting in (PUBLISHED, whole):
+        means_by_rule: dict[str, list[float]] = {rule: [] for rule in RULES}
+        for places in sets.values():
+            scores = [f1_by_rule(place, setting) for place in places]
+            for rule, means in means_by_rule.items():
+                means.append(float(np.mean([each[rule] for each in scores])))
+        for rule, means in means_by_rule.items():
+            print(setting, rule, "F1:", *(f"{each:.3f}" for each in means), f"{np.mean(means):.3f}")
+
+
+def f1_by_rule(place: Place, setting: Setting) -> dict[str, float]:
+    """F1 of a pair where rules find the threshold."""
+    image, figures = Difference(image=distance(place, setting)), {}
+    for rule in RULES:
+        decision = decide(image, place.valid, automatic=rule)
+        said = decision.score >= decision.verdict.threshold
+        figures[rule] = float(f1_score(place.changed[place.judged], said[place.judged]))
+    return figures
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from metriccd import detect
 from metriccd.accuracy import read_reference
 from metriccd.benchmark.comparison import on_t1
 from metriccd.benchmark.datasets import Pair, find_pairs
+from metriccd.benchmark.places import opened, reference_of
 from metriccd.pair import read_pair
 from metriccd.review.order import How, Queue
 
@@ -278,11 +279,8 @@ def holds(means: Means, sets: Sequence[str]) -> bool:
 
 def table_of(pair: Pair) -> Table:
     """The table of a pair."""
-    images = read_pair(pair.t1, pair.t2)
-    truth = read_reference(
-        on_t1(pair.reference, images), images.grid, unchanged_label=pair.unchanged_label
-    )
-    return object_table(images, detect(pair.t1, pair.t2), *truth)
+    images = opened(pair)
+    return object_table(images, detect(pair.t1, pair.t2), *reference_of(pair, images))
 
 
 def landsat_table(folder: Path, t1: str, t2: str) -> Table:

@@ -32,6 +32,7 @@ from metriccd import detect
 from metriccd.benchmark import benchmark, choose_entries, find_pairs, kept
 from metriccd.benchmark.datasets import Pair
 from metriccd.benchmark.leaderboard import Leaderboard
+from metriccd.benchmark.places import opened
 from metriccd.benchmark.published import MEASURES, published
 from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
@@ -40,7 +41,6 @@ from metriccd.errors import DataError
 from metriccd.figures import plot_convergence, plot_roc
 from metriccd.methods import choose_device
 from metriccd.nets import load_extractor
-from metriccd.pair import read_pair
 from metriccd.paper import fit_pair
 
 CLASSICAL = (
@@ -94,9 +94,13 @@ def main() -> None:
         part
         for part in PARTS
         if pairs[part.dataset] and (asked.parts is None or part.name in asked.parts.split(","))
+        if list(chosen(asked, part))
     ]
     if not parts:
-        sys.exit(f"DIR must hold oscd, sztaki or quickbird: {asked.root} holds none; give another")
+        sys.exit(
+            "DIR must hold oscd, sztaki or quickbird, and --parts and --methods rows of the paper: "
+            f"nothing is left to measure in {asked.root}; give another"
+        )
     tell_estimate(asked, parts, pairs)
     page = asked.page.read_text(encoding="utf-8")
     for part in parts:
@@ -196,7 +200,7 @@ def tell_estimate(
 
 def size_of(pair: Pair) -> float:
     """Megapixels."""
-    grid = read_pair(pair.t1, pair.t2, bands=pair.bands).grid
+    grid = opened(pair).grid
     return grid.height * grid.width / 1e6
 
 
