@@ -37,7 +37,7 @@ from metriccd.benchmark.published import MEASURES, published
 from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
 from metriccd.cli.progress import show_progress
-from metriccd.errors import DataError
+from metriccd.errors import WeightsError
 from metriccd.figures import plot_convergence, plot_roc
 from metriccd.methods import choose_device
 from metriccd.nets import load_extractor
@@ -210,7 +210,7 @@ def step_rate(fit: Any, asked: argparse.Namespace) -> float:
     t1, t2 = random.random((2, 3, TRIAL_SIDE, TRIAL_SIDE), dtype=np.float32)
     try:
         extractor = load_extractor(asked.extractor, levels=fit.levels)
-    except DataError as error:
+    except WeightsError as error:
         sys.exit(f"{error}; leave the table out with --parts, or give --extractor embedded")
     start = time.perf_counter()
     fit_pair(
