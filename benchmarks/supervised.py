@@ -1,13 +1,14 @@
 """Does training on labels elsewhere beat no labels here? Supervised rows beside label-free ones.
 
-    python benchmarks/supervised.py --data DATA -o OUT [--each] [--seed 0] [--device auto]
+    python benchmarks/supervised.py --data DATA -o OUT [--each] [--published] [--methods unet]
 
 DATA holds the folders oscd, sztaki, levir and ombria. The cities of OSCD are parted into five
 folds, or one each with --each; a U-Net and SeCo's decoder on a random encoder are trained on the
 cities of the other folds, and measured on those of the fold, beside `default`, the closed form and
 IR-MAD. Trained on all cities, they are measured on the other sets. With SeCo's weights imported,
-`seco_pre` is a row, too. On two cores, alone, an hour; an interrupted run goes on with what it has.
-OUT/supervised.md has the tables. OUT is for one state of the code.
+`seco_pre` is a row, too. On two cores, alone, an hour; with --published, which trains as long as
+was published, several; an interrupted run goes on with what it has. OUT/supervised.md has the
+tables. OUT is for one state of the code and one training.
 """
 
 from __future__ import annotations
@@ -42,30 +43,30 @@ FOLDS = (
 SETS = {"SZTAKI": "sztaki", "LEVIR": "plain", "OMBRIA": "plain"}
 LABEL_FREE = ("default", "closed_form", "irmad")
 FIGURES = ("f1", "ap", "auc")
-# What two cores can do: fewer patches and epochs than were published.
-TRAININGS = {
-    "unet": replace(Training.of("unet"), epochs=20, patience=20, stride=96),
-    "seco_rand": replace(Training.of("seco_rand"), epochs=12, patience=12, stride=128),
-    "seco_pre": replace(Training.of("seco_pre"), epochs=12, patience=12, stride=128),
+# What two cores can do in minutes: fewer patches and epochs than were published.
+SHORT = {
+    "unet": {"epochs": 20, "patience": 20, "stride": 96},
+    "seco_rand": {"epochs": 12, "patience": 12, "stride": 128},
+    "seco_pre": {"epochs": 12, "patience": 12, "stride": 128},
 }
 # Place, or set → method → figures.
 Found = dict[str, dict[str, Mapping[str, Any]]]
 
 
 def trained(
-    methods: Sequence[str], pairs: Sequence[Pair], folder: Path, name: str, seed: int, device: str
+    trainings: Sequence[Training], pairs: Sequence[Pair], folder: Path, name: str, device: str
 ) -> list[Path]:
     """A checkpoint of each method, taught by these pairs."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{method}-{name}.safetensors" for method in methods]
-    for method, path in zip(methods, paths, strict=True):
+    paths = [folder / f"{each.method}-{name}.safetensors" for each in trainings]
+    for training, path in zip(trainings, paths, strict=True):
         if path.is_file():
             continue
         start = time.monotonic()
         about = train(
             list(read_places(pairs)),
             path,
-            replace(TRAININGS[method], seed=seed),
+            training,
             dataset="oscd",
             versions=versions(),
             device=choose_device(device),
@@ -117,10 +118,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--each", action="store_true", help="leave one city out at a time")
+    parser.add_argument("--published", action="store_true", help="train as long as was published")
+    parser.add_argument("--methods", help="names with commas between them; all that can be had")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     told = parser.parse_args()
     methods = ["unet", "seco_rand", *(["seco_pre"] if installed_seco() else [])]
+    if told.methods:
+        methods = told.methods.split(",")
+    shorter = {} if told.published else SHORT
+    trainings = [
+        replace(Training.of(method), seed=told.seed, **shorter.get(method, {}))
+        for method in methods
+    ]
     cities = find_pairs("oscd", told.data / "oscd")
     folds = [(each.name,) for each in cities] if told.each else FOLDS
     found: Found = {}
@@ -129,11 +139,11 @@ def main() -> None:
         others = [each for each in cities if each.name not in fold]
         own = [each for each in cities if each.name in fold]
         kept = told.out / "checkpoints"
-        paths = trained(methods, others, kept, f"without-{name}", told.seed, told.device)
+        paths = trained(trainings, others, kept, f"without-{name}", told.device)
         found |= measured(own, "oscd", methods, paths, told.out / f"oscd-{name}")
         print(table({city: found[city] for city in fold}), flush=True)
     found = dict(sorted(found.items()))
-    paths = trained(methods, cities, told.out / "checkpoints", "all", told.seed, told.device)
+    paths = trained(trainings, cities, told.out / "checkpoints", "all", told.device)
     sets = {}
     for name, dataset in SETS.items():
         pairs = find_pairs(dataset, told.data / name.lower())
