@@ -10,14 +10,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import geopandas as gpd
 import psutil
 import pytest
 from distributed import LocalCluster
 
 from batch.pairs import crops
 from batch.runs import counts, entries, run, stamps, started, until
-from metriccd.batch import Cluster
+from metriccd.batch import SUMMARY, Cluster
 from metriccd.errors import ClusterError, OutputError
+from metriccd.result import decide_again
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,16 @@ def test_a_rerun_does_only_what_is_new_or_changed(data: Path, tmp_path: Path, wo
     for _ in range(2):
         assert counts(run(manifest, out, workers)) == (4, 0, 0, 0)
         assert (out / "journal.jsonl").read_text().count("\n") == lines + 1
+    # One that was decided again stays, and its new figures are told.
+    again = decide_again(out / "pairs/a", 0.2)
+    picture = (out / "thumbnails/a.jpg").read_bytes()
+    assert counts(run(manifest, out, workers)) == (4, 0, 0, 0)
+    told = gpd.read_parquet(out / SUMMARY).set_index("id").loc["a"]
+    assert told["threshold"] == 0.2
+    assert {name: told[name] for name in ("objects", "area_m2", "rule")} == {
+        name: again[name] for name in ("objects", "area_m2", "rule")
+    }
+    assert (out / "thumbnails/a.jpg").read_bytes() != picture
 
 
 def test_broken_rows_fail_with_one_line_and_the_others_are_done(

@@ -214,7 +214,7 @@ def test_the_page_is_one_page_and_the_json_one_object(files, capsys) -> None:
 def test_a_fault_is_one_line_and_exit_code_3(files, capsys) -> None:
     assert main(["check", str(files[0]), "gone.tif"]) == 3
     err = capsys.readouterr().err.strip().splitlines()
-    assert err[-1].startswith("error: the image must exist")
+    assert err[-1].startswith("error: the file must exist")
     assert main(["check", *map(str, files), "--bbox", "1,2"]) == 2
 
 

@@ -107,7 +107,7 @@ def test_a_result_opens_as_it_was(pair, tmp_path: Path) -> None:
     assert found.grid == change.grid
     for name in ("t1_rgb", "t2_rgb"):
         np.testing.assert_allclose(getattr(found, name), getattr(change, name), atol=0.5 / 255)
-    assert found.summary() == change.summary()
+    assert found.summary() == change.summary() == Archive.of(tmp_path / "out").summary()
     assert found.objects().equals(change.objects())
     np.testing.assert_array_equal(found.decided(0.3).map, change.decided(0.3).map)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from metriccd.detection import digest_of
+from metriccd.errors import MetricCDError
 from metriccd.output import RECORD, Marker
-from metriccd.result import code_digest, versions
+from metriccd.result import Archive, code_digest, versions
 from metriccd.trust import Stamp
 
 # What may lie beside an image and be read with it: added to its name, or in place of its suffix.
@@ -52,7 +53,13 @@ def still_done(entry: Mapping[str, Any], key: str, folder: Path) -> dict[str, An
     """
     done = entry.get("status") == "done" and entry.get("key") == key
     result = whole(folder, entry["result"]) if done and unchanged(entry["content"]) else None
-    return None if result is None else {**entry, "result": result}
+    if result is None or result == entry["result"]:
+        return None if result is None else dict(entry)
+    try:
+        # Decided again, it has other figures.
+        return {**entry, "result": result, "summary": Archive.of(folder).summary()}
+    except MetricCDError:
+        return None
 
 
 def unchanged(content: Mapping[str, list[Any]]) -> bool:

@@ -22,6 +22,7 @@ from metriccd.batch.place import Place
 from metriccd.batch.scenes import Scenes
 from metriccd.batch.standing import Running, Show, Standing
 from metriccd.batch.summary import write_summary
+from metriccd.batch.thumbnail import draw_thumbnail
 from metriccd.batch.work import BEGINS, Part, Task, detect_pair, do_part
 from metriccd.errors import ClusterError
 
@@ -162,6 +163,7 @@ class _Batch:
         found = entry and still_done(entry, key, self.place.result(row.id))
         if found and found != entry:
             # So that it need not be read the next time.
+            draw_thumbnail(self.place.result(row.id), self.place.thumbnail(row.id))
             self.journal.add(found)
         return bool(found)
 

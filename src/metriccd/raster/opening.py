@@ -106,7 +106,7 @@ def bands_of(path: str, item: str | None = None) -> File:
         remote = "://" in path or path.startswith("/vsi")
         if not remote and not Path(path).exists():
             raise DataError(
-                f"the image must exist: {redacted(path)} was not found; check the path"
+                f"the file must exist: {redacted(path)} was not found; check the path"
             ) from None
         raise not_a_raster(path, reason(error)) from None
 

@@ -19,7 +19,7 @@ from metriccd.gis import APPEARED, CHANGE
 from metriccd.kinds import BY_EVIDENCE, NODATA, wanted_kinds
 from metriccd.output import PAIRS, RECORD, output_folder, restored
 from metriccd.raster import Grid, Window, open_raster
-from metriccd.result.layers import Products
+from metriccd.result.layers import Products, read_polygons
 from metriccd.result.rasters import POTENTIAL, VIEWS, view_of
 from metriccd.result.record import decision_record
 from metriccd.result.result import Result
@@ -78,6 +78,16 @@ class Archive:
     def products(self) -> Products:
         """What was written of the polygons."""
         return products_of(self.record)
+
+    def summary(self) -> dict[str, Any]:
+        """The result in numbers, as its files hold them: no pixel is read.
+
+        Raises:
+            DataError: The change objects cannot be read.
+        """
+        changed, valid = self.record["changed_pixels"], self.record["valid_pixels"]
+        with self.opened() as result:
+            return result.summary(changed, valid, read_polygons(self.folder))
 
     @contextmanager
     def opened(self, stages: Stages | None = None) -> Iterator[Result]:

@@ -158,7 +158,7 @@ class Change:
 
     def summary(self) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings."""
-        return self._result.summary(self._tally())
+        return self._result.summary(*self._tally().pixels)
 
     def plot(
         self,

@@ -165,12 +165,21 @@ class Result:
         """Name of the method."""
         return str(self.record.get("settings", {}).get("method", ""))
 
-    def summary(self, tally: Tally) -> dict[str, Any]:
-        """The result in numbers: share, area, objects, threshold, warnings."""
-        known = self.grid.has_areas
-        return tally.summary() | {
-            "area_m2": float(self.polygons["area_m2"].sum()) if known else None,
-            "objects": len(self.polygons),
+    def summary(self, changed: int, valid: int, polygons: Polygons | None = None) -> dict[str, Any]:
+        """The result in numbers: share, area, objects, threshold, warnings.
+
+        Args:
+            changed: Pixels that changed.
+            valid: Pixels that were looked at.
+            polygons: The change objects, where they are at hand.
+        """
+        objects = self.polygons if polygons is None else polygons
+        return {
+            "changed_pixels": changed,
+            "valid_pixels": valid,
+            "changed_share": changed / max(valid, 1),
+            "area_m2": float(objects["area_m2"].sum()) if self.grid.has_areas else None,
+            "objects": len(objects),
             "threshold": self.threshold,
             "rule": self.rule,
             "certainty": self.record.get("settings", {}).get("certainty"),
@@ -212,7 +221,7 @@ class Result:
                 render(replace(data, files=files)), encoding="utf-8"
             )
             advance(1)
-        summary = self.summary(accounts.tally)
+        summary = self.summary(*accounts.tally.pixels)
         record = dict(self.record) | {
             "products": products.record(),
             "display": {

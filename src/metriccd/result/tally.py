@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
@@ -93,14 +92,10 @@ class Tally:
         reduced: Bool[np.ndarray, "_row _col"] = overview.array > 0
         return reduced
 
-    def summary(self) -> dict[str, Any]:
-        """Counts and share."""
-        changed, valid = int(self.changed.sum()), int(self.levels.sum())
-        return {
-            "changed_pixels": changed,
-            "valid_pixels": valid,
-            "changed_share": changed / max(valid, 1),
-        }
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """How many changed, and how many were looked at."""
+        return int(self.changed.sum()), int(self.levels.sum())
 
 
 @dataclass(frozen=True, kw_only=True)
