@@ -7,8 +7,9 @@ folds, or one each with --each; a U-Net and SeCo's decoder on a random encoder a
 cities of the other folds, and measured on those of the fold, beside `default`, the closed form and
 IR-MAD. Trained on all cities, they are measured on the other sets. With SeCo's weights imported,
 `seco_pre` is a row, too. On two cores, alone, an hour; with --published, which trains as long as
-was published, several; an interrupted run goes on with what it has. OUT/supervised.md has the
-tables. OUT is for one state of the code and one training.
+was published, several; an interrupted run goes on with what it has. With --all-bands, 13 instead of
+three, it is about those cities alone that have band files. OUT/supervised.md has the tables. OUT is
+for one state of the code and one training.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from metriccd.benchmark import (
     read_places,
     with_checkpoints,
 )
-from metriccd.benchmark.datasets import Pair
+from metriccd.benchmark.datasets import SENTINEL2, Pair
 from metriccd.methods import choose_device
 from metriccd.result import versions
 from metriccd.supervised import Training, installed_seco, train
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="leave one city out at a time")
     parser.add_argument("--published", action="store_true", help="train as long as was published")
     parser.add_argument("--methods", help="names with commas between them; all that can be had")
+    parser.add_argument("--all-bands", action="store_true", help="13, of OSCD's cities alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     told = parser.parse_args()
@@ -131,8 +133,8 @@ def main() -> None:
         replace(Training.of(method), seed=told.seed, **shorter.get(method, {}))
         for method in methods
     ]
-    cities = find_pairs("oscd", told.data / "oscd")
-    folds = [(each.name,) for each in cities] if told.each else FOLDS
+    cities = find_pairs("oscd", told.data / "oscd", bands=SENTINEL2 if told.all_bands else None)
+    folds = [(each.name,) for each in cities] if told.each or told.all_bands else FOLDS
     found: Found = {}
     for fold in folds:
         name = "+".join(fold)
@@ -143,16 +145,14 @@ def main() -> None:
         found |= measured(own, "oscd", methods, paths, told.out / f"oscd-{name}")
         print(table({city: found[city] for city in fold}), flush=True)
     found = dict(sorted(found.items()))
-    paths = trained(trainings, cities, told.out / "checkpoints", "all", told.device)
-    sets = {}
-    for name, dataset in SETS.items():
-        pairs = find_pairs(dataset, told.data / name.lower())
-        sets[name] = means(measured(pairs, dataset, methods, paths, told.out / name.lower()))
-    parts = [
-        "F1 (each method's own rule) / AP / AUC",
-        table(found | {"**mean**": means(found)}),
-        table(sets),
-    ]
+    parts = ["F1 (each method's own rule) / AP / AUC", table(found | {"**mean**": means(found)})]
+    if not told.all_bands:
+        paths = trained(trainings, cities, told.out / "checkpoints", "all", told.device)
+        sets = {}
+        for name, dataset in SETS.items():
+            pairs = find_pairs(dataset, told.data / name.lower())
+            sets[name] = means(measured(pairs, dataset, methods, paths, told.out / name.lower()))
+        parts.append(table(sets))
     (told.out / "supervised.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print("\n\n".join(parts))
 
