@@ -18,7 +18,7 @@ from metriccd.nets import autocast
 from metriccd.supervised.checkpoint import card_of, load_checkpoint
 from metriccd.supervised.samples import Sample
 from metriccd.supervised.siamese import ResNet18
-from metriccd.supervised.training import Training, _held_out, train
+from metriccd.supervised.training import CURVES, Training, _held_out, _standing, _State, train
 from metriccd.supervised.unet import UNet
 
 
@@ -37,7 +37,6 @@ def test_what_it_learned_it_finds_elsewhere(tmp_path: Path) -> None:
     assert roc_auc_score(other.changed.ravel(), found.image.ravel()) > 0.9
     assert about.figures["AP"] == max(round(each.ap, 4) for each in told)
     assert [each.epoch for each in told] == list(range(1, len(told) + 1))
-    assert all(each.seconds_left >= 0 for each in told)
     card = card_of(path).read_text()
     assert "**Supervised.**" in card
     for word in ("place 1", "place 2", about.data, "learning_rate", "held out: AP"):
@@ -64,6 +63,16 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, method
     for name, value in one.items():
         assert torch.equal(value, other[name]), name
     assert [path.suffix for path in sorted(tmp_path.glob("parted*"))] == [".md", ".safetensors"]
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(None, 70.0), (0.75, 20.0), (0.5, 0.0)])
+def test_the_time_left_is_that_of_all_epochs_that_may_come(minutes, left: float) -> None:
+    state = _State(net={}, optimizer={}, best_epoch=1, seconds=30.0)
+    for name in CURVES:
+        state.curves[name].extend([0.5, 0.4, 0.3])
+    # Patience may end it sooner, and one better epoch makes it wait for as long again.
+    training = replace(SMALL, epochs=10, patience=3, minutes=minutes)
+    assert _standing(state, training).seconds_left == left
 
 
 def test_what_other_settings_or_pixels_left_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -343,8 +343,7 @@ def _held_out(network: nn.Module, samples: Sequence[Sample], device: str) -> tup
 
 def _standing(state: _State, training: Training) -> Standing:
     pace = state.seconds / state.epoch
-    ahead = min(training.epochs - state.epoch, training.patience - (state.epoch - state.best_epoch))
-    left = pace * ahead
+    left = pace * (training.epochs - state.epoch)
     if training.minutes is not None:
         # The epoch that the limit falls into is finished.
         begun = math.ceil(max(60 * training.minutes - state.seconds, 0) / pace)
