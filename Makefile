@@ -10,8 +10,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/demo
 	$(BIN)/metriccd demo -o demo --overwrite
 
-# What CI runs: style, types and all tests but the slow ones; a process a core, a thread each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# What CI runs: style, types and all tests but the slow ones; a thread for each process. Few tests
+# that take long wait for others; in the order of their rooms they do not come last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
 test: check
 	$(PYTEST) -m "not slow"
 

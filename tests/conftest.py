@@ -27,6 +27,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores: many tests wait for time to pass."""
+    return (os.cpu_count() or 1) + 1
+
+
 def _shared(variable: str, folder: str) -> Path:
     root = Path(os.environ.get(variable, REPOSITORY.parent / "shared" / folder))
     if not root.is_dir():
