@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A process more than there are cores: many tests wait for time to pass."""
     return (os.cpu_count() or 1) + 1
