@@ -233,7 +233,7 @@ def test_what_others_wrote_into_it_breaks_nothing(
 
 
 def test_a_file_that_another_program_holds_is_said_to_be_held(placed: Path, monkeypatch) -> None:
-    monkeypatch.setattr("metriccd.review.answers.WAIT", 0.1)
+    monkeypatch.setattr("metriccd.review.answers.BUSY", 0.1)
     _, answers = opened(placed)
     answers.give(0, "accepted", kind=None, how="first")
     with closing(sqlite3.connect(placed / REVIEW)) as other:

@@ -28,10 +28,11 @@ ACCEPTED, REJECTED, RELABELED = "accepted", "rejected", "relabeled"
 # What can be answered: change of the kind that is told, no change, change of another kind.
 ANSWERS = (ACCEPTED, REJECTED, RELABELED)
 HOW: tuple[How, ...] = (FIRST, OBJECT, AREA, CHOSEN)
-# Seconds to wait for another program that writes the file.
-WAIT = 10.0
-# Seconds in which a file comes back that `threshold` carries from an old result to the new one.
-MOVED = 1.0
+# Seconds to wait for another program that holds the file: it writes for less, or keeps it.
+BUSY = 3.0
+# Seconds to wait for a file that an earlier result still has, and in which one comes back that
+# `threshold` carries from an old result to the new one.
+WAIT, MOVED = 10.0, 1.0
 # "GPKG", and version 1.2, which all programs read.
 APPLICATION, VERSION = 0x47504B47, 10200
 
@@ -297,7 +298,7 @@ class Answers:
         """
         try:
             address = f"{self.path.resolve().as_uri()}?mode=rw"
-            with closing(sqlite3.connect(address, uri=True, timeout=WAIT)) as base:
+            with closing(sqlite3.connect(address, uri=True, timeout=BUSY)) as base:
                 yield base
         except sqlite3.Error as error:
             self._require_free(error)
@@ -318,7 +319,7 @@ class Answers:
         try:
             address = f"{self.path.absolute().as_uri()}?mode={mode}"
             with closing(
-                sqlite3.connect(address, uri=True, timeout=WAIT, isolation_level=None)
+                sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
             ) as base:
                 # Also after the power went: the journal's end is on disk, too.
                 base.execute("PRAGMA synchronous = EXTRA")
