@@ -126,6 +126,60 @@ def test_what_a_file_may_name_cannot_be_changed_by_it(tmp_path: Path, target: st
         import_seco(tmp_path / "bad.ckpt")
 
 
+def _archived(path: Path, code: bytes) -> Path:
+    """A checkpoint of which only the pickle is there."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + code)
+    return path
+
+
+_TEXT = b"X\x07\x00\x00\x00storage"
+_STORAGE = b"(" + _TEXT + b"ctorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQ"
+_REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n(" + _STORAGE
+_INFINITE = b"G\x7f\xf0" + 6 * b"\x00"
+_DOUBLED = b"N" + 60 * b"2\x86"
+# The same without DUP, which torch never writes.
+_TWICE = b"N" + 60 * b"q\x00h\x00\x86"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(b"}N" + b"\x85" * 200_000 + b"K\x01s.", id="a deep key"),
+        pytest.param(b"}" + _DOUBLED + b"K\x01s.", id="a doubled key"),
+        pytest.param(b"}" + _TWICE + b"K\x01s.", id="a remembered key"),
+        pytest.param(b"(" + _TWICE + b"K\x01K\x02tQ.", id="a doubled storage"),
+        pytest.param(_REBUILD + _INFINITE + b"K\x01\x85K\x01\x85tR.", id="an infinite offset"),
+        pytest.param(_REBUILD + b"K\x00" + _INFINITE + b"\x85K\x01\x85tR.", id="an infinite size"),
+        pytest.param(
+            _REBUILD + b"K\x00(" + b"K\x02" * 100_000 + b"t(" + b"K\x01" * 100_000 + b"ttR.",
+            id="many axes",
+        ),
+        pytest.param(b"]" * 2**23 + b".", id="many lists"),
+        pytest.param(b"\x86.", id="an empty stack"),
+        pytest.param(b"t.", id="no mark"),
+        pytest.param(b"h\x07.", id="nothing remembered"),
+        pytest.param(b"N", id="no end"),
+    ],
+)
+def test_a_pickle_that_would_take_for_ever_or_end_the_process_is_refused(
+    tmp_path: Path, code: bytes
+) -> None:
+    with pytest.raises(WeightsError, match="archive of a ResNet-18") as caught:
+        import_seco(_archived(tmp_path / "bad.ckpt", code))
+    assert len(str(caught.value)) < 600
+
+
+def test_weights_that_are_no_numbers_once_converted_are_refused(tmp_path: Path) -> None:
+    for name, value in (
+        ("encoder_q.0.weight", torch.full((64, 3, 7, 7), 1e300, dtype=torch.float64)),
+        ("encoder_q.1.running_var", -torch.ones(64)),
+    ):
+        torch.save({"state_dict": published(ResNet18()) | {name: value}}, tmp_path / "bad.ckpt")
+        with pytest.raises(WeightsError, match=r"is not finite|is negative"):
+            import_seco(tmp_path / "bad.ckpt")
+
+
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_plain_pickles_and_other_archives_are_refused(tmp_path: Path, protocol: int) -> None:
     ran = tmp_path / "ran"
