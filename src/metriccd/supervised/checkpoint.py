@@ -64,6 +64,11 @@ class About:
         wanted = (0,) if self.method == "unet" else (count,)
         if not count or len(self.ranges) not in wanted or (count != 3 and self.method != "unet"):
             raise ValueError(f"{count} bands with {len(self.ranges)} ranges")
+        if not all(isinstance(each, str) for each in (*self.bands, *self.places, self.dataset)):
+            raise ValueError("names of bands, places and data set that are no text")
+        # Networks see float32: so large a width is one there, too.
+        if not all(0 < high - low < 1e38 and abs(low) < 1e38 for low, high in self.ranges):
+            raise ValueError("ranges of which no low end lies below a high one")
 
     @property
     def scaling(self) -> Ranges | None:
@@ -76,7 +81,7 @@ class About:
         shown = ", ".join(self.places[:6]) + (", …" if len(self.places) > 6 else "")
         return (
             f"supervised: {self.method} was trained on references of {len(self.places)} places "
-            f"({self.dataset}: {shown}); its figures are not label-free"
+            f"({one_line(f'{self.dataset}: {shown}', 300)}); its figures are not label-free"
         )
 
 
@@ -130,12 +135,15 @@ def load_checkpoint(path: Path, method: str | None = None) -> Checkpoint:
         WeightsError: There is no such file, it is no checkpoint, or one of another method.
     """
     if not path.is_file():
-        raise WeightsError(f"a checkpoint must exist: got {path}; check the path")
+        what = "be a file" if path.exists() else "exist"
+        raise WeightsError(f"a checkpoint must {what}: got {path}; check the path")
     try:
         about, tensors = _read(path)
-        network = network_for(about.method, len(about.bands))
+        # Without memory or random numbers: of whatever size a file says that it is.
+        with torch.device("meta"):
+            network = network_for(about.method, len(about.bands))
         _require_fit(network, tensors)
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=True)
     except _UNREADABLE as error:
         reason = one_line(str(error), 200)
         raise WeightsError(
@@ -164,6 +172,8 @@ def _read(path: Path) -> tuple[About, dict[str, Tensor]]:
         told = json.loads((file.metadata() or {})[METADATA])
         # A copy: the file stays mapped into memory otherwise.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    if not all(isinstance(told[name], list) for name in ("bands", "places")):
+        raise ValueError("bands or places that are no list")
     told |= {name: tuple(told[name]) for name in ("bands", "places")}
     told["ranges"] = tuple((float(low), float(high)) for low, high in told["ranges"])
     return About(**told), tensors
