@@ -110,6 +110,30 @@ def test_files_are_relative_to_the_manifest_and_names_of_bands_are_not_files(
     assert row.arguments["extractor"] == "vgg16"
 
 
+def test_a_row_names_its_method_and_its_checkpoint_or_lacks_one(tmp_path: Path) -> None:
+    head = "id,t1,t2,method,checkpoint\n"
+    text = head + "x,a.tif,b.tif,unet,u.safetensors\ny,a.tif,b.tif,irmad,\n"
+    one, other = rows_of(tmp_path, text)
+    assert one.arguments["checkpoint"] == f"{tmp_path}/u.safetensors"
+    assert other.arguments["checkpoint"] is None
+    line = refusal(tmp_path, text + "z,a.tif,b.tif,unet,\n")
+    assert "row 4: method unet is supervised and needs a checkpoint: got none" in line
+    assert "row 2: a checkpoint goes with" in refusal(tmp_path, head + "x,a,b,cva,u.safetensors\n")
+
+
+@pytest.mark.parametrize("said", [{"method": "unet"}, {"checkpoint": "u.safetensors"}])
+def test_the_command_says_one_of_method_and_checkpoint_and_rows_the_other(
+    tmp_path: Path, said: dict[str, str]
+) -> None:
+    assert arguments_of(said, whole=False)["method"] == said.get("method")
+    (column,) = {"method", "checkpoint"} - set(said)
+    cell = {"method": "unet", "checkpoint": "u.safetensors"}[column]
+    grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=said)
+    (row,) = rows_of(tmp_path, f"t1,t2,{column}\na.tif,b.tif,{cell}\n", grammar=grammar)
+    assert row.arguments["method"] == "unet"
+    assert Path(row.arguments["checkpoint"]).name == "u.safetensors"
+
+
 def test_a_manifest_is_the_same_from_whichever_folder_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

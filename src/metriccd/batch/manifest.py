@@ -22,13 +22,9 @@ COLLECTIONS = {".json", ".geojson"}
 # What every row says of its pair.
 PAIR = ("id", "t1", "t2")
 # Options that name files → what `detect_into` calls them. All others may be alike in many rows.
-FILES = {
-    "mask": "masks",
-    "aoi": "aoi",
-    "zones": "zones",
-    "extractor": "extractor",
-    "checkpoint": "checkpoint",
-}
+FILES = {"mask": "masks", "aoi": "aoi", "zones": "zones", "extractor": "extractor"}
+# Another such file, alike in many rows: whether it must be there, the method says.
+CHECKPOINT = "checkpoint"
 # Characters of an id, which is the name of a folder on any system; and its bytes.
 UNSAFE, LONGEST = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]'), 120
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
@@ -173,7 +169,8 @@ class _Reader:
         """Options of all rows; files among them are relative to where we are, not so workers."""
         here = str(Path.cwd())
         said = {name: value for name, value in self.grammar.defaults.items() if value is not None}
-        return said | {name: _located(name, said[name], here) for name in FILES if name in said}
+        files = [name for name in (*FILES, CHECKPOINT) if name in said]
+        return said | {name: _located(name, said[name], here) for name in files}
 
     def rows(self, table: Iterator[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
         for number, said in table:
@@ -245,7 +242,7 @@ class _Reader:
                 self.sets.clear()
             said = dict(self.defaults)
             for name, text in asked.items():
-                said[name] = self.read(number, name, text)
+                said[name] = (self.files if name == CHECKPOINT else self.read)(number, name, text)
             try:
                 self.sets[key] = self.grammar.arguments(said)
             except (ValueError, MetricCDError) as error:

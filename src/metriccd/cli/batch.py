@@ -104,7 +104,7 @@ def batch(
 
     said["allow_remote"] = allow_remote
     with usage():
-        asked = arguments_of(said)
+        asked = arguments_of(said, whole=False)
         if workers is not None and scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: leave one out")
     if manifest.resolve().is_relative_to(out.resolve()):

@@ -81,11 +81,12 @@ READERS: Mapping[str, Callable[[str], Any]] = {
 SAFEGUARDS = ("allow_remote", "max_pixels")
 
 
-def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(said: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
     """Arguments of `detect_into`.
 
     Args:
         said: Options by their long names; what is missing or None is left to `detect_into`.
+        whole: All is said: rows of a manifest may yet name a method, or its checkpoint.
 
     Raises:
         ValueError: There is no such method, rule, kind, format …
@@ -130,7 +131,8 @@ def arguments_of(said: Mapping[str, Any]) -> dict[str, Any]:
         "max_pixels": known.get("max_pixels", MAX_PIXELS),
     }
     preset = choose_preset(asked["preset"], asked["method"], asked["threshold"], asked["direction"])
-    with_checkpoint(preset, asked["checkpoint"])
+    if whole:
+        with_checkpoint(preset, asked["checkpoint"])
     choose_device(asked["device"])
     wanted_kinds(asked["kinds"])
     if asked["bbox"] is not None:
