@@ -37,6 +37,7 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
     assert main([*TRAIN, "--skip", "b", "-o", "unet.safetensors"]) == 0
     out, err = capsys.readouterr()
     assert "unet, supervised: held-out AP" in out
+    assert err.startswith("unet: at most 1 epochs on 1 places (cpu)\n")
     assert "epoch 1 of 1: loss" in err
     assert "left" in err
     assert "plain: a |" in (root / "unet.md").read_text()
@@ -52,11 +53,19 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
     asked = ("compare", *files, "--reference", "set/reference/b.tif", "-o", "compared")
     told = ("--methods", "cva,unet", "--checkpoint", "unet.safetensors")
     assert main([*asked, *told]) == 0
-    assert "unet (supervised)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "unet" in shown
+    assert "\n(supervised)" in shown
+    assert "…" not in shown
     asked = ("benchmark", "plain", "--root", "set", "-o", "bench", "--json")
     assert main([*asked, *told]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["method"]: row["supervised"] for row in rows} == {"cva": False, "unet": True}
+    said = json.loads((root / "bench/run.json").read_text())["warnings"]
+    assert [line for line in said if "supervised" in line] == [
+        "unet: supervised: unet was trained on references of 1 places (plain: a); its figures are "
+        "not label-free"
+    ]
 
 
 @pytest.mark.usefixtures("root")
@@ -65,7 +74,7 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
     [
         ((*TRAIN, "-o", "unet.pt"), 2, "a .safetensors file"),
         ((*TRAIN, "-o", "none/unet.safetensors"), 3, "folder of CHECKPOINT must exist"),
-        ((*TRAIN, "-o", "a.safetensors", "--skip", "c"), 2, "--skip names places"),
+        ((*TRAIN, "-o", "a.safetensors", "--skip", "c"), 2, "got 'c'; choose from a, b"),
         ((*TRAIN, "-o", "a.safetensors", "--encoder", "seco"), 2, "--encoder goes with seco"),
         ((*TRAIN, "-o", "a.safetensors", "--skip", "a,b"), 3, "needs places with references"),
         (
@@ -74,6 +83,7 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
         ),
         (("detect", "a.tif", "b.tif", "-o", "out", "--method", "unet"), 2, "--checkpoint FILE"),
         (("weights", "import", "seco", "set/t1/a.tif"), 3, "archive of a ResNet-18"),
+        (("weights", "fetch", "seco"), 3, "'metriccd weights import seco FILE'"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(asked: tuple[str, ...], code: int, words, capsys) -> None:

@@ -57,6 +57,8 @@ def test_settings_for_people_leave_out_what_is_not_known() -> None:
     assert not {"Masks", "Area", "Registration", "Kinds that count"} & labels.keys()
     by_hand = dict(settings(report(rule="fixed")))
     assert by_hand["Threshold"] == "0.31, set by hand"
+    own = dict(settings(report(rule="fixed", record=record(automatic=0.31))))
+    assert own["Threshold"] == "0.31, the method's own"
 
 
 def test_how_the_dates_lie_and_are_shown_is_told() -> None:

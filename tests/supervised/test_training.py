@@ -39,7 +39,15 @@ def test_what_it_learned_it_finds_elsewhere(tmp_path: Path) -> None:
     assert [each.epoch for each in told] == list(range(1, len(told) + 1))
     card = card_of(path).read_text()
     assert "**Supervised.**" in card
-    for word in ("place 1", "place 2", about.data, "learning_rate", "held out: AP"):
+    for word in (
+        "place 1",
+        "place 2",
+        about.data,
+        "learning_rate",
+        "held out: AP",
+        "held out: share",
+        "training: seconds",
+    ):
         assert word in card
 
 

@@ -325,12 +325,20 @@ def _kept(journal: Journal, pair: str, entry: str, key: Mapping[str, Any]) -> Ru
 
 
 def _warnings(runs: Mapping[str, Mapping[str, Run]]) -> list[str]:
-    """What the user should know of each run, and of all."""
+    """What the user should know of each run, and of all; once where it is the same of all pairs."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for pair, of_pair in runs.items():
+        for name, run in of_pair.items():
+            for line in run.warnings:
+                found.setdefault((name, line), []).append(pair)
     lines = [
-        f"{pair}, {name}: {line}"
-        for pair, of_pair in runs.items()
-        for name, run in of_pair.items()
-        for line in run.warnings
+        text
+        for (name, line), pairs in found.items()
+        for text in (
+            [f"{name}: {line}"]
+            if len(pairs) == len(runs) > 1
+            else [f"{pair}, {name}: {line}" for pair in pairs]
+        )
     ]
     if not all(run.peak_alone for of_pair in runs.values() for run in of_pair.values()):
         lines.append("peak_mib: this system keeps one peak for all runs, which only rises")

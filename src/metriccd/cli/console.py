@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from metriccd.cli.program import say
@@ -240,9 +241,9 @@ def print_survey(out: Path, survey: Any, *, quiet: bool, as_json: bool) -> None:
             table.add_column(column.title, justify="right")
         for row in rows:
             figures = (cell(row[name], column.digits) for name, column in SURVEY_COLUMNS.items())
-            name = marked(row["method"], row["supervised"])
+            name = marked(row["method"], row["supervised"]).replace(" (", "\n(")
             table.add_row(row["set"], name, row["rule"], *figures)
-        Console().print(table)
+        _print_whole(table)
         typer.echo(f"Open {out / 'sets.md'}.")
 
 
@@ -257,9 +258,16 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(title, justify="right")
     for row in rows:
         figures = (cell(row[name]).removeprefix("0") for name in COLUMNS)
-        name = marked(row["method"], row["supervised"])
+        name = marked(row["method"], row["supervised"]).replace(" (", "\n(")
         table.add_row(name, row["rule"], *figures, f"{row['seconds']:.1f}")
-    Console().print(table)
+    _print_whole(table)
+
+
+def _print_whole(table: Table) -> None:
+    """Shows a table of figures as wide as it is: a figure that is cut is none."""
+    console = Console()
+    wide = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    Console(width=max(console.width, wide)).print(table)
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from metriccd.cli.arguments import (
 from metriccd.cli.console import duration, print_json
 from metriccd.cli.program import say
 from metriccd.cli.progress import show_progress
-from metriccd.errors import EXIT_INTERRUPTED, OutputError
+from metriccd.errors import EXIT_INTERRUPTED, OutputError, WeightsError
 
 # The encoder of seco_pre, which no extractor is: it comes as a pickle, and has no fetch.
 SECO = "seco"
@@ -85,6 +85,11 @@ def fetch_weights(
     """Downloads weights and verifies their checksum."""
     from metriccd.nets import fetch
 
+    if name == SECO:
+        raise WeightsError(
+            f"weights {SECO!r} are not fetched: get seco_resnet18_1m.ckpt from "
+            "https://zenodo.org/record/4728033, then 'metriccd weights import seco FILE'"
+        )
     with usage(), show_progress(quiet) as progress:
         path = fetch(name, progress=lambda done, total: progress and progress(name, done, total))
     typer.echo(f"{name}: {path}")
@@ -195,19 +200,40 @@ def train(
         skipped = set(listed(skip) or ())
         unknown = skipped - {pair.name for pair in pairs}
         if unknown:
-            raise ValueError(f"--skip names places of the data set: got {min(unknown)}")
+            names = sorted(pair.name for pair in pairs)
+            got = ", ".join(f"{name!r}" for name in sorted(unknown)[:3])
+            raise ValueError(
+                f"--skip names places of the data set: got {got}; choose from "
+                f"{', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
+            )
     if out.exists() and not overwrite:
         raise OutputError(f"CHECKPOINT must be new: {out} exists; choose another, or --overwrite")
     if not out.parent.is_dir():
         raise OutputError(f"the folder of CHECKPOINT must exist: got {out.parent}; make it")
     places = list(read_places([pair for pair in pairs if pair.name not in skipped]))
     tell = (lambda _: None) if quiet else _told()
+
+    def begin(done: int) -> None:
+        resumed = f"; goes on after epoch {done}" if done else ""
+        if not quiet:
+            say(
+                f"{training.method}: at most {training.epochs} epochs on {len(places)} places "
+                f"({where}){resumed}"
+            )
+
     try:
         about = run(
-            places, out, training, dataset=dataset, versions=versions(), device=where, tell=tell
+            places,
+            out,
+            training,
+            dataset=dataset,
+            versions=versions(),
+            device=where,
+            begin=begin,
+            tell=tell,
         )
     except KeyboardInterrupt:
-        say("interrupted: the epochs so far are kept; the same command goes on")
+        say("interrupted: whole epochs are kept, if there were any; the same command goes on")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         told = {"method": about.method, "places": about.places, "held_out": about.figures}
@@ -215,7 +241,8 @@ def train(
     elif not quiet:
         typer.echo(
             f"{about.method}, supervised: held-out AP {about.figures['AP']:.3f} in epoch "
-            f"{about.figures['epoch kept']} of {about.figures['epochs']}"
+            f"{about.figures['epoch kept']} of {about.figures['epochs']}, where "
+            f"{about.figures['share of change']:.1%} changed"
         )
         typer.echo(
             f"Use: metriccd detect T1 T2 -o OUT --method {about.method} --checkpoint {out}; "

@@ -172,7 +172,7 @@ def settings_of(preset: str, chosen: Preset, options: Options, pair: ImagePair) 
     """What a preset is and was told, for the record."""
     named = isinstance(options.extractor, str)
     settings: dict[str, Any] = {
-        "preset": preset,
+        "preset": preset if PRESETS[preset].method == chosen.method else None,
         "method": chosen.method,
         "bands": [band.name for band in pair.t1.bands],
         "rgb": [pair.t1.bands[band].name for band in pair.rgb],

@@ -95,7 +95,8 @@ def load(name: str) -> Weights:
     if path is None:
         raise WeightsError(
             f"weights {name!r} must be fetched or imported first: none in {folder()}; "
-            f"run 'metriccd weights fetch {name}' or 'metriccd weights import {name} FILE'"
+            f"run 'metriccd weights fetch {name}' or 'metriccd weights import {name} FILE', or set "
+            "METRICCD_WEIGHTS to the folder that has them"
         )
     return read(path)
 

@@ -67,6 +67,11 @@ class ReportData:
             return "supervised"
         return "set by hand" if self.rule == "fixed" else "label-free"
 
+    @property
+    def own(self) -> bool:
+        """Whether a fixed threshold is the method's own: nobody gave it."""
+        return self.rule == "fixed" and self.record.get("automatic") == self.threshold
+
     def __post_init__(self) -> None:
         shapes = [self.t1.shape[1:], self.t2.shape[1:], self.score.shape]
         if len(set(shapes)) > 1:

@@ -129,6 +129,8 @@ def _chosen(data: ReportData) -> str:
     if data.basis == "supervised":
         rule = "" if data.rule == "fixed" else f", found by {data.rule}"
         return f"{data.threshold:.4g}{rule}, on a supervised score"
+    if data.own:
+        return f"{data.threshold:.4g}, the method's own"
     if data.basis == "set by hand":
         return f"{data.threshold:.4g}, set by hand"
     return f"{data.threshold:.4g}, found by “{data.rule}” without any labels"

@@ -20,6 +20,8 @@ from metriccd.supervised.siamese import Siamese
 from metriccd.supervised.unet import UNet
 
 METADATA = "metriccd supervised"
+# Figures of the held-out parts; all others are of the training.
+HELD_OUT = ("AP", "F1 at 0.5", "share of change")
 # Method → what it is, for the card.
 TAUGHT: Mapping[str, str] = {
     "unet": "an early-fusion U-Net (after Daudt et al. 2018, FC-EF), all of it learned",
@@ -198,8 +200,11 @@ def _card(about: About, name: str) -> str:
         ("pixels and references, SHA-256", about.data),
         ("bands", ", ".join(about.bands)),
         ("values", "fixed ranges" if about.ranges else "z-scores of each whole image"),
-        *((f"setting: {key}", value) for key, value in about.settings.items()),
-        *((f"held out: {key}", value) for key, value in about.figures.items()),
+        *((f"setting: {key}", value) for key, value in about.settings.items() if value is not None),
+        *(
+            (f"{'held out' if key in HELD_OUT else 'training'}: {key}", value)
+            for key, value in about.figures.items()
+        ),
         *((key, value) for key, value in about.versions.items()),
     ]
     table = "\n".join(f"| {key} | {value} |" for key, value in rows)
@@ -209,7 +214,8 @@ def _card(about: About, name: str) -> str:
         "below: its figures there mean nothing, and nowhere are they label-free.\n\n"
         f"| what | value |\n|---|---|\n{table}\n\n"
         "The held-out figures are of the lowest fifth of the rows of the same places, which chose "
-        "the epoch: they flatter. Measure on places that it has not seen:\n\n"
+        "the epoch: they flatter; an AP of the share of change is that of chance. Who shares this "
+        "file minds the terms of the references. Measure on places that it has not seen:\n\n"
         "```\nmetriccd benchmark plain --root DIR --methods "
         f"{about.method},default --checkpoint {name} -o OUT\n```\n"
     )

@@ -121,6 +121,7 @@ def train(
     dataset: str,
     versions: Mapping[str, str] | None = None,
     device: str = "cpu",
+    begin: Callable[[int], None] = lambda _: None,
     tell: Callable[[Standing], None] = lambda _: None,
 ) -> About:
     """Teaches a network change by references, and writes its checkpoint and card.
@@ -136,6 +137,7 @@ def train(
         dataset: What the card calls the references.
         versions: Of software, for the card.
         device: Where to compute.
+        begin: Called before the first epoch, with how many an interrupted training left.
         tell: Called after each epoch.
 
     Returns:
@@ -161,6 +163,7 @@ def train(
     key = hashlib.sha256(repr((replace(training, minutes=None), about.data, device)).encode())
     kept = path.with_name(f"{path.name}.partial")
     state = _resumed(kept, key.hexdigest(), network, optimizer)
+    begin(state.epoch)
     while _goes_on(state, training):
         start = time.monotonic()
         loss = _epoch(network, optimizer, learned, training, weights, state.epoch, device)
@@ -178,6 +181,7 @@ def train(
     figures = {
         "AP": round(state.best("held-out AP"), 4),
         "F1 at 0.5": round(state.best("held-out F1"), 4),
+        "share of change": round(_changed(held_out), 4),
         "epoch kept": state.best_epoch,
         "epochs": state.epoch,
         "seconds": round(state.seconds),
@@ -339,6 +343,12 @@ def _held_out(network: nn.Module, samples: Sequence[Sample], device: str) -> tup
     precision = hits / torch.arange(1, len(hits) + 1)
     gained = hits.diff(prepend=hits.new_zeros(1)) / hits[-1:].clamp(min=1)
     return float((precision * gained).sum()), 2 * float((found * truth).sum()) / max(both, 1.0)
+
+
+def _changed(samples: Sequence[Sample]) -> float:
+    """Share of change among the pixels that count; 0 where none are."""
+    counted = sum(float(each.weight.sum()) for each in samples)
+    return sum(float((each.weight * each.target).sum()) for each in samples) / max(counted, 1.0)
 
 
 def _standing(state: _State, training: Training) -> Standing:
