@@ -124,6 +124,12 @@ def test_a_pickle_in_its_place_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_file_may_be_read_by_whom_the_users_mask_allows(tmp_path: Path) -> None:
+    store(1, tmp_path / "stored")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "stored").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     store(Fit(np.zeros(1000), known), tmp_path / "a")
     whole = (tmp_path / "a").read_bytes()

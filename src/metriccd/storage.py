@@ -7,8 +7,7 @@ and functions occur in it by name only, and no others than those that `storable`
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import secrets
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,13 +57,14 @@ def store(value: Any, path: Path) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its name when the block ends well, whoever else writes it."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    # Not of tempfile, whose files nobody else may read, whatever the user's mask says.
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with partial.open("xb") as stream:
             yield stream
-        Path(partial).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
