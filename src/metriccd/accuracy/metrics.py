@@ -216,8 +216,9 @@ class Scores:
         n_unchanged: Unchanged pixels of the reference that were judged.
         LABELS: What people call each figure, without the counts.
         BASIS: What the reference was used for, figure by figure. "label-free": the threshold was
-            chosen without it. "threshold-free": no threshold is needed. "oracle": it chose the
-            threshold. "reference": a count of its pixels.
+            chosen without it, and nothing was learned unless the method is supervised.
+            "threshold-free": no threshold is needed. "oracle": it chose the threshold.
+            "reference": a count of its pixels.
     """
 
     oa: float

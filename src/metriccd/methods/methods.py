@@ -235,10 +235,10 @@ def _checkpoint(method: str, options: Options) -> Path:
 
 def needs_checkpoint(method: str) -> str:
     """What is said where a supervised method has none."""
-    network = "unet" if method == "unet" else "seco"
+    network = {"unet": "unet", "seco_pre": "seco --encoder seco"}.get(method, "seco")
     return (
-        f"method {method} is supervised and needs a checkpoint: got none; give --checkpoint FILE, "
-        f"which 'metriccd train {network}' writes"
+        f"method {method} is supervised and needs a checkpoint: got none; give --checkpoint FILE "
+        f"(in Python checkpoint= of detect), which 'metriccd train {network}' writes"
     )
 
 
