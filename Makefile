@@ -29,7 +29,7 @@ slow: $(VENV)/dev
 bench: $(VENV)/demo
 	$(BIN)/python benchmarks/scenes.py -o docs/performance.json
 
-# The paper's tables beside ours in docs/reproduction.md, from the data sets in DIR; goes on where it
+# The paper's tables beside ours in OUT/reproduction.md, from the data sets in DIR; goes on where it
 # was. Says how long it will take first: days on a CPU, so give it a GPU.
 DIR ?= data
 OUT ?= found

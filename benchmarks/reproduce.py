@@ -5,8 +5,9 @@
 DIR holds the data sets, each in its own layout: oscd, sztaki, quickbird; what is not there is left
 out. Of OSCD the ten test cities are taken, as the paper does, or all there are where DIR has none.
 Says before it starts how long it will take, from a few steps of each network here. What was
-interrupted goes on where it was. OUT gets the journal, curves of each table (`*/curves.png`), and
-`convergence.png` and `roc.png` of one pair; the page is written where --page says.
+interrupted goes on where it was. OUT gets the journal, curves of each table (`*/curves.png`), the
+page with the tables filled (`reproduction.md`, or where --page says; where there is none yet, from
+docs/), and `convergence` and `roc` of one pair, as PNG and PDF.
 
 `--side 96 --pairs 3` takes crops of so many pixels, where the reference has most change, of so many
 pairs: a trial, in minutes.
@@ -37,9 +38,9 @@ from metriccd.benchmark.published import MEASURES, published
 from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
 from metriccd.cli.progress import show_progress
-from metriccd.errors import WeightsError
+from metriccd.errors import EXIT_INTERRUPTED, WeightsError
 from metriccd.figures import plot_convergence, plot_roc
-from metriccd.methods import choose_device
+from metriccd.methods import PRESETS, choose_device
 from metriccd.nets import load_extractor
 from metriccd.paper import fit_pair
 
@@ -53,6 +54,7 @@ OURS = ("closed_form", "default")
 # Of what is not fitted step by step, for each megapixel and run: measured on two cores, rounded.
 PLAIN_SECONDS = 30.0
 TRIAL_SIDE, TRIAL_STEPS = 192, 3
+PAGE, PICTURES = Path(__file__).parents[1] / "docs/reproduction.md", ("convergence", "roc")
 # Rows of Table I that need labels, and so other commands.
 SUPERVISED = ("unet", "seco_rand", "seco_pre")
 
@@ -101,8 +103,11 @@ def main() -> None:
             "DIR must hold oscd, sztaki or quickbird, and --parts and --methods rows of the paper: "
             f"nothing is left to measure in {asked.root}; give another"
         )
-    tell_estimate(asked, parts, pairs)
-    page = asked.page.read_text(encoding="utf-8")
+    pictured = pairs["oscd"] or next(filter(None, pairs.values()))
+    pictured = [pair for pair in pictured if pair.name == "beirut"] or pictured[:1]
+    tell_estimate(asked, parts, pairs, pictured)
+    asked.page = asked.page or asked.out / PAGE.name
+    page = (asked.page if asked.page.exists() else PAGE).read_text(encoding="utf-8")
     for part in parts:
         with show_progress(False) as progress:
             boards = [
@@ -120,8 +125,9 @@ def main() -> None:
             ]
         page = filled(page, part.name, table(part, boards, asked))
         asked.page.write_text(page, encoding="utf-8")
-    if asked.pictures:
-        draw(asked, pairs["oscd"] or next(filter(None, pairs.values())))
+    if missing(asked):
+        draw(asked, *pictured)
+    print(f"Open {asked.page}; curves, records and tables lie in {asked.out}.")
 
 
 def arguments() -> argparse.Namespace:
@@ -129,7 +135,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path, metavar="DIR")
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--page", type=Path, default=Path("docs/reproduction.md"))
+    parser.add_argument("--page", type=Path, help="OUT/reproduction.md by default")
     parser.add_argument("--extractor", default="vgg16", help="as detect takes it")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--side", type=int, help="crops of so many pixels")
@@ -173,10 +179,19 @@ def found(asked: argparse.Namespace, dataset: str) -> Iterator[Pair]:
         )
 
 
+def missing(asked: argparse.Namespace) -> bool:
+    """Whether pictures are wanted and not there yet."""
+    return asked.pictures and not all((asked.out / f"{name}.png").exists() for name in PICTURES)
+
+
 def tell_estimate(
-    asked: argparse.Namespace, parts: Sequence[Part], pairs: dict[str, list[Pair]]
+    asked: argparse.Namespace,
+    parts: Sequence[Part],
+    pairs: dict[str, list[Pair]],
+    pictured: Sequence[Pair],
 ) -> None:
     """Says how long all takes here, and how much of it is done; ends there if that was asked."""
+    print("measuring a few steps of each network, for an estimate: minutes on a CPU", flush=True)
     rates: dict[Any, float] = {}
     total, runs = 0.0, 0
     for part in parts:
@@ -188,10 +203,16 @@ def tell_estimate(
             total += megapixels * (PLAIN_SECONDS if fit is None else rates[fit] * fit.steps)
             runs += len(pairs[part.dataset])
     done = sum(kept(asked.out / folder) for part in parts for folder, *_ in chosen(asked, part))
-    left = total * max(runs - done, 0) / runs
+    left, also = total * max(runs - done, 0) / runs, ""
+    if missing(asked):
+        fits = [PRESETS[name].fit for name in ("paper", "released")]
+        rates |= {fit: step_rate(fit, asked) for fit in fits if fit not in rates}
+        steps = sum(rates[fit] * fit.steps for fit in fits)
+        left += sum(size_of(pair) * steps for pair in pictured)
+        also = " and two fits for the pictures"
     print(
-        f"{runs} runs, {done} of them kept: about {duration(left)} on "
-        f"{choose_device(asked.device)}, by a few steps of each network",
+        f"{runs} runs{also}, {done} runs of them kept: about {duration(left)} on "
+        f"{choose_device(asked.device)}",
         flush=True,
     )
     if asked.estimate:
@@ -273,28 +294,29 @@ def filled(page: str, name: str, content: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", page)
 
 
-def draw(asked: argparse.Namespace, pairs: Sequence[Pair]) -> None:
-    """Figures 10 and 4 of one pair, beirut where it is there."""
-    pair = next((each for each in pairs if each.name == "beirut"), pairs[0])
+def draw(asked: argparse.Namespace, pair: Pair) -> None:
+    """Figures 10 and 4 of one pair."""
     if asked.side is None:  # the largest square, with a reference of 0 and 255
         pair = cropped(pair, 10**6, asked.out / "whole")
-    given = {"extractor": asked.extractor, "device": asked.device}
     changes = {
-        name: detect(pair.t1, pair.t2, bands=pair.bands, **settings, **given)
+        name: detect(pair.t1, pair.t2, bands=pair.bands, device=asked.device, **settings)
         for name, settings in {
-            "paper": {"preset": "paper"},
-            "released": {"preset": "released"},
+            "paper": {"preset": "paper", "extractor": asked.extractor},
+            "released": {"preset": "released", "extractor": asked.extractor},
             "default": {"preset": "default"},
             "irmad": {"method": "irmad"},
         }.items()
     }
-    for name, axes in {
-        "convergence": plot_convergence(changes["paper"]),
-        "roc": plot_roc(changes, pair.reference),
-    }.items():
+    drawn = plot_convergence(changes["paper"]), plot_roc(changes, pair.reference)
+    for name, axes in zip(PICTURES, drawn, strict=True):
         axes[0].figure.tight_layout()
-        axes[0].figure.savefig(asked.out / f"{name}.png", dpi=110)
+        for suffix in ("pdf", "png"):
+            axes[0].figure.savefig(asked.out / f"{name}.{suffix}", dpi=200)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted: what is measured is kept; the same command goes on", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
