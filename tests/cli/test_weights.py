@@ -66,6 +66,20 @@ def test_what_is_trained_is_measured_with_on_a_place_left_out(root: Path, capsys
         "unet: supervised: unet was trained on references of 1 places (plain: a); its figures are "
         "not label-free"
     ]
+    table = (root / "bench/table.md").read_text()
+    assert "unet has learned from the references of 1 of the 2 pairs (a)" in table
+
+
+def test_rows_of_compare_see_through_their_own_weights_or_do_not_run(root: Path, capsys) -> None:
+    files = "set/t1/b.tif", "set/t2/b.tif", "--reference", "set/reference/b.tif"
+    assert main(["compare", *files, "-o", "compared", "--methods", "cva,paper"]) == 3
+    out, err = capsys.readouterr()
+    assert "weights 'vgg16' must be fetched or imported first" in err
+    assert "cva" not in out + err
+    assert not (root / "compared").exists()
+    assert main(["compare", *files, "-o", "compared", "--methods", "cva,closed_form"]) == 0
+    record = json.loads((root / "compared/run.json").read_text())
+    assert record["extractors"] == {"closed_form": "embedded"}
 
 
 @pytest.mark.usefixtures("root")

@@ -48,6 +48,7 @@ class Leaderboard:
         runs: Name of a pair → name of an entry → what it gave.
         record: Inputs, settings and versions, as written to `run.json`.
         supervised: Entries that references of other places have taught.
+        notes: What nobody should read the tables without, a line each.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Leaderboard:
     runs: Mapping[str, Mapping[str, Run]] = field(repr=False)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     supervised: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each entry and rule: of each pair, mean over pairs, and pooled."""
@@ -117,6 +119,7 @@ class Leaderboard:
         }
         parts = [
             f"# {self.dataset}, split {self.split}: {len(self.runs)} pairs",
+            *(f"**{note}.**" for note in self.notes),
             "## Mean over pairs",
             markdown_table(means, COLUMNS | COSTS | paper_columns),
             "## Pooled pixels",

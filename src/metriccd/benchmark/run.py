@@ -34,6 +34,7 @@ from metriccd.output import locked, require_ours
 from metriccd.raster import as_raster
 from metriccd.result import code_digest, input_of, sha256_of, versions, weights_of
 from metriccd.stages import Progress, Stages
+from metriccd.supervised import about_checkpoint
 
 # Name of a pair → name of an entry → all that decides what it gives.
 Keys = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -140,7 +141,9 @@ def benchmark(
             for pair, of_pair in keys.items()
         }
         record = {"dataset": dataset, "split": split, "grid": grid, **settings}
-        record |= {"entries": descriptions, "pairs": inputs, "warnings": _warnings(runs)}
+        notes = tuple(_taught(list(runs), entries, dataset))
+        record |= {"entries": descriptions, "pairs": inputs}
+        record["warnings"] = [*notes, *_warnings(runs)]
         leaderboard = Leaderboard(
             dataset=dataset,
             split=split,
@@ -150,6 +153,7 @@ def benchmark(
             supervised=frozenset(
                 entry.name for entry in entries if entry.preset.method in SUPERVISED
             ),
+            notes=notes,
         )
         leaderboard.write(out)
     return leaderboard
@@ -322,6 +326,24 @@ def _kept(journal: Journal, pair: str, entry: str, key: Mapping[str, Any]) -> Ru
             "run the command again"
         )
     return run
+
+
+def _taught(pairs: Sequence[str], entries: Sequence[Entry], dataset: str) -> Iterator[str]:
+    """A line for each entry whose checkpoint has learned from references of pairs of these names.
+
+    What it finds there is recalled, not found.
+    """
+    for entry in entries:
+        if entry.preset.checkpoint is None:
+            continue
+        about = about_checkpoint(Path(entry.preset.checkpoint))
+        known = [pair for pair in pairs if about.dataset == dataset and pair in about.places]
+        if known:
+            yield (
+                f"{entry.name} has learned from the references of {len(known)} of the {len(pairs)} "
+                f"pairs ({', '.join(known)}): its figures there, and means and pools with them, "
+                "measure nothing; train it with --skip, or measure elsewhere"
+            )
 
 
 def _warnings(runs: Mapping[str, Mapping[str, Run]]) -> list[str]:
