@@ -18,6 +18,7 @@ from metriccd.benchmark.tables import BASIS, basis_line, csv_table, markdown_tab
 from metriccd.benchmark.trial import Entry, Judge, Measured, with_checkpoints
 from metriccd.decision import THRESHOLDS
 from metriccd.methods import (
+    DEEP,
     METHODS,
     PRESETS,
     SUPERVISED,
@@ -25,6 +26,7 @@ from metriccd.methods import (
     choose_preset,
     options_of,
 )
+from metriccd.nets import load_extractor
 from metriccd.output import RECORD, output_folder
 from metriccd.pair import BandNames, ImagePair, colors_of, on_lattice, read_pair
 from metriccd.raster import Image, Nodata, as_raster
@@ -207,19 +209,29 @@ def compare(
     judge = Judge(changed=changed, judged=block.valid & known, grid=pair.grid)
     # A method by name is the default preset but for its method and threshold.
     options = options_of(PRESETS["default"], pair, extractor, device=device, seed=seed)
-    measured = {}
+    told = {
+        entry.name: options_of(entry.preset, pair, extractor, device=device, seed=seed)
+        if entry.name in PRESETS or entry.preset.method in SUPERVISED
+        else options
+        for entry in entries
+    }
     for entry in entries:
-        told = options
-        if entry.name in PRESETS or entry.preset.method in SUPERVISED:
-            told = options_of(entry.preset, pair, extractor, device=device, seed=seed)
-        measured[entry.name] = judge.measure(entry, block, told, stages)
+        # Weights that are not at hand are missed now, not when all other rows are done.
+        if entry.preset.method in DEEP and isinstance(told[entry.name].extractor, str):
+            load_extractor(told[entry.name].extractor, levels=told[entry.name].fit.levels)
+    measured = {
+        entry.name: judge.measure(entry, block, told[entry.name], stages) for entry in entries
+    }
     rules = tuple(dict.fromkeys(thresholds))
     learned = {
+        "extractors": {
+            entry.name: _named(told[entry.name]) for entry in entries if entry.preset.method in DEEP
+        },
         "checkpoints": {
             entry.name: {"path": path, "sha256": sha256_of(Path(path))}
             for entry in entries
             if (path := entry.preset.checkpoint) is not None
-        }
+        },
     }
     t1_rgb, t2_rgb = stretched(
         *(
@@ -305,6 +317,12 @@ def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tu
     return on_lattice(as_raster(reference, "reference"), pair.t1.grid, "a reference")
 
 
+def _named(options: Options) -> str:
+    """What a record calls an extractor."""
+    own = options.extractor
+    return own if isinstance(own, str) else type(own).__name__
+
+
 def _record(
     pair: ImagePair,
     reference: Image | tuple[Image, Image],
@@ -314,7 +332,6 @@ def _record(
     methods: Mapping[str, Measured],
     stages: Stages,
 ) -> dict[str, Any]:
-    named = isinstance(options.extractor, str)
     references = reference if isinstance(reference, tuple) else (reference,)
     return {
         "inputs": {"t1": input_of(pair.t1), "t2": input_of(pair.t2)},
@@ -325,7 +342,7 @@ def _record(
             "thresholds": list(rules),
             "bands": [band.name for band in pair.t1.bands],
             "rgb": [pair.t1.bands[band].name for band in pair.rgb],
-            "extractor": options.extractor if named else type(options.extractor).__name__,
+            "extractor": _named(options),
             "device": options.device,
             "seed": options.seed,
         },

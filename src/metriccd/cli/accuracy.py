@@ -149,7 +149,7 @@ def compare(
             masks=mask or (),
             nodata=missing,
             band_names=listed(band_names),
-            extractor=extractor or "embedded",
+            extractor=extractor,
             checkpoints=checkpoint or (),
             device=device.value,
             seed=seed,
