@@ -74,6 +74,7 @@ def test_a_dry_run_opens_all_and_leaves_nothing(
         ("t1,t2\na,b\na,b\n", (), 3),
         ("t1,t2\n", (), 3),
         ("t1,t2\na,b\n", ("--method", "magic"), 2),
+        ("t1,t2\na,b\n", ("--method", "unet", "--checkpoint", "none.safetensors"), 3),
         ("t1,t2\na,b\n", ("--workers", "0"), 2),
         ("t1,t2\na,b\n", ("--workers", "2", "--scheduler", "tcp://127.0.0.1:1"), 2),
         ("t1,t2\na,b\n", ("--scheduler", "tcp://127.0.0.1:1", "--dry-run"), 3),

@@ -101,6 +101,7 @@ def batch(
     The options of detect hold for all rows that do not say otherwise.
     """
     from metriccd.batch import Cluster, Grammar, Patience, plan_batch, read_manifest, run_batch
+    from metriccd.supervised import load_checkpoint
 
     said["allow_remote"] = allow_remote
     with usage():
@@ -111,6 +112,9 @@ def batch(
         raise OutputError(
             f"OUT must not hold the manifest: {manifest} lies in {out}; copy it, or choose another"
         )
+    if asked["checkpoint"] is not None and scheduler is None:
+        # What all rows take that do not say otherwise: one line now, instead of one a pair.
+        load_checkpoint(Path(asked["checkpoint"]), asked["method"])
     grammar = Grammar(readers=READERS, arguments=arguments_of, defaults=said, apart=APART)
     cluster = Cluster(workers=workers, scheduler=scheduler, device=asked["device"])
     with tempfile.TemporaryDirectory(prefix="metriccd-") as scratch:
