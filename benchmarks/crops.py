@@ -13,7 +13,11 @@ from metriccd.benchmark.places import opened, reference_of
 
 
 def cropped(pair: Pair, side: int, folder: Path) -> Pair:
-    """A square of a pair where its reference, then 0 and 255, has most change."""
+    """A square of a pair where its reference, then 0 and 255, has most change.
+
+    Files of an earlier call are written anew, each whole or not at all: it may have been of another
+    size, of other images, or interrupted.
+    """
     images = opened(pair)
     t1, t2, valid = images.load()
     changed, known = reference_of(pair, images)
@@ -27,9 +31,10 @@ def cropped(pair: Pair, side: int, folder: Path) -> Pair:
     stem = re.sub(r"\W+", "-", pair.name)
     files = [folder / f"{stem}-{what}.tif" for what in ("t1", "t2", "reference")]
     for path, image in zip(files, (t1, t2, changed[None].astype(np.uint8) * 255), strict=True):
-        if not path.exists():
-            layer = np.ascontiguousarray(image[part])
-            shape = dict(zip(("count", "height", "width"), layer.shape, strict=True))
-            with rasterio.open(path, "w", driver="GTiff", dtype=layer.dtype, **shape) as file:
-                file.write(layer)
+        layer = np.ascontiguousarray(image[part])
+        shape = dict(zip(("count", "height", "width"), layer.shape, strict=True))
+        partial = path.with_name(f".{path.name}")
+        with rasterio.open(partial, "w", driver="GTiff", dtype=layer.dtype, **shape) as file:
+            file.write(layer)
+        partial.replace(path)
     return Pair(name=pair.name, t1=files[0], t2=files[1], reference=files[2])

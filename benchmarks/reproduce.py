@@ -38,7 +38,7 @@ from metriccd.benchmark.published import MEASURES, published
 from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
 from metriccd.cli.progress import show_progress
-from metriccd.errors import EXIT_INTERRUPTED, WeightsError
+from metriccd.errors import EXIT_INTERRUPTED, MetricCDError, WeightsError, fault_of
 from metriccd.figures import plot_convergence, plot_roc
 from metriccd.methods import PRESETS, choose_device
 from metriccd.nets import load_extractor
@@ -105,9 +105,12 @@ def main() -> None:
         )
     pictured = pairs["oscd"] or next(filter(None, pairs.values()))
     pictured = [pair for pair in pictured if pair.name == "beirut"] or pictured[:1]
-    tell_estimate(asked, parts, pairs, pictured)
     asked.page = asked.page or asked.out / PAGE.name
     page = (asked.page if asked.page.exists() else PAGE).read_text(encoding="utf-8")
+    for part in parts:
+        # A page without its markers is refused before hours of work.
+        filled(page, part.name, "")
+    tell_estimate(asked, parts, pairs, pictured)
     for part in parts:
         with show_progress(False) as progress:
             boards = [
@@ -138,15 +141,38 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--page", type=Path, help="OUT/reproduction.md by default")
     parser.add_argument("--extractor", default="vgg16", help="as detect takes it")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--side", type=int, help="crops of so many pixels")
-    parser.add_argument("--pairs", type=int, help="so many of each set, evenly spread")
-    parser.add_argument(
-        "--parts", help="some tables only: " + ",".join(part.name for part in PARTS)
-    )
+    parser.add_argument("--side", type=sixteen_or_more, help="crops of so many pixels")
+    parser.add_argument("--pairs", type=one_or_more, help="so many of each set, evenly spread")
+    tables = [part.name for part in PARTS]
+    parser.add_argument("--parts", help="some tables only: " + ",".join(tables))
     parser.add_argument("--methods", help="rows of Table I; all by default")
     parser.add_argument("--no-pictures", dest="pictures", action="store_false")
     parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for option, names in (("parts", tables), ("methods", [*PAPER, *OURS])):
+        told = getattr(asked, option)
+        unknown = sorted(set((told or names[0]).split(",")) - set(names))
+        if unknown:
+            parser.error(f"--{option}: got {unknown[0]}; choose from {', '.join(names)}")
+    try:
+        choose_device(asked.device)
+    except ValueError as error:
+        parser.error(str(error))
+    return asked
+
+
+def one_or_more(text: str) -> int:
+    """A count."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more: got {text}")
+    return int(text)
+
+
+def sixteen_or_more(text: str) -> int:
+    """A side that the program takes, in pixels."""
+    if int(text) < 16:
+        raise argparse.ArgumentTypeError(f"must be 16 or more: got {text}")
+    return int(text)
 
 
 def chosen(
@@ -320,3 +346,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("interrupted: what is measured is kept; the same command goes on", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except (MetricCDError, OSError) as error:
+        sys.exit(fault_of(error).line)
