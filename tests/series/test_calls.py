@@ -83,6 +83,16 @@ def test_what_is_undone_by_the_next_image_is_transient(place: Place, tmp_path: P
     assert set(transient["first_date"].dt.strftime("%Y-%m-%d")) == {"2020-06-02"}
 
 
+def test_a_series_by_a_supervised_method_says_so(
+    place: Place, tmp_path: Path, checkpoint_of
+) -> None:
+    files = place.taken(place.t1, place.t2, place.again(place.t1))
+    series(tmp_path / "out", files, method="unet", checkpoint=checkpoint_of("unet"))
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    assert record["summary"]["method"] == "unet (supervised)"
+    assert "method unet (supervised)" in (tmp_path / "out/report.html").read_text()
+
+
 def test_what_stays_is_persistent_from_the_image_that_shows_it_first(
     place: Place, tmp_path: Path
 ) -> None:

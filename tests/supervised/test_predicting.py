@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 import metriccd as mcd
@@ -79,7 +80,12 @@ def test_a_result_says_that_it_is_supervised_and_by_what(
     page = (tmp_path / "out/report.html").read_text()
     assert 'id="badge">supervised<' in page
     assert "chosen without labels" not in page
-    assert (tmp_path / "out/change.tif").is_file()
+    with rasterio.open(tmp_path / "out/score.tif") as score:
+        assert score.tags()["METHOD"] == "unet (supervised)"
+    change = mcd.open(tmp_path / "out")
+    assert set(change.polygons()["method"]) <= {"unet (supervised)"}
+    assert "unet (supervised)" in repr(change)
+    assert "unet (supervised)" in change._repr_html_()
 
 
 def test_a_rule_on_a_supervised_score_is_not_label_free(

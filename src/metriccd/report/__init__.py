@@ -4,7 +4,7 @@ In: overviews of both dates and of the score, counts, objects and the record.
 Out: HTML that needs no network, pictures as arrays and files.
 """
 
-from metriccd.report.data import ReportData
+from metriccd.report.data import ReportData, is_supervised, method_of
 from metriccd.report.levels import TOP_LEVEL, quantize
 from metriccd.report.objects import Objects
 from metriccd.report.page import draw_preview, render, with_reference
@@ -46,6 +46,8 @@ __all__ = [
     "encode",
     "error_map",
     "error_panel",
+    "is_supervised",
+    "method_of",
     "overlay",
     "quantize",
     "reduce",

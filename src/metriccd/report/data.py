@@ -63,7 +63,7 @@ class ReportData:
     @property
     def basis(self) -> str:
         """What is known of how the threshold was chosen, and by what the score was learned."""
-        if self.record.get("settings", {}).get("supervised"):
+        if is_supervised(self.record):
             return "supervised"
         return "set by hand" if self.rule == "fixed" else "label-free"
 
@@ -83,3 +83,14 @@ class ReportData:
             )
         if not np.isfinite(self.threshold):
             raise ValueError(f"threshold must be finite, got {self.threshold}: pass a number")
+
+
+def is_supervised(record: Mapping[str, Any]) -> bool:
+    """Whether references of other places taught the method of a result."""
+    return bool(record.get("settings", {}).get("supervised"))
+
+
+def method_of(record: Mapping[str, Any]) -> str:
+    """The method of a result, so that nobody takes a supervised one for label-free; "" = none."""
+    method = str(record.get("settings", {}).get("method") or "")
+    return f"{method} (supervised)" if is_supervised(record) else method

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from metriccd.report.data import ReportData
+from metriccd.report.data import ReportData, method_of
 
 DATES = ("t1", "t2")
 # Of an image of many files, as many as anybody reads.
@@ -71,8 +71,8 @@ def settings(data: ReportData) -> list[tuple[str, str]]:
     record = data.record
     told, check = record.get("settings", {}), record.get("check", {})
     rows = list(zip(("Before", "After"), _labels(record), strict=False))
-    method, preset = told.get("method"), told.get("preset")
-    rows.append(("Method", f"{method} (preset {preset})" if preset else str(method or "")))
+    method, preset = method_of(record), told.get("preset")
+    rows.append(("Method", f"{method} (preset {preset})" if preset else method))
     rows.append(("Bands compared", _listed(told.get("bands"))))
     rows.append(("Red, green, blue shown", _listed(told.get("rgb"))))
     rows.append(("Shown", _display(record)))

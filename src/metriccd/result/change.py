@@ -20,7 +20,7 @@ from metriccd.decision import Connectivity
 from metriccd.kinds import shown
 from metriccd.output import output_folder
 from metriccd.raster import Grid, Window
-from metriccd.report import CHANGE_RGB, overlay, thumbnail, to_uint8
+from metriccd.report import CHANGE_RGB, method_of, overlay, thumbnail, to_uint8
 from metriccd.result.archive import Archive, cleaning_of, decided, products_of
 from metriccd.result.layers import Products
 from metriccd.result.maps import Place, add_legend, add_score, amount, dated, pixels_of, seen
@@ -222,7 +222,7 @@ class Change:
         return to_dataset(self.score, self.map, self.grid)
 
     def __repr__(self) -> str:
-        method = self.record.get("settings", {}).get("method", "")
+        method = method_of(self.record)
         by = f", {method}" if method else ""
         rows, cols = self.grid.shape
         return (
@@ -238,7 +238,7 @@ class Change:
             "changed": f"{self._share:.2%}" + ("" if area is None else f" ({area / 1e4:,.1f} ha)"),
             "objects": f"{summary['objects']:,}",
             "threshold": f"{self.threshold:.4g} ({self.rule})",
-            "method": str(self.record.get("settings", {}).get("method", "")),
+            "method": method_of(self.record),
             "pixels": " × ".join(f"{side:,}" for side in self.grid.shape),
             **{f"warning {n}": line for n, line in enumerate(summary["warnings"], start=1)},
         }

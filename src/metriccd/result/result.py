@@ -24,6 +24,8 @@ from metriccd.report import (
     color_limit,
     draw_preview,
     encode,
+    is_supervised,
+    method_of,
     render,
     thumbnail,
 )
@@ -162,8 +164,8 @@ class Result:
 
     @property
     def method(self) -> str:
-        """Name of the method."""
-        return str(self.record.get("settings", {}).get("method", ""))
+        """Name of the method, marked where it is supervised."""
+        return method_of(self.record)
 
     def summary(self, changed: int, valid: int, polygons: Polygons | None = None) -> dict[str, Any]:
         """The result in numbers: share, area, objects, threshold, warnings.
@@ -183,7 +185,7 @@ class Result:
             "threshold": self.threshold,
             "rule": self.rule,
             "certainty": self.record.get("settings", {}).get("certainty"),
-            "supervised": bool(self.record.get("settings", {}).get("supervised")),
+            "supervised": is_supervised(self.record),
             "warnings": list(self.record.get("warnings", ())),
         }
 

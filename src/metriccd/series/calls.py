@@ -17,6 +17,7 @@ from metriccd.errors import OutputError
 from metriccd.output import RECORD, output_folder
 from metriccd.pair import Dates, file_of_mask, several
 from metriccd.raster import Image, bounded_cache
+from metriccd.report import method_of
 from metriccd.result import Archive, input_of, versions
 from metriccd.series.evidence import Compared, evidence_reader, united
 from metriccd.series.history import SAME, UNKNOWN, WORDS
@@ -203,7 +204,7 @@ def _numbers(
             }
             for each in results
         ],
-        "method": results[0].record["settings"]["method"],
+        "method": method_of(results[0].record),
     }
 
 

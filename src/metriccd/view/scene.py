@@ -17,7 +17,7 @@ from metriccd.errors import DataError
 from metriccd.kinds import KINDS
 from metriccd.output import RECORD
 from metriccd.raster import Grid, Raster, open_raster
-from metriccd.report import CHANGE_RGB, color_table
+from metriccd.report import CHANGE_RGB, color_table, method_of
 from metriccd.result import read_record
 from metriccd.view.calm import Calm
 from metriccd.view.catalog import day_of
@@ -149,7 +149,7 @@ class Scene:
             "pixelArea": grid.pixel_area,
             "threshold": self.threshold,
             "rule": record["threshold"]["rule"],
-            "method": record.get("settings", {}).get("method", ""),
+            "method": method_of(record),
             "dates": {date: day_of(record, date) for date in VIEWS},
             "names": {date: _input(record, date) for date in VIEWS},
             "valid": record.get("valid_pixels"),

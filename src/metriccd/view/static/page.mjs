@@ -16,7 +16,7 @@ function head(scene) {
   $("after").textContent = scene.dates.t2 ?? "after";
   const objects = scene.objects === undefined ? "" : `${counted(scene.objects)}, ${sized(scene, scene.size)} · `;
   const where = scene.crs ? ` · ${scene.crs}` : " · no CRS: in pixels";
-  $("summary").textContent = `${objects}${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}`;
+  $("summary").textContent = `${objects}${grouped(scene.rows)} × ${grouped(scene.cols)} pixels${where}${scene.method ? ` · ${scene.method}` : ""}`;
 }
 
 function swipe(picture) {
