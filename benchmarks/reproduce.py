@@ -335,7 +335,6 @@ def draw(asked: argparse.Namespace, pair: Pair) -> None:
     }
     drawn = plot_convergence(changes["paper"]), plot_roc(changes, pair.reference)
     for name, axes in zip(PICTURES, drawn, strict=True):
-        axes[0].figure.tight_layout()
         for suffix in ("pdf", "png"):
             axes[0].figure.savefig(asked.out / f"{name}.{suffix}", dpi=200)
 

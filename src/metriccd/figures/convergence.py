@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from metriccd.errors import DataError
-from metriccd.figures.panels import Panels, panels
+from metriccd.figures.panels import Panels, legend_on, panels
 from metriccd.result import Change
 
-SIZE = (4.2, 3.4)  # inches of a panel
+SIZE = (4.2, 4.0)  # inches of a panel
 TOTAL, SHARE = "total", "mean P_c"
 # Terms of eq. 9, by the names of the history, and their colors (Okabe & Ito 2008).
 TERMS = {
@@ -52,7 +52,7 @@ def plot_convergence(change: Change, axes: Sequence[Axes] | np.ndarray | None = 
             losses.plot(steps, history[name], color=color, label=label)
     losses.plot(steps, history[TOTAL], color="black", linewidth=2, label="sum, eq. 9")
     losses.set(title="Losses", xlabel="step", ylabel="loss")
-    losses.legend(fontsize="small")
+    legend_on(losses, below=axes is None, ncols=2)
     share.plot(steps, history[SHARE], color="black")
     share.set(title="Mean change probability", xlabel="step", ylabel="mean of $P_c$", ylim=(0, 1))
     for axes_ in drawn:

@@ -17,11 +17,11 @@ from metriccd.accuracy import (
     mark,
     read_reference,
 )
-from metriccd.figures.panels import Panels, named, panels
+from metriccd.figures.panels import Panels, legend_on, named, panels
 from metriccd.raster import Image
 from metriccd.result import Change
 
-SIZE = (4.2, 4.4)  # inches of a panel
+SIZE = (4.2, 5.8)  # inches of a panel
 
 
 def plot_roc(
@@ -80,9 +80,7 @@ def plot_roc(
     for ax in drawn:
         handles, _ = ax.get_legend_handles_labels()
         handles += [Line2D([], [], label=label, **style) for label, style in marks.items()]
-        legend = ax.legend(handles=handles, fontsize="small")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        legend_on(ax, below=axes is None, handles=handles)
     return drawn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -43,6 +44,20 @@ def panels(
         raise ValueError(f"this figure takes {count} axes: got {len(found)}; give more, or none")
     chosen: Panels = found[:count]
     return chosen
+
+
+def legend_on(ax: Axes, *, below: bool, **settings: Any) -> None:
+    """Names the lines of a panel: below it, where none lies under the names, or within it.
+
+    Args:
+        ax: The panel.
+        below: Whether there is room below, as in a figure of our own.
+        settings: As `Axes.legend` takes them.
+    """
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "frameon": False}
+    legend = ax.legend(fontsize="small", **(place if below else {}), **settings)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def named(changes: Change | Mapping[str, Change]) -> dict[str, Change]:
