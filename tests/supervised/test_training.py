@@ -170,6 +170,18 @@ def test_places_of_other_bands_and_without_change_are_refused(tmp_path: Path) ->
         train([], tmp_path / "a", SMALL, dataset="made")
 
 
+def test_three_bands_are_learned_in_the_order_in_which_they_are_measured(tmp_path: Path) -> None:
+    once, forth = replace(SMALL, epochs=1), replace(lesson(1), bands=("red", "green", "blue"))
+    back = replace(
+        forth, bands=forth.bands[::-1], rgb=(2, 1, 0), t1=forth.t1[::-1], t2=forth.t2[::-1]
+    )
+    for name, place in {"forth": forth, "back": back}.items():
+        about = train([place], tmp_path / f"{name}.safetensors", once, dataset="made")
+        assert about.bands == ("red", "green", "blue")
+    learned, same = (load_file(tmp_path / f"{name}.safetensors") for name in ("forth", "back"))
+    assert all(torch.equal(learned[name], same[name]) for name in learned)
+
+
 def test_published_settings() -> None:
     unet, seco = Training.of("unet"), Training.of("seco_rand")
     assert (unet.side, unet.stride, unet.batch, unet.epochs, unet.false_alarms) == (

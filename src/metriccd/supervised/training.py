@@ -207,8 +207,10 @@ def _about(
                 f"{', '.join(first.bands)} at {first.name}; choose --bands"
             )
     bands, ranges = first.bands, []
-    if training.method != "unet":
+    if len(bands) == 3 or training.method != "unet":
+        # Three bands are red, green and blue, in this order, of whatever is measured.
         bands = tuple(first.bands[band] for band in first.rgb)
+    if training.method != "unet":
         largest = max(float(max(each.t1.max(), each.t2.max())) for each in places)
         ranges = ranges_of(list(bands), largest)
     digest = hashlib.sha256("".join(each.digest for each in places).encode())
@@ -226,7 +228,7 @@ def _about(
 
 def _sample(place: Place, about: About) -> Sample:
     """A place as a network sees it."""
-    bands = list(range(len(place.bands)) if about.scaling is None else place.rgb)
+    bands = list(place.rgb if len(about.bands) == 3 else range(len(place.bands)))
     dates = []
     for image in (place.t1[bands], place.t2[bands]):
         scaled: Standard | Ranges
