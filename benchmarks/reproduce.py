@@ -329,6 +329,7 @@ def draw(asked: argparse.Namespace, pair: Pair) -> None:
         for name, settings in {
             "paper": {"preset": "paper", "extractor": asked.extractor},
             "released": {"preset": "released", "extractor": asked.extractor},
+            "closed_form": {"method": "closed_form"},
             "default": {"preset": "default"},
             "irmad": {"method": "irmad"},
         }.items()

@@ -21,7 +21,7 @@ from metriccd.figures.panels import Panels, legend_on, named, panels
 from metriccd.raster import Image
 from metriccd.result import Change
 
-SIZE = (4.2, 5.8)  # inches of a panel
+WIDTH, HEIGHT, LINE = 4.2, 4.45, 0.2  # inches of a panel, and of a line of the legend below it
 
 
 def plot_roc(
@@ -55,7 +55,9 @@ def plot_roc(
         rankings[name] = Ranking()
         rankings[name].update(change.score, changed, judged)
         maps[name] = Confusion.from_maps(change.map, changed, judged)
-    drawn = panels(2, axes, columns=2, size=SIZE)
+    # Chance and both marks have a line each, too.
+    size = WIDTH, HEIGHT + LINE * (len(results) + 3)
+    drawn = panels(2, axes, columns=2, size=size)
     roc, recall_axes = drawn
     lines = curves_on(roc, recall_axes, rankings)
     for name, (curve, line) in lines.items():
