@@ -72,6 +72,17 @@ def test_the_map_is_marked_and_so_is_the_oracle_which_is_called_one(found, judge
     assert not any(text.get_parse_math() for text in roc.get_legend().get_texts())
 
 
+@pytest.mark.parametrize("count", [1, 8])
+def test_names_lie_whole_below_the_curves(found, count: int) -> None:
+    drawn = figures.plot_roc(dict.fromkeys("abcdefgh"[:count], found.change), found.reference)
+    figure = drawn[0].figure
+    figure.draw_without_rendering()
+    for ax in drawn:
+        names, curves = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        assert 0 <= names.y0 < names.y1 < curves.y0
+        assert curves.y1 < figure.bbox.height
+
+
 def test_several_results_have_a_curve_each_on_axes_that_are_given(found) -> None:
     other = mcd.detect(found.before, found.after, method="cva")
     axes = Figure().subplots(1, 2)

@@ -55,6 +55,8 @@ def legend_on(ax: Axes, *, below: bool, **settings: Any) -> None:
         settings: As `Axes.legend` takes them.
     """
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "frameon": False}
+    if below:  # square panels leave what is over below them, too
+        ax.set_anchor("N")
     legend = ax.legend(fontsize="small", **(place if below else {}), **settings)
     for text in legend.get_texts():
         text.set_parse_math(False)
