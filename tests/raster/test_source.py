@@ -232,6 +232,16 @@ def test_a_truncated_file_is_refused_when_read(tmp_path: Path) -> None:
         read_all(open_raster(path))
 
 
+def test_a_truncated_picture_is_refused_when_read(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(1, 256, (3, 100, 100), dtype=np.uint8)
+    path = tmp_path / "a.png"
+    with rasterio.open(path, "w", "PNG", 100, 100, 3, dtype="uint8") as target:
+        target.write(image)
+    path.write_bytes(path.read_bytes()[:10_000])
+    with pytest.raises(DataError, match="pixels must be readable"):
+        read_all(open_raster(path))
+
+
 def test_complex_pixels_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", np.ones((1, 20, 20), np.complex64))
     with pytest.raises(DataError, match="real numbers"):

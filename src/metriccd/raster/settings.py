@@ -42,6 +42,8 @@ NEVER = {
     "GML_DOWNLOAD_SCHEMA": "NO",
     # Of a raw file, such as ENVI's, that is shorter than its header tells the rest would be zero.
     "RAW_CHECK_FILE_SIZE": "YES",
+    # The quick way to all of a PNG makes zeros, or what was in memory, of what is cut off it.
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
 }
 VARIABLES = ("PROJ_DATA", "PROJ_LIB")
 # The oldest layout of the database (major, minor) that the PROJ of any rasterio we allow reads.
