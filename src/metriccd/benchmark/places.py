@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from metriccd.accuracy import Known, judged_pixels, read_reference
 from metriccd.benchmark.comparison import on_t1
 from metriccd.benchmark.datasets import Pair
+from metriccd.errors import DataError, GridError
 from metriccd.pair import ImagePair, read_pair
 from metriccd.supervised import Place
 
@@ -47,9 +48,12 @@ def read_places(pairs: Sequence[Pair]) -> Iterator[Place]:
         GridError: The images of a pair share no grid, or the reference does not lie on t1's.
     """
     for pair in pairs:
-        images = opened(pair)
-        block = images.load()
-        changed, known = reference_of(pair, images)
+        try:
+            images = opened(pair)
+            block = images.load()
+            changed, known = reference_of(pair, images)
+        except (DataError, GridError) as error:
+            raise type(error)(f"{pair.name}: {error}") from None
         yield Place(
             name=pair.name,
             bands=tuple(band.name for band in images.t1.bands),
