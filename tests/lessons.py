@@ -20,6 +20,8 @@ def lesson(seed: int, shape: tuple[int, int] = (120, 100), bands: int = 3) -> Pl
     for _ in range(12):
         row, col = random.integers(0, shape[0] - 10), random.integers(0, shape[1] - 10)
         changed[row : row + 10, col : col + 10] = True
+    # One of them where it is held out.
+    changed[-14:-4, 20:30] = True
     t2[:, changed] += 60
     valid = np.ones(shape, bool)
     return Place(

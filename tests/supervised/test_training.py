@@ -166,6 +166,9 @@ def test_places_of_other_bands_and_without_change_are_refused(tmp_path: Path) ->
     still = replace(lesson(1), changed=np.zeros((120, 100), bool))
     with pytest.raises(DataError, match="must hold change"):
         train([still], tmp_path / "a", SMALL, dataset="made")
+    above = replace(lesson(1), changed=lesson(1).changed & (np.arange(120) < 90)[:, None])
+    with pytest.raises(DataError, match=r"got 0 changed pixels of 2,400 to choose the epoch by"):
+        train([above], tmp_path / "a", SMALL, dataset="made")
     with pytest.raises(DataError, match="got none"):
         train([], tmp_path / "a", SMALL, dataset="made")
 
@@ -180,6 +183,18 @@ def test_three_bands_are_learned_in_the_order_in_which_they_are_measured(tmp_pat
         assert about.bands == ("red", "green", "blue")
     learned, same = (load_file(tmp_path / f"{name}.safetensors") for name in ("forth", "back"))
     assert all(torch.equal(learned[name], same[name]) for name in learned)
+
+
+def test_any_seed_that_the_command_line_takes_will_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    about = train([lesson(1)], path, replace(SMALL, epochs=1, seed=10**20), dataset="made")
+    assert about.settings["seed"] == 10**20
+
+
+def test_a_name_with_a_bar_stays_in_its_cell_of_the_card(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    train([replace(lesson(1), name="a|b")], path, replace(SMALL, epochs=1), dataset="made")
+    assert r"| references | made: a\|b |" in card_of(path).read_text()
 
 
 def test_published_settings() -> None:

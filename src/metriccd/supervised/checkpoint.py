@@ -207,7 +207,9 @@ def _card(about: About, name: str) -> str:
         ),
         *((key, value) for key, value in about.versions.items()),
     ]
-    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
+    # Names are those of folders: a bar would end a cell.
+    cells = ((key, one_line(str(value)).replace("|", "\\|")) for key, value in rows)
+    table = "\n".join(f"| {key} | {value} |" for key, value in cells)
     return (
         f"# {name}: {about.method}\n\n"
         f"**Supervised.** This is {TAUGHT[about.method]}. It has seen references of the places "

@@ -130,8 +130,12 @@ def patches(
         yield Sample(*(torch.stack(each) for each in zip(*drawn, strict=True)))
 
 
-def share_of_change(samples: Sequence[Sample]) -> float:
+def share_of_change(samples: Sequence[Sample], use: str = "learn from") -> float:
     """Which share of the pixels that count is change.
+
+    Args:
+        samples: Parts of places.
+        use: What they are there to do, for the message.
 
     Raises:
         DataError: No pixel is, or all are.
@@ -141,6 +145,6 @@ def share_of_change(samples: Sequence[Sample]) -> float:
     if not 0 < changed < counted:
         raise DataError(
             f"references must hold change and no change: got {changed:,.0f} changed pixels of "
-            f"{counted:,.0f} to learn from; add places"
+            f"{counted:,.0f} to {use}; add places"
         )
     return changed / counted

@@ -144,15 +144,16 @@ def train(
         What the checkpoint was made of.
 
     Raises:
-        DataError: The places have different bands, or no change.
+        DataError: The places have different bands, or no change to learn, or to choose by.
         WeightsError: "seco_pre", and SeCo's weights were not imported.
     """
     about = _about(places, training, dataset, versions or {})
     samples = [_sample(each, about) for each in places]
     learned, held_out = zip(*(each.split() for each in samples), strict=True)
+    share_of_change(held_out, "choose the epoch by, the lowest fifth of their rows")
     weights = _class_weights(learned, training)
     with torch.random.fork_rng():
-        torch.manual_seed(training.seed)
+        torch.manual_seed(training.seed % 2**63)
         network = network_for(training.method, len(about.bands))
         if training.method == "seco_pre":
             assert isinstance(network, Siamese)
