@@ -95,6 +95,7 @@ def test_rows_of_compare_see_through_their_own_weights_or_do_not_run(root: Path,
             (*("train", "seco", "--encoder", "seco"), *TRAIN[2:], "-o", "a.safetensors"),
             *(3, "scaled by quantiles"),
         ),
+        ((*TRAIN, "-o", "a.safetensors", "--minutes", "inf"), 2, "--minutes must be a number"),
         (("detect", "a.tif", "b.tif", "-o", "out", "--method", "unet"), 2, "--checkpoint FILE"),
         (("weights", "import", "seco", "set/t1/a.tif"), 3, "archive of a ResNet-18"),
         (("weights", "fetch", "seco"), 3, "'metriccd weights import seco FILE'"),
@@ -112,6 +113,13 @@ def test_a_checkpoint_is_replaced_only_where_that_is_said(root: Path, capsys) ->
     (root / "a.safetensors").write_text("mine")
     assert main([*TRAIN, "-o", "a.safetensors"]) == 3
     assert (root / "a.safetensors").read_text() == "mine"
+    (root / "b.md").write_text("mine")
+    (root / "c.safetensors").mkdir()
+    assert main([*TRAIN, "-o", "b.safetensors"]) == 3
+    assert "b.md exists" in capsys.readouterr().err
+    assert (root / "b.md").read_text() == "mine"
+    assert main([*TRAIN, "-o", "c.safetensors", "--overwrite"]) == 3
+    assert "c.safetensors is a folder" in capsys.readouterr().err
     assert main([*TRAIN, "-o", "a.safetensors", "--overwrite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["held_out"]["epochs"] == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -183,6 +184,10 @@ def train(
     with usage():
         if out.suffix != ".safetensors":
             raise ValueError(f"a checkpoint is a .safetensors file: got {out}")
+        if minutes is not None and not math.isfinite(minutes):
+            raise ValueError(
+                f"--minutes must be a number: got {minutes}; leave it out for no limit"
+            )
         if network is Network.UNET and encoder is Encoder.SECO:
             raise ValueError("--encoder goes with seco: got unet too; leave one of them out")
         where = choose_device(device.value)
@@ -206,8 +211,15 @@ def train(
                 f"--skip names places of the data set: got {got}; choose from "
                 f"{', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
             )
-    if out.exists() and not overwrite:
-        raise OutputError(f"CHECKPOINT must be new: {out} exists; choose another, or --overwrite")
+    for file in (out, card_of(out)):
+        if file.is_dir():
+            raise OutputError(
+                f"CHECKPOINT and its card are files: {file} is a folder; choose another"
+            )
+        if file.exists() and not overwrite:
+            raise OutputError(
+                f"CHECKPOINT and card must be new: {file} exists; choose another, or --overwrite"
+            )
     if not out.parent.is_dir():
         raise OutputError(f"the folder of CHECKPOINT must exist: got {out.parent}; make it")
     places = list(read_places([pair for pair in pairs if pair.name not in skipped]))
