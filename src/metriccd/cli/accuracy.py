@@ -90,8 +90,9 @@ def compare(
         str,
         typer.Option(
             help="Methods and presets: irmad,cva,default … all is every method but metric, which "
-            "is fitted to the pair for minutes and runs only where it is named, as the presets "
-            "do: all,default,metric. all has fusion, the method of fast, and the closed form."
+            "is fitted to the pair for minutes, and the supervised ones: these run only where they "
+            "are named, as presets do: all,default,metric. all has fusion, the method of fast, and "
+            "the closed form."
         ),
     ] = "all",
     thresholds: Annotated[
