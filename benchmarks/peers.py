@@ -19,6 +19,7 @@ import rasterio
 from rasterio.windows import Window, transform
 
 from metriccd.benchmark.datasets import Pair, find_pairs
+from metriccd.errors import MetricCDError, fault_of
 
 SETS = {
     "Beijing": ("plain", "beijing"),
@@ -122,8 +123,13 @@ def main() -> None:
     sets = windows_of(told.root, told.out / "windows", told.side, told.pairs)
     command = ["benchmark", str(sets), "--methods", told.methods, "--seed", str(told.seed)]
     command = [sys.executable, "-m", "metriccd", *command, "-o", str(told.out / "found")]
-    subprocess.run(command, check=True)
+    sys.exit(subprocess.run(command, check=False).returncode)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (MetricCDError, OSError, KeyboardInterrupt) as error:
+        fault = fault_of(error)
+        print(fault.line, file=sys.stderr)
+        sys.exit(fault.code)

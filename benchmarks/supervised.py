@@ -15,6 +15,7 @@ for one state of the code and one training.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from metriccd.benchmark import (
     with_checkpoints,
 )
 from metriccd.benchmark.datasets import SENTINEL2, Pair
+from metriccd.errors import DataError, MetricCDError, fault_of
 from metriccd.methods import choose_device
 from metriccd.result import versions
 from metriccd.supervised import Training, installed_seco, train
@@ -135,6 +137,16 @@ def main() -> None:
     ]
     cities = find_pairs("oscd", told.data / "oscd", bands=SENTINEL2 if told.all_bands else None)
     folds = [(each.name,) for each in cities] if told.each or told.all_bands else FOLDS
+    # What is not there shows before hours of training.
+    missing = {city for fold in folds for city in fold} - {each.name for each in cities}
+    if missing or len(folds) < 2:
+        lacking = ", ".join(sorted(missing)) or "a second one"
+        raise DataError(
+            f"DATA/oscd must hold the cities to learn from: it lacks {lacking}; add them, or take "
+            "what is there with --each"
+        )
+    tests = {} if told.all_bands else SETS
+    sets = {name: find_pairs(each, told.data / name.lower()) for name, each in tests.items()}
     found: Found = {}
     for fold in folds:
         name = "+".join(fold)
@@ -148,14 +160,19 @@ def main() -> None:
     parts = ["F1 (each method's own rule) / AP / AUC", table(found | {"**mean**": means(found)})]
     if not told.all_bands:
         paths = trained(trainings, cities, told.out / "checkpoints", "all", told.device)
-        sets = {}
-        for name, dataset in SETS.items():
-            pairs = find_pairs(dataset, told.data / name.lower())
-            sets[name] = means(measured(pairs, dataset, methods, paths, told.out / name.lower()))
-        parts.append(table(sets))
+        rows = {
+            name: means(measured(pairs, SETS[name], methods, paths, told.out / name.lower()))
+            for name, pairs in sets.items()
+        }
+        parts.append(table(rows))
     (told.out / "supervised.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print("\n\n".join(parts))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (MetricCDError, OSError, KeyboardInterrupt) as error:
+        fault = fault_of(error)
+        print(fault.line, file=sys.stderr)
+        sys.exit(fault.code)
