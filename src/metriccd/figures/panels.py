@@ -54,7 +54,11 @@ def legend_on(ax: Axes, *, below: bool, **settings: Any) -> None:
         below: Whether there is room below, as in a figure of our own.
         settings: As `Axes.legend` takes them.
     """
-    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "frameon": False}
+    place: dict[str, Any] = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, -0.14),
+        "frameon": False,
+    }
     if below:  # square panels leave what is over below them, too
         ax.set_anchor("N")
     legend = ax.legend(fontsize="small", **(place if below else {}), **settings)
