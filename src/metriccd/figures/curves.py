@@ -21,7 +21,7 @@ from metriccd.figures.panels import Panels, legend_on, named, panels
 from metriccd.raster import Image
 from metriccd.result import Change
 
-WIDTH, HEIGHT, LINE = 4.2, 4.25, 0.2  # inches of a panel, and of a line of the legend below it
+WIDTH, HEIGHT, LINE = 4.2, 4.35, 0.2  # inches of a panel, and of a line of the legend below it
 
 
 def plot_roc(
