@@ -150,7 +150,7 @@ def train(
     about = _about(places, training, dataset, versions or {})
     samples = [_sample(each, about) for each in places]
     learned, held_out = zip(*(each.split() for each in samples), strict=True)
-    share_of_change(held_out, "choose the epoch by, the lowest fifth of their rows")
+    share = share_of_change(held_out, "choose the epoch by, the lowest fifth of their rows")
     weights = _class_weights(learned, training)
     with torch.random.fork_rng():
         torch.manual_seed(training.seed % 2**63)
@@ -182,7 +182,7 @@ def train(
     figures = {
         "AP": round(state.best("held-out AP"), 4),
         "F1 at 0.5": round(state.best("held-out F1"), 4),
-        "share of change": round(_changed(held_out), 4),
+        "share of change": round(share, 4),
         "epoch kept": state.best_epoch,
         "epochs": state.epoch,
         "seconds": round(state.seconds),
@@ -346,12 +346,6 @@ def _held_out(network: nn.Module, samples: Sequence[Sample], device: str) -> tup
     precision = hits / torch.arange(1, len(hits) + 1)
     gained = hits.diff(prepend=hits.new_zeros(1)) / hits[-1:].clamp(min=1)
     return float((precision * gained).sum()), 2 * float((found * truth).sum()) / max(both, 1.0)
-
-
-def _changed(samples: Sequence[Sample]) -> float:
-    """Share of change among the pixels that count; 0 where none are."""
-    counted = sum(float(each.weight.sum()) for each in samples)
-    return sum(float((each.weight * each.target).sum()) for each in samples) / max(counted, 1.0)
 
 
 def _standing(state: _State, training: Training) -> Standing:
