@@ -144,6 +144,27 @@ def test_a_bug_is_code_1_and_says_how_to_report_it(here: Path) -> None:
     assert told[0].startswith("Traceback")
 
 
+def test_an_interrupt_while_a_library_runs_text_as_code_is_one_line_and_a_code(here: Path) -> None:
+    # As a module: Python asks itself only then whether an interrupt was heard.
+    (here / "program.py").write_text(
+        "import os, signal, sys, time, metriccd.cli.app as app\n"
+        "from metriccd.cli import main\n"
+        "text = 'os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)'\n"
+        "app.run = lambda _: exec(text)\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "program"],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1), done.stderr
+    assert done.stderr.startswith("interrupted")
+
+
 def watches(process: int) -> bool:
     """Whether a process has a handler for SIGTERM, which `nohup` leaves as it is."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")

@@ -66,6 +66,10 @@ class Interrupts:
         """Ignores them from now on: nothing is left to be interrupted."""
         for number in self._numbers():
             signal.signal(number, signal.SIG_IGN)
+        if self.count and hasattr(signal, "pthread_sigmask"):
+            # One that came while a library ran text as code, in `exec`, Python takes for unheard,
+            # whoever heard it: it would end itself by a signal instead of with our code.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     def spare(self, work: Callable[[], object]) -> None:
         """Does something that an exception would break, and is interrupted only after it."""
