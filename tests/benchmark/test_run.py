@@ -147,7 +147,9 @@ def test_pooled_figures_are_scikit_learns_on_all_pixels_together(leaderboard, sc
             assert row["n_changed"] == truth.sum()
 
 
-@pytest.mark.parametrize("name", ["default", "fast", "tiny", "hard"])
+@pytest.mark.parametrize(
+    "name", ["default", "fast", "tiny", pytest.param("hard", marks=pytest.mark.slow)]
+)
 def test_a_preset_runs_as_detect_runs_it(name: str, root, scenes, tmp_path, monkeypatch) -> None:
     tiny = {"preset": "released", "extractor": "embedded", "steps": 2, "generator": "resnet4"}
     monkeypatch.setitem(PRESETS, "tiny", preset_of(tiny))

@@ -378,7 +378,7 @@ def test_directions_are_said_and_swap_with_the_dates(scene: Scene, tmp_path: Pat
     assert mcd.detect(scene.t1, scene.t2, method="cva").direction is None
 
 
-@pytest.mark.parametrize("city", ["bercy", "hongkong"])
+@pytest.mark.parametrize("city", ["bercy", pytest.param("hongkong", marks=pytest.mark.slow)])
 def test_the_order_of_real_dates_does_not_matter(data: Path, city: str) -> None:
     images = [data / "oscd" / city / "pair" / f"img{number}.png" for number in (1, 2)]
     found, swapped = (mcd.detect(*dates, preset="fast") for dates in (images, images[::-1]))

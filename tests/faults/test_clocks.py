@@ -55,6 +55,7 @@ def test_files_of_another_century_are_told_by_what_they_hold(
     assert [after[name] == before[name] for name in "abc"] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_worker_whose_clock_jumps_finds_the_same(
     tmp_path: Path, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from batch.pairs import crops
 from batch.runs import NET, commanded, counts, entries, found_in, kill_session, run, started, until
 from metriccd.batch import Cluster
@@ -62,6 +64,7 @@ def test_a_detection_into_the_folder_of_a_pair_and_a_batch_wait_for_each_other(
     assert found_in(out) == undisturbed["found"]
 
 
+@pytest.mark.slow
 def test_of_two_benchmarks_one_works_until_it_is_killed(tmp_path: Path) -> None:
     scene = land_scene(64, 64, seed=0)
     images = {"t1": scene.t1, "t2": scene.t2, "reference": scene.reference[None].astype("uint8")}

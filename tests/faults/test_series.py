@@ -107,6 +107,7 @@ def test_a_worker_of_a_series_that_dies_ends_it_in_one_line_and_the_next_one_goe
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
+@pytest.mark.slow
 def test_of_two_series_that_begin_at_once_one_works(images: list[str], tmp_path: Path) -> None:
     command = ("series", *images, "-o", str(tmp_path / "out"), "--preset", "fast", "-q")
     with contextlib.ExitStack() as stack:

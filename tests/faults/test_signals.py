@@ -16,7 +16,7 @@ from batch.runs import NET, found_in, stamps, started, until
 @pytest.mark.parametrize(
     ("number", "all_hear"),
     [
-        pytest.param(signal.SIGTERM, False, id="kill"),
+        pytest.param(signal.SIGTERM, False, id="kill", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, True, id="job", marks=pytest.mark.slow),
         pytest.param(signal.SIGHUP, True, id="terminal", marks=pytest.mark.slow),
     ],

@@ -94,6 +94,7 @@ def test_tiles_give_what_the_whole_gives(files, method: str, monkeypatch, checkp
     np.testing.assert_allclose(score(tiled), score(whole), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_real_scene_has_no_seams(data: Path, monkeypatch) -> None:
     pair = read_pair(data / "oscd/beirut/pair/img1.png", data / "oscd/beirut/pair/img2.png")
     fitted = METHODS["fusion"].fit(pair.blocks(), Options())
@@ -230,6 +231,7 @@ def child(out: Path, files: tuple[Path, Path], seconds: float = 0) -> subprocess
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_call_goes_on_to_the_same_bytes(files, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     with child(out, files, seconds=5) as process:
