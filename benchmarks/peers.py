@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from ending import ended
 from rasterio.windows import Window, transform
 
 from metriccd.benchmark.datasets import Pair, find_pairs
-from metriccd.errors import MetricCDError, fault_of
 
 SETS = {
     "Beijing": ("plain", "beijing"),
@@ -127,9 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (MetricCDError, OSError, KeyboardInterrupt) as error:
-        fault = fault_of(error)
-        print(fault.line, file=sys.stderr)
-        sys.exit(fault.code)
+    ended(main)

@@ -28,6 +28,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from crops import cropped
+from ending import ended
 
 from metriccd import detect
 from metriccd.benchmark import benchmark, choose_entries, find_pairs, kept
@@ -38,7 +39,7 @@ from metriccd.benchmark.published import MEASURES, published
 from metriccd.benchmark.trial import Entry
 from metriccd.cli.console import duration
 from metriccd.cli.progress import show_progress
-from metriccd.errors import EXIT_INTERRUPTED, MetricCDError, WeightsError, fault_of
+from metriccd.errors import WeightsError
 from metriccd.figures import plot_convergence, plot_roc
 from metriccd.methods import PRESETS, choose_device
 from metriccd.nets import load_extractor
@@ -341,10 +342,4 @@ def draw(asked: argparse.Namespace, pair: Pair) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted: what is measured is kept; the same command goes on", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except (MetricCDError, OSError) as error:
-        sys.exit(fault_of(error).line)
+    ended(main)

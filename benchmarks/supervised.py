@@ -15,12 +15,13 @@ for one state of the code and one training.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from ending import ended
 
 from metriccd.benchmark import (
     benchmark,
@@ -30,7 +31,7 @@ from metriccd.benchmark import (
     with_checkpoints,
 )
 from metriccd.benchmark.datasets import SENTINEL2, Pair
-from metriccd.errors import DataError, MetricCDError, fault_of
+from metriccd.errors import DataError
 from metriccd.methods import choose_device
 from metriccd.result import versions
 from metriccd.supervised import Training, installed_seco, train
@@ -158,7 +159,7 @@ def main() -> None:
         print(table({city: found[city] for city in fold}), flush=True)
     found = dict(sorted(found.items()))
     parts = ["F1 (each method's own rule) / AP / AUC", table(found | {"**mean**": means(found)})]
-    if not told.all_bands:
+    if sets:
         paths = trained(trainings, cities, told.out / "checkpoints", "all", told.device)
         rows = {
             name: means(measured(pairs, SETS[name], methods, paths, told.out / name.lower()))
@@ -170,9 +171,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (MetricCDError, OSError, KeyboardInterrupt) as error:
-        fault = fault_of(error)
-        print(fault.line, file=sys.stderr)
-        sys.exit(fault.code)
+    ended(main)
