@@ -53,8 +53,10 @@ def still_done(entry: Mapping[str, Any], key: str, folder: Path) -> dict[str, An
     """
     done = entry.get("status") == "done" and entry.get("key") == key
     result = whole(folder, entry["result"]) if done and unchanged(entry["content"]) else None
-    if result is None or result == entry["result"]:
-        return None if result is None else dict(entry)
+    if result is None:
+        return None
+    if result == entry["result"]:
+        return dict(entry)
     try:
         # Decided again, it has other figures.
         return {**entry, "result": result, "summary": Archive.of(folder).summary()}
