@@ -225,7 +225,9 @@ def compare(
     rules = tuple(dict.fromkeys(thresholds))
     learned = {
         "extractors": {
-            entry.name: _named(told[entry.name]) for entry in entries if entry.preset.method in DEEP
+            entry.name: told[entry.name].extractor_name
+            for entry in entries
+            if entry.preset.method in DEEP
         },
         "checkpoints": {
             entry.name: {"path": path, "sha256": sha256_of(Path(path))}
@@ -317,12 +319,6 @@ def on_t1(reference: Image | tuple[Image, Image], pair: ImagePair) -> Image | tu
     return on_lattice(as_raster(reference, "reference"), pair.t1.grid, "a reference")
 
 
-def _named(options: Options) -> str:
-    """What a record calls an extractor."""
-    own = options.extractor
-    return own if isinstance(own, str) else type(own).__name__
-
-
 def _record(
     pair: ImagePair,
     reference: Image | tuple[Image, Image],
@@ -342,7 +338,7 @@ def _record(
             "thresholds": list(rules),
             "bands": [band.name for band in pair.t1.bands],
             "rgb": [pair.t1.bands[band].name for band in pair.rgb],
-            "extractor": _named(options),
+            "extractor": options.extractor_name,
             "device": options.device,
             "seed": options.seed,
         },

@@ -62,6 +62,12 @@ class Options:
     seed: int = 0
     stages: Stages = field(default_factory=Stages)
 
+    @property
+    def extractor_name(self) -> str:
+        """What a record calls the extractor."""
+        own = self.extractor
+        return own if isinstance(own, str) else type(own).__name__
+
 
 class Method(ABC):
     """A change detector: two images on one grid → a difference image."""

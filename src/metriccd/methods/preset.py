@@ -170,13 +170,12 @@ def _preset(name: str, method: str | None) -> Preset:
 
 def settings_of(preset: str, chosen: Preset, options: Options, pair: ImagePair) -> dict[str, Any]:
     """What a preset is and was told, for the record."""
-    named = isinstance(options.extractor, str)
     settings: dict[str, Any] = {
         "preset": preset if PRESETS[preset].method == chosen.method else None,
         "method": chosen.method,
         "bands": [band.name for band in pair.t1.bands],
         "rgb": [pair.t1.bands[band].name for band in pair.rgb],
-        "extractor": options.extractor if named else type(options.extractor).__name__,
+        "extractor": options.extractor_name,
         "device": options.device,
         "seed": options.seed,
         "color_factor": options.color_factor,
